@@ -1,0 +1,44 @@
+// swift-tools-version: 6.3
+// SPDX-License-Identifier: Apache-2.0
+// Copyright 2026 the swift-moe project authors
+
+import PackageDescription
+
+let swiftSettings: [SwiftSetting] = [
+  .enableUpcomingFeature("ExistentialAny"),  // SE-0335: `any` is written where a call is dynamic.
+  .enableUpcomingFeature("MemberImportVisibility"),  // SE-0444: no member leaks in through another file's import.
+  .enableUpcomingFeature("InternalImportsByDefault"),  // SE-0409: dependencies stay out of the public interface.
+  .strictMemorySafety(),  // SE-0458: every unsafe operation is marked where it stands.
+]
+
+let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
+
+let package = Package(
+  name: "swift-moe",
+  products: [
+    .library(name: "Tensors", targets: ["Tensors"]),
+    .library(name: "Checkpoints", targets: ["Checkpoints"]),
+    .library(name: "MoE", targets: ["MoE"]),
+    .executable(name: "moe", targets: ["MoECommand"]),
+  ],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0")
+  ],
+  targets: [
+    .target(name: "Tensors", swiftSettings: swiftSettings),
+    .target(name: "Checkpoints", dependencies: ["Tensors"], swiftSettings: swiftSettings),
+    .target(name: "CMoEKernels"),
+    .target(name: "MoE", dependencies: ["Tensors", "Checkpoints", "CMoEKernels"], swiftSettings: swiftSettings),
+    .executableTarget(
+      name: "MoECommand", dependencies: ["MoE", "Checkpoints", "Tensors", "CMoEKernels", argumentParser],
+      swiftSettings: swiftSettings),
+
+    .testTarget(name: "TensorsTests", dependencies: ["Tensors"], swiftSettings: swiftSettings),
+    .testTarget(name: "CheckpointsTests", dependencies: ["Checkpoints", "Tensors"], swiftSettings: swiftSettings),
+    .testTarget(name: "KernelTests", dependencies: ["CMoEKernels"], swiftSettings: swiftSettings),
+    .testTarget(name: "MoETests", dependencies: ["MoE", "Checkpoints", "Tensors"], swiftSettings: swiftSettings),
+    .testTarget(name: "CommandTests", dependencies: ["MoECommand", "Checkpoints", "Tensors"], swiftSettings: swiftSettings),
+  ],
+  swiftLanguageModes: [.v6],
+  cLanguageStandard: .c17
+)

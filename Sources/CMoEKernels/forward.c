@@ -1,0 +1,276 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright 2026 the swift-moe project authors
+
+#include <string.h>
+
+#include "plan.h"
+#include "work.h"
+
+/// Rows (token, slot) that one pass of both phases takes, which bounds the workspace; more tokens go in several passes.
+enum { ROWS_OF_PASS = 8192 };
+
+/// Panels of a unit of work, at most: they share the copy of their rows.
+#ifndef PB
+#define PB 1
+#endif
+enum { PANELS_OF_UNIT = 4 };
+
+/// Bytes of one worker's rows of output in phase B, at most, unless a single panel needs more.
+enum { OUTPUT_BYTES = 4 << 20 };
+
+typedef struct pass {
+  const moe_forward_arguments *arguments;
+  moe_pool *pool;
+  moe_plan plan;
+  int64_t first_token, tokens;
+  /// Panels of a unit and units of a phase: A goes over gate and up, B over down.
+  int64_t panels_a, panels_b;
+  moe_work a, b;
+  /// Units of A before each active expert.
+  int64_t *first_unit;
+  /// What goes into down, in blocks, expert after expert.
+  float *intermediate;
+  float *scratch;
+  int64_t scratch_floats;
+} pass;
+
+// MARK: Sizes
+
+static int64_t tokens_of_pass(int64_t tokens, int32_t top_k) {
+  return moe_min(tokens, moe_max(1, ROWS_OF_PASS / moe_max(1, top_k)));
+}
+
+static int64_t intermediate_floats(const moe_expert_layout *layout, int64_t rows) {
+  return moe_ceil_div(layout->shape.intermediate, MOE_BLOCK) * MOE_BLOCK_STRIDE * rows;
+}
+
+static int64_t output_panels(int64_t rows) {
+  return moe_max(1, moe_min(PANELS_OF_UNIT, OUTPUT_BYTES / (moe_max(1, rows) * MOE_PANEL * (int64_t)sizeof(float))));
+}
+
+static int64_t product_floats(const moe_expert_layout *layout) { return moe_product_scratch(layout->shape.hidden); }
+
+/// One worker's scratch: blocks of rows, then sums of products (A: gate and up of a unit; B: all rows of the pass).
+static int64_t worker_floats(const moe_expert_layout *layout, int64_t rows) {
+  int64_t a = MOE_PRODUCT_ROWS * 2 * PANELS_OF_UNIT * MOE_PANEL, b = rows * output_panels(rows) * MOE_PANEL;
+  return moe_round_up(product_floats(layout) + moe_max(a, b), 16);
+}
+
+static int64_t place(pass *pass, const moe_expert_layout *layout, int64_t experts, int64_t slots, int32_t threads, uint8_t *memory) {
+  int64_t plan = moe_plan_place(&pass->plan, experts, slots, memory);
+  int64_t units = moe_round_up((experts + 1) * (int64_t)sizeof(int64_t), 64);
+  int64_t intermediate = intermediate_floats(layout, slots) * (int64_t)sizeof(float);
+  pass->scratch_floats = worker_floats(layout, slots);
+  if (memory) {
+    pass->first_unit = (int64_t *)(memory + plan);
+    pass->intermediate = (float *)(memory + plan + units);
+    pass->scratch = (float *)(memory + plan + units + intermediate);
+  }
+  return plan + units + intermediate + pass->scratch_floats * threads * (int64_t)sizeof(float);
+}
+
+int64_t moe_forward_workspace(const moe_expert_layout *layout, int32_t expert_count, int64_t tokens, int32_t top_k,
+                              const moe_pool *pool) {
+  pass pass;
+  return place(&pass, layout, expert_count, tokens_of_pass(tokens, top_k) * top_k, moe_pool_threads(pool), NULL);
+}
+
+// MARK: Phase A: intermediate = act(gate · x, up · x)
+
+static int64_t expert_rows(const pass *pass, int64_t i) { return pass->plan.first_row[i + 1] - pass->plan.first_row[i]; }
+
+static int64_t chunks(int64_t rows) { return moe_ceil_div(rows, MOE_PRODUCT_ROWS); }
+
+static const uint8_t *region(const pass *pass, int64_t i) { return pass->arguments->experts[pass->plan.active[i]]; }
+
+/// A unit of A: an active expert, some of its panels, a chunk of its rows.
+typedef struct unit {
+  int64_t expert, first_panel, panels, first_row, rows;
+} unit;
+
+static unit unit_at(const pass *pass, int64_t index) {
+  int64_t low = 0, high = pass->plan.active_count;  // first_unit[low] <= index < first_unit[high]
+  while (high - low > 1) {
+    int64_t middle = (low + high) / 2;
+    if (pass->first_unit[middle] <= index)
+      low = middle;
+    else
+      high = middle;
+  }
+  int64_t rows = expert_rows(pass, low), of = chunks(rows), local = index - pass->first_unit[low];
+  int64_t panel = local / of * pass->panels_a, chunk = local % of;
+  int64_t first = rows * chunk / of, end = rows * (chunk + 1) / of;
+  return (unit){low, panel, moe_min(pass->panels_a, pass->arguments->layout.first_panels - panel), first, end - first};
+}
+
+static const uint8_t *unit_memory(const pass *pass, unit u) {
+  const moe_expert_layout *layout = &pass->arguments->layout;
+  return region(pass, u.expert) + u.first_panel * layout->first_panel_bytes * (layout->shape.gated ? 2 : 1);
+}
+
+static void activate(const pass *pass, unit u, const float *sums, int64_t stride) {
+  const moe_forward_arguments *f = pass->arguments;
+  const moe_expert_layout *layout = &f->layout;
+  bool gated = layout->shape.gated, biased = layout->shape.has_bias;
+  int64_t rows = expert_rows(pass, u.expert), first_row = pass->plan.first_row[u.expert];
+  float *out = pass->intermediate + intermediate_floats(layout, first_row);
+  const float *gate_bias = (const float *)(region(pass, u.expert) + layout->bias_offset);
+  const float *up_bias = gate_bias + layout->first_panels * MOE_PANEL;
+  for (int64_t r = u.first_row; r < u.first_row + u.rows; r++, sums += stride) {
+    const float *sum = sums;
+    int32_t slot = pass->plan.slot[first_row + r];
+    float scale = f->weight_on_input ? f->weights[pass->first_token * f->top_k + slot] : 1;
+    for (int64_t panel = u.first_panel; panel < u.first_panel + u.panels; panel++) {
+      int64_t n = panel * MOE_PANEL;
+      const float *gate = gated ? sum : NULL, *up = gated ? sum + MOE_PANEL : sum;
+      f->kernels->activate(&f->activation, gate, biased ? gate_bias + n : NULL, up, biased ? up_bias + n : NULL, scale,
+                           out + (n / MOE_BLOCK * rows + r) * MOE_BLOCK_STRIDE + n % MOE_BLOCK, MOE_PANEL);
+      sum = up + MOE_PANEL;
+    }
+  }
+}
+
+static void run_unit(const pass *pass, unit u, const uint8_t *next, float *scratch) {
+  const moe_forward_arguments *f = pass->arguments;
+  const moe_expert_layout *layout = &f->layout;
+  int64_t panels = u.panels * (layout->shape.gated ? 2 : 1), stride = panels * MOE_PANEL;
+  float *sums = scratch + product_floats(layout);
+  moe_product_run(&(moe_product){
+      .kernels = f->kernels,
+      .element = layout->shape.element,
+      .x = f->x + pass->first_token * f->x_stride,
+      .x_stride = f->x_stride,
+      .token = pass->plan.token + pass->plan.first_row[u.expert] + u.first_row,
+      .rows = u.rows,
+      .inputs = layout->shape.hidden,
+      .panels = unit_memory(pass, u),
+      .panel_bytes = layout->first_panel_bytes,
+      .panel_count = panels,
+      .c = sums,
+      .c_stride = stride,
+      .scratch = scratch,
+      .next = next,
+  });
+  activate(pass, u, sums, stride);
+}
+
+// MARK: Phase B: out = Σ weight · (down · intermediate + bias)
+
+static const uint8_t *down_memory(const pass *pass, int64_t i, int64_t unit) {
+  const moe_expert_layout *layout = &pass->arguments->layout;
+  return region(pass, i) + layout->down_offset + unit * pass->panels_b * layout->down_panel_bytes;
+}
+
+/// Adds the rows of each token in slot order into `columns` columns of out.
+static void combine(const pass *pass, int64_t column, int64_t columns, const float *sums, int64_t stride) {
+  const moe_forward_arguments *f = pass->arguments;
+  const moe_expert_layout *layout = &f->layout;
+  int64_t bias_offset = layout->bias_offset + (2 * layout->first_panels * MOE_PANEL + column) * (int64_t)sizeof(float);
+  for (int64_t t = 0; t < pass->tokens; t++) {
+    float *out = f->out + (pass->first_token + t) * f->out_stride + column;
+    const int64_t first = (pass->first_token + t) * f->top_k;
+    bool resume = false;
+    for (int32_t j = 0; j < f->top_k; j++) {
+      int32_t row = pass->plan.row[t * f->top_k + j];
+      if (row < 0) continue;
+      const uint8_t *expert = f->experts[f->ids[first + j]];
+      const float *bias = layout->shape.has_bias ? (const float *)(expert + bias_offset) : NULL;
+      f->kernels->add(sums + row * stride, bias, f->weight_on_input ? 1 : f->weights[first + j], resume, out, columns);
+      resume = true;
+    }
+    if (!resume) memset(out, 0, (size_t)columns * sizeof(float));
+  }
+}
+
+static void run_output(pass *pass, moe_turn turn, float *scratch) {
+  const moe_forward_arguments *f = pass->arguments;
+  const moe_expert_layout *layout = &f->layout;
+  int64_t first_panel = turn.unit * pass->panels_b, panels = moe_min(pass->panels_b, layout->down_panels - first_panel);
+  int64_t stride = panels * MOE_PANEL;
+  float *sums = scratch + product_floats(layout);
+  for (int64_t i = 0; i < pass->plan.active_count; i++) {
+    int64_t rows = expert_rows(pass, i), first = pass->plan.first_row[i];
+    const uint8_t *here = down_memory(pass, i, turn.unit), *next = here;
+    if (i + 1 < pass->plan.active_count)
+      next = down_memory(pass, i + 1, turn.unit);
+    else if (turn.following < pass->b.count)
+      next = down_memory(pass, 0, turn.following);
+    for (int64_t chunk = 0, of = chunks(rows); chunk < of; chunk++) {
+      int64_t start = rows * chunk / of, end = rows * (chunk + 1) / of;
+      moe_product_run(&(moe_product){
+          .kernels = f->kernels,
+          .element = layout->shape.element,
+          .blocks = pass->intermediate + intermediate_floats(layout, first) + start * MOE_BLOCK_STRIDE,
+          .block_stride = rows * MOE_BLOCK_STRIDE,
+          .rows = end - start,
+          .inputs = layout->shape.intermediate,
+          .panels = here,
+          .panel_bytes = layout->down_panel_bytes,
+          .panel_count = panels,
+          .c = sums + (first + start) * stride,
+          .c_stride = stride,
+          .scratch = scratch,
+          .next = chunk + 1 < of ? here : next,
+      });
+    }
+  }
+  int64_t column = first_panel * MOE_PANEL;
+  combine(pass, column, moe_min(stride, layout->shape.hidden - column), sums, stride);
+}
+
+// MARK: Both phases
+
+static void run_pass(void *context, int32_t worker, int32_t threads) {
+  (void)threads;
+  pass *pass = context;
+  float *scratch = pass->scratch + pass->scratch_floats * worker;
+  const uint8_t *first_output =
+      worker < pass->b.count && pass->plan.active_count > 0 ? down_memory(pass, 0, worker) : (const uint8_t *)scratch;
+  for (moe_turn turn = moe_work_first(&pass->a, worker); turn.unit < pass->a.count; moe_work_advance(&pass->a, &turn)) {
+    const uint8_t *next = turn.following < pass->a.count ? unit_memory(pass, unit_at(pass, turn.following)) : first_output;
+    run_unit(pass, unit_at(pass, turn.unit), next, scratch);
+  }
+  moe_pool_barrier(pass->pool);
+  for (moe_turn turn = moe_work_first(&pass->b, worker); turn.unit < pass->b.count; moe_work_advance(&pass->b, &turn))
+    run_output(pass, turn, scratch);
+}
+
+/// Units small enough that all workers end at about the same time, large enough to share the copies of rows.
+static void divide(pass *pass) {
+  const moe_expert_layout *layout = &pass->arguments->layout;
+  int32_t threads = moe_pool_threads(pass->pool);
+  int64_t panels = 0;
+  for (int64_t i = 0; i < pass->plan.active_count; i++) panels += layout->first_panels * chunks(expert_rows(pass, i));
+  pass->panels_a = moe_max(1, moe_min(PANELS_OF_UNIT, panels / (threads * 64)));
+  pass->panels_b = moe_max(PB, moe_min(output_panels(pass->plan.rows), layout->down_panels / (threads * 8)));
+  int64_t units = 0;
+  for (int64_t i = 0; i < pass->plan.active_count; i++) {
+    pass->first_unit[i] = units;
+    units += moe_ceil_div(layout->first_panels, pass->panels_a) * chunks(expert_rows(pass, i));
+  }
+  moe_work_begin(&pass->a, units, threads);
+  moe_work_begin(&pass->b, moe_ceil_div(layout->down_panels, pass->panels_b), threads);
+}
+
+static bool ids_are_valid(const moe_forward_arguments *f) {
+  for (int64_t i = 0; i < f->tokens * f->top_k; i++)
+    if (f->ids[i] < -1 || f->ids[i] >= f->expert_count || (f->ids[i] >= 0 && !f->experts[f->ids[i]])) return false;
+  return true;
+}
+
+moe_status moe_forward(moe_pool *pool, const moe_forward_arguments *arguments) {
+  const moe_forward_arguments *f = arguments;
+  if (!ids_are_valid(f)) return MOE_STATUS_BAD_ID;
+  int64_t step = tokens_of_pass(f->tokens, f->top_k);
+  pass pass = {.arguments = f, .pool = pool};
+  int64_t needed = place(&pass, &f->layout, f->expert_count, step * f->top_k, moe_pool_threads(pool), f->workspace);
+  if (f->workspace_bytes < needed || (uintptr_t)f->workspace % 64 != 0) return MOE_STATUS_BAD_WORKSPACE;
+  for (int64_t first = 0; first < f->tokens; first += step) {
+    pass.first_token = first;
+    pass.tokens = moe_min(step, f->tokens - first);
+    moe_plan_sort(&pass.plan, f->ids + first * f->top_k, f->expert_count, pass.tokens, f->top_k);
+    divide(&pass);
+    moe_pool_run(pool, run_pass, &pass);
+  }
+  return MOE_STATUS_OK;
+}

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright 2026 the swift-moe project authors
+
+#ifndef MOE_CPU_H
+#define MOE_CPU_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#pragma clang assume_nonnull begin
+
+#define MOE_SWIFT_NAME(name) __attribute__((swift_name(name)))
+#define MOE_CLOSED_ENUM __attribute__((enum_extensibility(closed)))
+
+/// An instruction set that kernels are compiled for.
+typedef enum MOE_CLOSED_ENUM moe_isa {
+  /// 16-byte vectors, on any CPU.
+  MOE_ISA_PORTABLE MOE_SWIFT_NAME("portable") = 0,
+  /// AVX2, FMA and F16C.
+  MOE_ISA_AVX2 MOE_SWIFT_NAME("avx2") = 1,
+  /// AVX-512 F, BW, VL and DQ.
+  MOE_ISA_AVX512 MOE_SWIFT_NAME("avx512") = 2,
+} moe_isa;
+
+enum { MOE_ISA_COUNT = 3 };
+
+/// True when this binary holds the kernels and this CPU (and its operating system) runs them.
+bool moe_isa_supported(moe_isa isa);
+
+/// "portable", "avx2", "avx512": the words of MOE_ISA.
+const char *moe_isa_name(moe_isa isa);
+
+/// The widest supported instruction set.
+moe_isa moe_isa_best(void);
+
+/// The kernels of one instruction set: a constant table, shared by all threads.
+typedef struct moe_kernels moe_kernels;
+
+/// Null when the instruction set is not supported here.
+const moe_kernels *_Nullable moe_kernels_for(moe_isa isa);
+
+/// Which instruction set a table is for.
+moe_isa moe_kernels_isa(const moe_kernels *kernels);
+
+/// CPUs in the affinity mask of the calling thread: what a pool may use.
+int32_t moe_available_cpus(void);
+
+/// Writes the names of the CPU's vector and matrix features, separated by spaces ("avx2 fma f16c …"), cut to `capacity` bytes
+/// with the final zero. AMX is reported only: no kernel uses it.
+void moe_cpu_features(char *buffer, size_t capacity);
+
+/// Writes the CPU's model name, "unknown" when the system does not tell.
+void moe_cpu_model(char *buffer, size_t capacity);
+
+#pragma clang assume_nonnull end
+
+#endif

@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright 2026 the swift-moe project authors
+
+#include "kernels.h"
+
+const moe_kernels *moe_kernels_for(moe_isa isa) {
+  static const moe_kernels *const tables[MOE_ISA_COUNT] = {
+      [MOE_ISA_PORTABLE] = &moe_kernels_portable,
+#if defined(__x86_64__)
+      [MOE_ISA_AVX2] = &moe_kernels_avx2,
+      [MOE_ISA_AVX512] = &moe_kernels_avx512,
+#endif
+  };
+  return moe_isa_supported(isa) ? tables[isa] : NULL;
+}
+
+moe_isa moe_kernels_isa(const moe_kernels *kernels) { return kernels->isa; }

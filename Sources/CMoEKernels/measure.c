@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright 2026 the swift-moe project authors
+
+#define _POSIX_C_SOURCE 200809L
+#include <time.h>
+
+#include "kernels.h"
+
+typedef struct reading {
+  const moe_kernels *kernels;
+  const uint8_t *buffer;
+  int64_t bytes;
+  int32_t streams;
+  int64_t ahead;
+} reading;
+
+static double seconds(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
+}
+
+static double timed(moe_pool *pool, moe_pool_body body, void *context) {
+  double start = seconds();
+  moe_pool_run(pool, body, context);
+  return seconds() - start;
+}
+
+static void read_part(void *context, int32_t worker, int32_t threads) {
+  const reading *r = context;
+  int64_t part = r->bytes / threads;
+  volatile int32_t sink = r->kernels->read(r->buffer + part * worker, part, r->streams, r->ahead);
+  (void)sink;
+}
+
+double moe_measure_read(moe_pool *pool, const moe_kernels *kernels, const void *buffer, int64_t bytes) {
+  static const int32_t streams[] = {1, 2, 4, 8};
+  static const int64_t distances[] = {0, 512, 1024, 2048, 4096};
+  double best = 0;
+  for (size_t s = 0; s < sizeof streams / sizeof *streams; s++) {
+    for (size_t d = 0; d < sizeof distances / sizeof *distances; d++) {
+      reading reading = {kernels, buffer, bytes, streams[s], distances[d]};
+      double rate = (double)bytes * 1e-9 / timed(pool, read_part, &reading);
+      if (rate > best) best = rate;
+    }
+  }
+  return best;
+}
+
+enum { FMA_ROUNDS = 1000000 };
+
+static void multiply_add(void *context, int32_t worker, int32_t threads) {
+  (void)worker, (void)threads;
+  ((const moe_kernels *)context)->multiply_add(FMA_ROUNDS);
+}
+
+double moe_measure_fma(moe_pool *pool, const moe_kernels *kernels) {
+  double operations = kernels->multiply_add(1) * (double)FMA_ROUNDS * moe_pool_threads(pool), best = 0;
+  for (int repetition = 0; repetition < 20; repetition++) {
+    double rate = operations * 1e-9 / timed(pool, multiply_add, (void *)kernels);
+    if (rate > best) best = rate;
+  }
+  return best;
+}

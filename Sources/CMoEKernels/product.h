@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright 2026 the swift-moe project authors
+
+#ifndef MOE_PRODUCT_H
+#define MOE_PRODUCT_H
+
+#include "kernels.h"
+
+/// Rows of activations times consecutive panels of weights.
+typedef struct moe_product {
+  const moe_kernels *kernels;
+  moe_element element;
+
+  /// Rows at x + (token ? token[r] : r) · x_stride, unless `blocks` is set.
+  const float *x;
+  int64_t x_stride;
+  const int32_t *token;
+  /// Rows already in blocks: inputs b · MOE_BLOCK … of row r at blocks + b · block_stride + r · MOE_BLOCK_STRIDE.
+  const float *blocks;
+  int64_t block_stride;
+  int64_t rows, inputs;
+
+  const uint8_t *panels;
+  int64_t panel_bytes, panel_count;
+
+  /// c[r][n], n below panel_count · 32.
+  float *c;
+  int64_t c_stride;
+  /// Room for `moe_product_scratch` floats.
+  float *scratch;
+  /// The memory that will be read after these panels.
+  const uint8_t *next;
+} moe_product;
+
+/// The most rows of one product.
+enum { MOE_PRODUCT_ROWS = 120 };
+
+/// Floats of scratch for products over `inputs` inputs.
+int64_t moe_product_scratch(int64_t inputs);
+
+/// Every element is summed over the inputs in ascending order, however the rows fall into tiles.
+void moe_product_run(const moe_product *product);
+
+#endif

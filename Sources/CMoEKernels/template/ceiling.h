@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright 2026 the swift-moe project authors
+
+// What the ceilings are measured with.
+
+INLINE int32_t read_streams(const uint8_t *bytes, int64_t count, int32_t streams, int64_t ahead) {
+  enum { STEP = 256 };
+  vu sum[4] = {0};
+  int64_t part = count / streams / STEP * STEP;
+  for (int64_t i = 0; i < part; i += STEP) {
+    for (int32_t s = 0; s < streams; s++) {
+      const uint8_t *p = bytes + s * part + i;
+      for (int64_t line = 0; ahead && line < STEP; line += 64) __builtin_prefetch(p + ahead + line);
+      for (int64_t offset = 0; offset < STEP; offset += 4 * (int64_t)sizeof(vu))
+        UNROLL for (int64_t v = 0; v < 4; v++) sum[v] += load_bits(p + offset + v * (int64_t)sizeof(vu));
+    }
+  }
+  vu total = sum[0] + sum[1] + sum[2] + sum[3];
+  return (int32_t)total[0];
+}
+
+static int32_t read_bytes(const uint8_t *bytes, int64_t count, int32_t streams, int64_t ahead) {
+  switch (streams) {
+  case 1: return read_streams(bytes, count, 1, ahead);
+  case 2: return read_streams(bytes, count, 2, ahead);
+  case 4: return read_streams(bytes, count, 4, ahead);
+  default: return read_streams(bytes, count, 8, ahead);
+  }
+}
+
+static double multiply_adds(int64_t rounds) {
+  enum { CHAINS = 12 };
+  vf sum[CHAINS];
+  UNROLL for (int i = 0; i < CHAINS; i++) sum[i] = splat(0);
+  vf x = splat(1), y = splat(0.5f);
+  for (int64_t round = 0; round < rounds; round++) {
+    UNROLL for (int i = 0; i < CHAINS; i++) {
+      sum[i] = multiply_add(x, y, sum[i]);
+      KEEP(sum[i]);
+    }
+  }
+  return (double)(rounds * CHAINS * LANES * 2);
+}

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright 2026 the swift-moe project authors
+
+import Tensors
+
+extension TensorCatalog {
+  /// The limit of `bytes(of:)`, `floats(of:)` and `integers(of:)`, which build arrays.
+  public static let arrayByteLimit = 4 << 30
+
+  /// Reads a tensor, or `range` of its bytes, to `buffer`.
+  ///
+  /// - Parameter range: Bytes relative to the tensor; nil for all.
+  /// - Throws: `.unreadable`, `.fileChanged`.
+  /// - Precondition: `range` is in the tensor, and `buffer` has its size.
+  @unsafe
+  public func read(
+    _ record: TensorRecord, range: Range<Int>? = nil, into buffer: UnsafeMutableRawBufferPointer
+  ) throws(CheckpointError) {
+    let range = range ?? 0..<record.byteCount
+    precondition(range.lowerBound >= 0 && range.upperBound <= record.byteCount, "range outside \(record.name)")
+    precondition(buffer.count == range.count, "a buffer of \(buffer.count) bytes for \(range.count) of \(record.name)")
+    unsafe try files[record.file].read(at: record.offset + range.lowerBound, into: buffer)
+  }
+
+  /// The bytes of a tensor, as they are in the file.
+  ///
+  /// - Throws: `.unreadable`, `.fileChanged`, `.tooLarge` above `arrayByteLimit`.
+  public func bytes(of record: TensorRecord) throws(CheckpointError) -> [UInt8] {
+    guard record.byteCount <= Self.arrayByteLimit else {
+      throw fault(
+        .tooLarge, "the tensor is too large for an array", record, expected: "at most \(Self.arrayByteLimit) bytes",
+        found: "\(record.byteCount)")
+    }
+    return try files[record.file].bytes(in: record.offset..<record.offset + record.byteCount)
+  }
+
+  /// The elements of a tensor as floats; see `ElementType.decode`.
+  ///
+  /// - Throws: As `bytes(of:)`, and `.unsupported` for 4- and 6-bit and complex elements.
+  public func floats(of record: TensorRecord) throws(CheckpointError) -> [Float] {
+    guard record.elementType.isDecodable else {
+      throw fault(
+        .unsupported, "the elements cannot be read as floats", record, expected: "elements of whole bytes",
+        found: record.elementType.rawValue)
+    }
+    return record.elementType.decode(try bytes(of: record))
+  }
+
+  /// The elements of a tensor of whole numbers or booleans.
+  ///
+  /// - Throws: As `bytes(of:)`; `.unsupported` for other elements, and for a U64 above the greatest `Int`.
+  public func integers(of record: TensorRecord) throws(CheckpointError) -> [Int] {
+    guard let integers = record.elementType.decodeIntegers(try bytes(of: record)) else {
+      throw fault(
+        .unsupported, "the elements cannot be read as whole numbers", record, expected: "I8 to I64, U8 to U64 or BOOL",
+        found: record.elementType.rawValue)
+    }
+    return integers
+  }
+
+  private func fault(
+    _ code: Fault.Code, _ message: String, _ record: TensorRecord, expected: String, found: String
+  ) -> CheckpointError {
+    CheckpointError(
+      Fault(code, message, file: path(of: record), subject: record.name, expected: expected, found: found))
+  }
+}

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright 2026 the swift-moe project authors
+
+extension Backend {
+  public func route(
+    _ router: any Router, logits: Buffer, tokenCount: Int, tokenIDs: [Int32]?, isPadding: [Bool]?,
+    ids: Buffer, weights: Buffer, on queue: Queue
+  ) throws(MoEError) {
+    let logits = try download(logits, count: tokenCount * router.expertCount, as: Float.self, on: queue)
+    let routing = try router.route(
+      RouterInput(logits: logits, tokenCount: tokenCount, tokenIDs: tokenIDs, isPadding: isPadding))
+    try upload(routing.ids, to: ids, on: queue)
+    try upload(routing.weights, to: weights, on: queue)
+  }
+
+  /// Runs the experts on host arrays.
+  ///
+  /// - Parameters:
+  ///   - hidden: `[tokens, H]`.
+  ///   - routing: ids are slots of `storage`, −1 is skipped.
+  /// - Returns: `[tokens, H]`.
+  /// - Throws: `invalidArgument` when lengths or ids do not fit.
+  public func forward(_ storage: Storage, hidden: [Float], routing: Routing) throws(MoEError) -> [Float] {
+    let specification = specification(of: storage)
+    try validateRows(hidden, width: specification.hiddenSize, tokenCount: routing.tokenCount, name: "hidden states")
+    try routing.validate(idCount: specification.expertCount)
+    guard routing.tokenCount > 0 else { return [] }
+    let queue = try makeQueue()
+    let input = try makeBuffer(hidden, on: queue)
+    let ids = try makeBuffer(routing.ids, on: queue)
+    let weights = try makeBuffer(routing.weights, on: queue)
+    let output = try makeBuffer(byteCount: hidden.count * MemoryLayout<Float>.stride)
+    try forward(
+      storage, hidden: input, ids: ids, weights: weights, tokenCount: routing.tokenCount, topK: routing.topK,
+      into: output, on: queue)
+    return try download(output, count: hidden.count, as: Float.self, on: queue)
+  }
+
+  /// Applies a matrix to host rows `[tokens, columns]`; returns `[tokens, rows]`.
+  public func apply(_ linear: Linear, to input: [Float], tokenCount: Int) throws(MoEError) -> [Float] {
+    guard tokenCount > 0 else { return [] }
+    let queue = try makeQueue()
+    let count = tokenCount * rowCount(of: linear)
+    let source = try makeBuffer(input, on: queue)
+    let output = try makeBuffer(byteCount: count * MemoryLayout<Float>.stride)
+    try apply(linear, to: source, tokenCount: tokenCount, into: output, on: queue)
+    return try download(output, count: count, as: Float.self, on: queue)
+  }
+
+  /// A buffer holding the values of an array.
+  public func makeBuffer<Element: BitwiseCopyable>(_ values: [Element], on queue: Queue) throws(MoEError) -> Buffer {
+    let buffer = try makeBuffer(byteCount: max(values.count, 1) * MemoryLayout<Element>.stride)
+    try upload(values, to: buffer, on: queue)
+    return buffer
+  }
+
+  /// Copies an array to the start of a buffer.
+  public func upload<Element: BitwiseCopyable>(
+    _ values: [Element], to buffer: Buffer, on queue: Queue
+  ) throws(MoEError) {
+    try unsafe values.span.bytes.withUnsafeBytes { (bytes) throws(MoEError) in
+      try unsafe upload(bytes, to: buffer, on: queue)
+    }
+  }
+
+  /// The first `count` values of a buffer.
+  public func download<Element: BitwiseCopyable>(
+    _ buffer: Buffer, count: Int, as type: Element.Type, on queue: Queue
+  ) throws(MoEError) -> [Element] {
+    var failure: MoEError?
+    let values = unsafe [Element](unsafeUninitializedCapacity: count) { target, initialized in
+      do throws(MoEError) {
+        try unsafe download(buffer, to: UnsafeMutableRawBufferPointer(target), on: queue)
+        initialized = count
+      } catch {
+        failure = error
+      }
+    }
+    if let failure { throw failure }
+    return values
+  }
+}
+
+/// Checks that `values` is `[tokens, width]`.
+func validateRows(_ values: [Float], width: Int, tokenCount: Int, name: String) throws(MoEError) {
+  guard values.count == tokenCount * width else {
+    throw MoEError(
+      .invalidArgument, "\(name) must be [tokens, width]", expected: "[\(tokenCount), \(width)]",
+      found: "\(values.count) values")
+  }
+}

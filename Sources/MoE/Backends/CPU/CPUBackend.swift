@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright 2026 the swift-moe project authors
+
+internal import Checkpoints
+
+internal import CMoEKernels
+internal import Synchronization
+internal import Tensors
+
+/// Experts on the processor: weights packed in panels of 32 columns, activations and sums in 32-bit floats.
+///
+/// **Precision.** Every output element is one 32-bit sum over its inputs in ascending order, so a token's bits depend
+/// neither on the number of threads nor on the other tokens; they do depend on the instruction set.
+///
+/// ```swift
+/// let backend = CPUBackend()                                          // all processors, the widest instructions
+/// let quiet = CPUBackend(pool: WorkerPool(threads: 4)!, instructionSet: .avx2)
+/// ```
+public struct CPUBackend: HostBackend {
+  public let pool: WorkerPool
+  public let instructionSet: InstructionSet
+  private let workspaces = WorkspaceCache()
+
+  public var name: String { "cpu" }
+
+  /// - Precondition: `instructionSet` is supported.
+  public init(pool: WorkerPool = .shared, instructionSet: InstructionSet = .best) {
+    precondition(instructionSet.isSupported, "\(instructionSet) is not supported by this processor")
+    self.pool = pool
+    self.instructionSet = instructionSet
+  }
+
+  private var kernels: OpaquePointer { unsafe moe_kernels_for(instructionSet.isa)! }
+
+  public func layout(of specification: LayerSpecification) throws(MoEError) -> Layout {
+    let packed = try specification.packedLayout()
+    return Layout(
+      identity: "cpu/panel32/\(specification.elementType)", specification: specification,
+      residentType: specification.elementType, bytesPerExpert: Int(packed.bytes),
+      workspacePerRow: Int(packed.first_panels) * 32 * MemoryLayout<Float>.stride)
+  }
+
+  public func allocate(_ layout: Layout) throws(MoEError) -> CPUStorage {
+    try CPUStorage(layout, layout.specification.packedLayout())
+  }
+
+  public func specification(of storage: CPUStorage) -> LayerSpecification { storage.layout.specification }
+
+  public func store(
+    _ parameters: borrowing ExpertParameters, slot: LocalExpert, in storage: CPUStorage
+  ) throws(MoEError) {
+    let region = unsafe try storage.region(slot).baseAddress!
+    let specification = storage.layout.specification
+    for projection in specification.projections {
+      for role in specification.roles {
+        guard let view = parameters[projection, role] else {
+          throw MoEError(.missingTensor, "expert \(slot.rawValue) has no \(projection) \(role)")
+        }
+        guard let element = view.elementType.packed else {
+          throw MoEError(
+            .unsupportedByBackend, "a \(projection) \(role) of type \(view.elementType) can't be packed",
+            expected: "F32, F16 or BF16")
+        }
+        var source = unsafe moe_source(
+          base: view.base, element: element, row_stride: Int64(view.rowStride),
+          column_stride: Int64(view.columnStride))
+        switch role {
+        case .weight: unsafe moe_pack_projection([storage.packed], projection.packed, source, region)
+        case .bias: unsafe moe_pack_bias([storage.packed], projection.packed, &source, region)
+        }
+      }
+    }
+    if specification.hasBias && !specification.activation.isGated {
+      unsafe moe_pack_bias([storage.packed], .gate, nil, region)
+    }
+  }
+
+  public func withBytes<Value>(
+    of slot: LocalExpert, in storage: CPUStorage, _ body: (UnsafeRawBufferPointer) throws(MoEError) -> Value
+  ) throws(MoEError) -> Value {
+    let region = unsafe try storage.region(slot)
+    return unsafe try body(UnsafeRawBufferPointer(region))
+  }
+
+  public func replace(
+    _ slot: LocalExpert, in storage: CPUStorage, with bytes: UnsafeRawBufferPointer
+  ) throws(MoEError) {
+    try checkRegion(bytes.count, of: storage.layout)
+    unsafe try storage.region(slot).copyMemory(from: bytes)
+  }
+}
+
+// MARK: - Running
+
+extension CPUBackend {
+  public func forward(
+    _ storage: CPUStorage, hidden: HostBuffer, ids: HostBuffer, weights: HostBuffer, tokenCount: Int, topK: Int,
+    into output: HostBuffer, on queue: HostQueue
+  ) throws(MoEError) {
+    let specification = storage.layout.specification
+    let width = specification.hiddenSize
+    let needed = unsafe moe_forward_workspace(
+      [storage.packed], Int32(specification.expertCount), Int64(tokenCount), Int32(topK), pool.handle)
+    let workspace = workspaces.take(byteCount: Int(needed))
+    defer { workspaces.give(workspace) }
+    var arguments = try unsafe moe_forward_arguments(
+      kernels: kernels, layout: storage.packed, activation: specification.activation.packed,
+      weight_on_input: specification.weightOnInput, experts: UnsafePointer(storage.regions),
+      expert_count: Int32(specification.expertCount), top_k: Int32(topK), tokens: Int64(tokenCount),
+      x: hidden.start(tokenCount * width, as: Float.self), x_stride: Int64(width),
+      ids: ids.start(tokenCount * topK, as: Int32.self), weights: weights.start(tokenCount * topK, as: Float.self),
+      out: output.start(tokenCount * width, as: Float.self), out_stride: Int64(width),
+      workspace: workspace.bytes.baseAddress!, workspace_bytes: Int64(workspace.byteCount))
+    guard unsafe moe_forward(pool.handle, &arguments) == .ok else {
+      throw MoEError(
+        .invalidArgument, "an expert id is out of range", expected: "−1 or 0..<\(specification.expertCount)")
+    }
+  }
+
+  public func makeLinear(
+    weights: [Float], rows: Int, columns: Int, bias: [Float]?
+  ) throws(MoEError) -> CPULinear {
+    try CPULinear(weights: weights, rows: rows, columns: columns, bias: bias)
+  }
+
+  public func rowCount(of linear: CPULinear) -> Int { Int(linear.layout.outputs) }
+
+  public func apply(
+    _ linear: CPULinear, to input: HostBuffer, tokenCount: Int, into output: HostBuffer, on queue: HostQueue
+  ) throws(MoEError) {
+    let (rows, columns) = (Int(linear.layout.outputs), Int(linear.layout.inputs))
+    let needed = unsafe moe_linear_workspace([linear.layout], Int64(tokenCount), pool.handle)
+    let workspace = workspaces.take(byteCount: Int(needed))
+    defer { workspaces.give(workspace) }
+    var arguments = try unsafe moe_linear_arguments(
+      kernels: kernels, layout: linear.layout, region: UnsafeRawPointer(linear.region.bytes.baseAddress!),
+      tokens: Int64(tokenCount), x: input.start(tokenCount * columns, as: Float.self), x_stride: Int64(columns),
+      out: output.start(tokenCount * rows, as: Float.self), out_stride: Int64(rows),
+      workspace: workspace.bytes.baseAddress!, workspace_bytes: Int64(workspace.byteCount))
+    let status = unsafe moe_linear(pool.handle, &arguments)
+    precondition(status == .ok, "the workspace was sized by the kernels themselves")
+  }
+}
+
+/// Scratch memory that is kept between calls, one piece for each call in flight.
+private final class WorkspaceCache: Sendable {
+  private let idle = Mutex<[HostBuffer]>([])
+
+  func take(byteCount: Int) -> HostBuffer {
+    let found = idle.withLock { $0.popLast() }
+    if let found, found.byteCount >= byteCount { return found }
+    return HostBuffer(byteCount: byteCount)
+  }
+
+  func give(_ workspace: HostBuffer) { idle.withLock { $0.append(workspace) } }
+}

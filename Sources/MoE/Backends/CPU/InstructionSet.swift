@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright 2026 the swift-moe project authors
+
+internal import CMoEKernels
+
+/// A level of vector instructions that the kernels are compiled for.
+public enum InstructionSet: String, Sendable, Hashable, CaseIterable {
+  /// 16-byte vectors, any processor.
+  case portable
+  /// AVX2 with FMA and F16C.
+  case avx2
+  /// AVX-512 F, BW, VL and DQ.
+  case avx512
+
+  /// The widest that this processor and its operating system support.
+  public static var best: Self { allCases.last { $0.isSupported }! }
+
+  public var isSupported: Bool { moe_isa_supported(isa) }
+
+  var isa: moe_isa {
+    switch self {
+    case .portable: .portable
+    case .avx2: .avx2
+    case .avx512: .avx512
+    }
+  }
+}
+
+/// The processor this program runs on.
+public enum Processor {
+  /// For example `AMD EPYC`.
+  public static var model: String { unsafe text { unsafe moe_cpu_model($0, $1) } }
+
+  /// Names of vector and matrix features, such as `avx2` and `amx_bf16`.
+  public static var features: [String] {
+    unsafe text { unsafe moe_cpu_features($0, $1) }.split(separator: " ").map(String.init)
+  }
+
+  private static func text(_ write: (UnsafeMutablePointer<CChar>, Int) -> Void) -> String {
+    unsafe withUnsafeTemporaryAllocation(of: CChar.self, capacity: 1024) { buffer in
+      unsafe write(buffer.baseAddress!, buffer.count)
+      return unsafe String(cString: buffer.baseAddress!)
+    }
+  }
+}

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright 2026 the swift-moe project authors
+
+internal import CMoEKernels
+internal import Tensors
+
+extension LayerSpecification {
+  /// The kernels' layout of an expert.
+  ///
+  /// - Throws: `unsupportedByBackend` for a type without kernels or a shape that can't be counted.
+  func packedLayout() throws(MoEError) -> moe_expert_layout {
+    guard let element = elementType.packed else {
+      throw MoEError(
+        .unsupportedByBackend, "the CPU backend has no kernels for weights of type \(elementType)",
+        expected: "BF16, F16 or F32")
+    }
+    let layout = moe_expert_layout_make(
+      moe_expert_shape(
+        hidden: Int64(hiddenSize), intermediate: Int64(intermediateSize), element: element,
+        gated: activation.isGated, has_bias: hasBias))
+    guard layout.bytes > 0 else {
+      throw MoEError(
+        .unsupportedByBackend, "an expert of hidden size \(hiddenSize) and intermediate size \(intermediateSize) is no shape")
+    }
+    return layout
+  }
+}
+
+extension ElementType {
+  var packed: moe_element? {
+    switch self {
+    case .f32: .f32
+    case .f16: .f16
+    case .bf16: .bf16
+    default: nil
+    }
+  }
+}
+
+extension Projection {
+  var packed: moe_projection {
+    switch self {
+    case .gate: .gate
+    case .up: .up
+    case .down: .down
+    }
+  }
+}
+
+extension Activation {
+  var packed: moe_activation {
+    var result: moe_activation
+    switch function {
+    case .silu: result = moe_activation_make(.silu)
+    case .gelu: result = moe_activation_make(.geluErf)
+    case .geluTanh: result = moe_activation_make(.geluTanh)
+    case .relu2: result = moe_activation_make(.relu2)
+    case .situ(let beta, let upBeta):
+      result = moe_activation_make(.situ)
+      result.situ_beta = beta
+      result.situ_linear_beta = upBeta
+    }
+    result.alpha = alpha
+    result.beta = beta
+    result.limit = limit ?? .nan
+    result.limit_after = limitAfter ?? .nan
+    return result
+  }
+}
+
+/// Checks that a region handed to `replace` has the layout's size.
+func checkRegion(_ byteCount: Int, of layout: Layout) throws(MoEError) {
+  guard byteCount == layout.bytesPerExpert else {
+    throw MoEError(
+      .invalidArgument, "an expert's region has another size", subject: layout.identity,
+      expected: "\(layout.bytesPerExpert) bytes", found: "\(byteCount)")
+  }
+}

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright 2026 the swift-moe project authors
+
+public import Tensors
+
+/// How a backend keeps the experts of a layer in memory: known before anything is allocated.
+public struct Layout: Sendable, Hashable {
+  /// Names the arrangement of bytes. Two slots may exchange bytes only when their identities are equal.
+  public var identity: String
+  public var specification: LayerSpecification
+  /// The type the weights are resident in.
+  public var residentType: ElementType
+  /// H and I are padded to multiples of these, with zeros.
+  public var hiddenAlignment: Int
+  public var intermediateAlignment: Int
+  /// Bytes of one expert's contiguous region.
+  public var bytesPerExpert: Int
+  /// Bytes of scratch memory for each routed row, a (token, slot) pair.
+  public var workspacePerRow: Int
+
+  public init(
+    identity: String, specification: LayerSpecification, residentType: ElementType, hiddenAlignment: Int = 1,
+    intermediateAlignment: Int = 1, bytesPerExpert: Int, workspacePerRow: Int
+  ) {
+    self.identity = identity
+    self.specification = specification
+    self.residentType = residentType
+    self.hiddenAlignment = hiddenAlignment
+    self.intermediateAlignment = intermediateAlignment
+    self.bytesPerExpert = bytesPerExpert
+    self.workspacePerRow = workspacePerRow
+  }
+
+  /// Bytes of all experts of the layer.
+  public var residentBytes: Int { bytesPerExpert * specification.expertCount }
+}

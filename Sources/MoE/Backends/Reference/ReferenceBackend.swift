@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright 2026 the swift-moe project authors
+
+internal import Checkpoints
+
+internal import Tensors
+
+/// The experts in plain loops and Float64: slow, and the truth that every other backend is held against.
+///
+/// Weights are resident as 32-bit floats, which hold every stored type exactly; all arithmetic is Float64, and only the
+/// output is rounded to 32 bits.
+public struct ReferenceBackend: HostBackend {
+  public var name: String { "reference" }
+
+  public init() {}
+
+  public func layout(of specification: LayerSpecification) throws(MoEError) -> Layout {
+    let biases = specification.hasBias ? specification.projections.map { specification.size(of: $0).rows } : []
+    return Layout(
+      identity: "reference/f32", specification: specification, residentType: .f32,
+      bytesPerExpert: (specification.parametersPerExpert + biases.reduce(0, +)) * MemoryLayout<Float>.stride,
+      workspacePerRow: (specification.intermediateSize + specification.hiddenSize) * MemoryLayout<Double>.stride)
+  }
+
+  public func allocate(_ layout: Layout) throws(MoEError) -> ReferenceStorage { ReferenceStorage(layout) }
+
+  public func specification(of storage: ReferenceStorage) -> LayerSpecification { storage.layout.specification }
+
+  public func store(
+    _ parameters: borrowing ExpertParameters, slot: LocalExpert, in storage: ReferenceStorage
+  ) throws(MoEError) {
+    let specification = storage.layout.specification
+    var values: [Float] = []
+    values.reserveCapacity(storage.layout.bytesPerExpert / MemoryLayout<Float>.stride)
+    for role in specification.roles {
+      for projection in specification.projections {
+        guard let view = parameters[projection, role] else {
+          throw MoEError(.missingTensor, "expert \(slot.rawValue) has no \(projection) \(role)")
+        }
+        values += try view.decoded()
+      }
+    }
+    storage.experts[slot.rawValue].withLock { $0 = values }
+  }
+
+  public func withBytes<Value>(
+    of slot: LocalExpert, in storage: ReferenceStorage, _ body: (UnsafeRawBufferPointer) throws(MoEError) -> Value
+  ) throws(MoEError) -> Value {
+    let values = try storage.values(of: slot.rawValue)
+    let result = unsafe values.withUnsafeBytes { bytes -> Result<Value, MoEError> in
+      do throws(MoEError) {
+        return .success(try unsafe body(bytes))
+      } catch {
+        return .failure(error)
+      }
+    }
+    return try result.get()
+  }
+
+  public func replace(
+    _ slot: LocalExpert, in storage: ReferenceStorage, with bytes: UnsafeRawBufferPointer
+  ) throws(MoEError) {
+    try checkRegion(bytes.count, of: storage.layout)
+    let values = unsafe bytes.withMemoryRebound(to: Float.self) { unsafe Array($0) }
+    storage.experts[slot.rawValue].withLock { $0 = values }
+  }
+}
+
+// MARK: - Running
+
+extension ReferenceBackend {
+  public func forward(
+    _ storage: ReferenceStorage, hidden: HostBuffer, ids: HostBuffer, weights: HostBuffer, tokenCount: Int, topK: Int,
+    into output: HostBuffer, on queue: HostQueue
+  ) throws(MoEError) {
+    let width = storage.layout.specification.hiddenSize
+    let hidden = unsafe try hidden.elements(tokenCount * width, as: Float.self)
+    let ids = unsafe try ids.elements(tokenCount * topK, as: Int32.self)
+    let weights = unsafe try weights.elements(tokenCount * topK, as: Float.self)
+    let output = unsafe try output.elements(tokenCount * width, as: Float.self)
+    for token in 0..<tokenCount {
+      let row = unsafe hidden[token * width..<(token + 1) * width].map(Double.init)
+      var sum = [Double](repeating: 0, count: width)
+      for slot in token * topK..<(token + 1) * topK where unsafe ids[slot] >= 0 {
+        let weight = unsafe Double(weights[slot])
+        let result = try unsafe evaluate(expert: Int(ids[slot]), of: storage, input: row, weight: weight)
+        for index in 0..<width { sum[index] += result[index] }
+      }
+      for index in 0..<width { unsafe output[token * width + index] = Float(sum[index]) }
+    }
+  }
+
+  /// weight · (down(f(gate x, up x)) + bias), or the weight on x instead.
+  private func evaluate(
+    expert: Int, of storage: ReferenceStorage, input: [Double], weight: Double
+  ) throws(MoEError) -> [Double] {
+    let specification = storage.layout.specification
+    let weights = try ReferenceWeights(values: storage.values(of: expert), specification: specification)
+    let input = specification.weightOnInput ? input.map { weight * $0 } : input
+    let up = weights.apply(.up, to: input)
+    let gate = specification.activation.isGated ? weights.apply(.gate, to: input) : up
+    let activated = zip(gate, up).map { specification.activation(gate: $0, up: $1) }
+    let output = weights.apply(.down, to: activated)
+    return specification.weightOnInput ? output : output.map { weight * $0 }
+  }
+
+  public func makeLinear(
+    weights: [Float], rows: Int, columns: Int, bias: [Float]?
+  ) throws(MoEError) -> ReferenceLinear {
+    ReferenceLinear(weights: weights, rows: rows, columns: columns, bias: bias)
+  }
+
+  public func rowCount(of linear: ReferenceLinear) -> Int { linear.rows }
+
+  public func apply(
+    _ linear: ReferenceLinear, to input: HostBuffer, tokenCount: Int, into output: HostBuffer, on queue: HostQueue
+  ) throws(MoEError) {
+    let input = unsafe try input.elements(tokenCount * linear.columns, as: Float.self)
+    let output = unsafe try output.elements(tokenCount * linear.rows, as: Float.self)
+    for token in 0..<tokenCount {
+      for row in 0..<linear.rows {
+        var sum = linear.bias.map { Double($0[row]) } ?? 0
+        for column in 0..<linear.columns {
+          sum += unsafe Double(linear.weights[row * linear.columns + column])
+            * Double(input[token * linear.columns + column])
+        }
+        unsafe output[token * linear.rows + row] = Float(sum)
+      }
+    }
+  }
+}

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright 2026 the swift-moe project authors
+
+internal import Checkpoints
+
+/// The tensors of one layer of a checkpoint, by their names below the layer.
+struct CatalogLayer {
+  let index: Int
+  /// What the names begin with, for example `model.layers.3.`
+  let prefix: String
+  private(set) var tensors: [String: TensorRecord] = [:]
+
+  subscript(name: String) -> TensorRecord? { tensors[name] }
+
+  /// The layers of a catalog, by the stack they belong to (`model.layers.`), without draft (MTP) stacks.
+  static func stacks(of catalog: TensorCatalog) -> [String: [Int: CatalogLayer]] {
+    var stacks: [String: [Int: CatalogLayer]] = [:]
+    for tensor in catalog.records {
+      guard let place = place(of: tensor.name), !place.stack.split(separator: ".").contains("mtp") else { continue }
+      stacks[place.stack, default: [:]][
+        place.layer, default: CatalogLayer(index: place.layer, prefix: "\(place.stack)\(place.layer).")
+      ].tensors[place.rest] = tensor
+    }
+    return stacks
+  }
+
+  /// Splits `model.layers.3.mlp.gate.weight` into `model.layers.`, 3 and `mlp.gate.weight`.
+  private static func place(of name: String) -> (stack: String, layer: Int, rest: String)? {
+    let bytes = name.utf8
+    for marker in ["layers.", "blocks."] {
+      guard let range = name.firstRange(of: marker),
+        range.lowerBound == name.startIndex || bytes[bytes.index(before: range.lowerBound)] == UInt8(ascii: "."),
+        let dot = bytes[range.upperBound...].firstIndex(of: UInt8(ascii: ".")),
+        let layer = Int(name[range.upperBound..<dot]), layer >= 0
+      else { continue }
+      return (String(name[..<range.upperBound]), layer, String(name[bytes.index(after: dot)...]))
+    }
+    return nil
+  }
+
+  /// The names with every number between dots replaced by `{e}`: a short list, however many experts there are.
+  func patterns() -> Set<String> {
+    Set(
+      tensors.keys.map { name in
+        name.split(separator: ".", omittingEmptySubsequences: false)
+          .map { !$0.isEmpty && $0.utf8.allSatisfy { (48...57).contains($0) } ? "{e}" : $0 }
+          .joined(separator: ".")
+      })
+  }
+}

@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright 2026 the swift-moe project authors
+
+public import Checkpoints
+internal import Tensors
+
+/// The MoE layers of a checkpoint: sizes, routing, and where every tensor lies. Only headers were read for it.
+///
+/// ```swift
+/// let model = try MoEModel(opening: "Qwen3-30B-A3B")
+/// for layer in model.layers { print(layer.index, layer.specification.expertCount, layer.plan) }
+/// let layer = try MoELayer(model.layers[0], of: model, on: CPUBackend())
+/// let output = try layer.forward(hidden)
+/// ```
+public struct MoEModel: Sendable {
+  public let checkpoint: Checkpoint
+  public let configuration: ModelConfiguration
+  /// The family's name.
+  public let architecture: String
+  /// In ascending order of ``Layer/index``.
+  public let layers: [Layer]
+  /// What a user should know: assumptions, layouts that are not the family's own.
+  public let notes: [String]
+
+  /// One MoE layer.
+  public struct Layer: Sendable {
+    public let index: Int
+    /// What its tensors' names begin with.
+    public let prefix: String
+    /// The width of the model, H. The routed experts' may be narrower.
+    public let hiddenSize: Int
+    public let topK: Int
+    public let plan: RouterPlan
+    public let experts: ExpertSource
+    public let gate: GateSource
+    public let shared: SharedSource?
+    /// Projections into and out of the width of the routed experts.
+    public let latent: LatentSource?
+    public let outputNorm: NormSource?
+    /// What a decoder multiplies the block's output by before it adds the residual (Granite).
+    public let residualMultiplier: Float
+
+    public var specification: LayerSpecification { experts.specification }
+  }
+
+  /// The tensors of a gate and of the router behind it.
+  public struct GateSource: Sendable {
+    public let weight: TensorRecord
+    public let bias: TensorRecord?
+    public let correctionBias: TensorRecord?
+    public let hashTable: TensorRecord?
+    /// Gemma-4's scale of the gate's input, with the ε of the norm before it.
+    public let inputScale: NormSource?
+    public let perExpertScale: TensorRecord?
+  }
+
+  public struct SharedSource: Sendable {
+    public let experts: ExpertSource
+    public let gate: TensorRecord?
+    public let combination: SharedCombination
+  }
+
+  public struct LatentSource: Sendable {
+    public let down: TensorRecord
+    public let up: TensorRecord
+  }
+
+  public struct NormSource: Sendable {
+    public let scale: TensorRecord
+    public let epsilon: Float
+  }
+}
+
+extension MoEModel {
+  /// Reads a checkpoint's headers and resolves its MoE layers.
+  ///
+  /// - Parameters:
+  ///   - path: a folder, or a safetensors file with `config.json` beside it.
+  ///   - layers: the layers to resolve; all when nil.
+  /// - Throws: a ``MoEError`` with every fault of every layer asked for.
+  public init(
+    opening path: String, layers: Set<Int>? = nil, registry: ArchitectureRegistry = .standard
+  ) throws(MoEError) {
+    let checkpoint: Checkpoint
+    do throws(CheckpointError) {
+      checkpoint = try Checkpoint(opening: path)
+    } catch {
+      throw MoEError(error.faults)
+    }
+    try self.init(checkpoint, layers: layers, registry: registry)
+  }
+
+  public init(
+    _ checkpoint: Checkpoint, layers wanted: Set<Int>? = nil, registry: ArchitectureRegistry = .standard
+  ) throws(MoEError) {
+    let configuration = ModelConfiguration(checkpoint.configuration, file: checkpoint.configurationPath)
+    let match = registry.match(configuration)
+    let architecture = match ?? Architecture.unknown
+    let layerCount = try configuration.integer(ModelConfiguration.Quantity.layerCount.keys)
+
+    var notes = checkpoint.catalog.warnings
+    var faults: [Fault] = []
+    var layers: [Layer] = []
+    var stackOfLayers: Set<String> = []
+    for (stack, members) in CatalogLayer.stacks(of: checkpoint.catalog).sorted(by: { $0.key < $1.key }) {
+      for (index, tensors) in members.sorted(by: { $0.key < $1.key })
+      where index < layerCount ?? .max && wanted?.contains(index) ?? true {
+        var resolver = LayerResolver(
+          tensors: tensors, architecture: architecture, isKnown: match != nil, configuration: configuration,
+          catalog: checkpoint.catalog)
+        if let layer = resolver.resolve() { layers.append(layer) }
+        if resolver.isMoE { stackOfLayers.insert(stack) }
+        faults += resolver.faults
+        notes += resolver.notes.filter { !notes.contains($0) }
+      }
+    }
+    if stackOfLayers.count > 1 {
+      faults.append(
+        Fault(
+          .ambiguousLayout, "MoE layers stand under more than one prefix", file: checkpoint.path,
+          found: stackOfLayers.sorted().joined(separator: ", ")))
+    }
+    if stackOfLayers.isEmpty {
+      faults.append(
+        Self.noLayers(architecture, isKnown: match != nil, configuration, wanted: wanted, path: checkpoint.path))
+    }
+    guard faults.isEmpty else { throw MoEError(faults) }
+    if match == nil {
+      notes.append(
+        "warning: unknown architecture \(Self.identity(configuration)): its tensors follow the layout "
+          + "\"\(layers[0].experts.layoutName)\" at \(layers[0].prefix); routing was assumed to be \(layers[0].plan)")
+    }
+    self.checkpoint = checkpoint
+    self.configuration = configuration
+    self.architecture = architecture.name
+    self.layers = layers
+    self.notes = notes
+  }
+
+  /// The layer of a number.
+  ///
+  /// - Throws: `invalidArgument` naming the MoE layers there are.
+  public func layer(_ index: Int) throws(MoEError) -> Layer {
+    guard let layer = layers.first(where: { $0.index == index }) else {
+      throw MoEError(
+        .invalidArgument, "layer \(index) is no MoE layer", file: checkpoint.path,
+        expected: "one of \(layers.map { String($0.index) }.joined(separator: ", "))")
+    }
+    return layer
+  }
+
+  private static func identity(_ configuration: ModelConfiguration) -> String {
+    let names = configuration.everyString("model_type") + configuration.everyString("architectures")
+    return names.isEmpty ? "(no model_type)" : names.joined(separator: ", ")
+  }
+
+  private static func noLayers(
+    _ architecture: Architecture, isKnown: Bool, _ configuration: ModelConfiguration, wanted: Set<Int>?, path: String
+  ) -> Fault {
+    let stems = architecture.blocks.prefix(isKnown ? .max : 1).flatMap { block in
+      architecture.layouts.map { $0.up.stem.replacing("{b}", with: block) }
+    }
+    let looked = Array(Set(stems)).sorted().joined(separator: ", ")
+    let scope = wanted.map { "among layers \($0.sorted().map(String.init).joined(separator: ", "))" } ?? ""
+    if isKnown {
+      return Fault(
+        .missingTensor, "no MoE layer found \(scope)".trimmed, file: path, subject: architecture.name,
+        expected: "tensors below each layer such as \(looked)")
+    }
+    return Fault(
+      .unknownArchitecture,
+      "unknown architecture, and no layer \(scope) follows a known layout".trimmed, file: path,
+      subject: identity(configuration), expected: "tensors below each layer such as \(looked)",
+      remedy: "register an Architecture for it")
+  }
+}
+
+extension String {
+  /// Without doubled spaces and spaces at the ends.
+  var trimmed: String { split(separator: " ").joined(separator: " ") }
+}

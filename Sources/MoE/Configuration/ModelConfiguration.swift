@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright 2026 the swift-moe project authors
+
+public import Checkpoints
+internal import Tensors
+
+/// The settings of a `config.json`, read by every spelling that a quantity has.
+///
+/// Multimodal wrappers nest the text model's settings; those are looked at first. A key with a dot names a nested
+/// object's member (`ffn_config.moe_top_k`).
+///
+/// ```swift
+/// let configuration = ModelConfiguration(checkpoint.configuration, file: "config.json")
+/// try configuration.integer(.expertCount)   // num_experts, num_local_experts, n_routed_experts, …
+/// ```
+public struct ModelConfiguration: Sendable {
+  /// A quantity and the keys that spell it.
+  public struct Quantity: Sendable, Hashable {
+    public var name: String
+    public var keys: [String]
+
+    public init(_ name: String, _ keys: [String]) {
+      self.name = name
+      self.keys = keys
+    }
+  }
+
+  private let scopes: [[String: JSONValue]]
+  public let file: String
+
+  public init(_ root: JSONValue, file: String) {
+    self.file = file
+    var scopes: [[String: JSONValue]] = []
+    if case .object(let object) = root {
+      for key in ["text_config", "llm_config", "language_config"] {
+        if case .object(let nested)? = object[key] { scopes.append(nested) }
+      }
+      scopes.append(object)
+    }
+    self.scopes = scopes
+  }
+
+  /// The first value that is present and not null, with its key.
+  func value(_ keys: [String]) -> (key: String, value: JSONValue)? {
+    for scope in scopes {
+      for key in keys {
+        if let value = Self.member(key, of: scope), value != .null { return (key, value) }
+      }
+    }
+    return nil
+  }
+
+  private static func member(_ key: String, of scope: [String: JSONValue]) -> JSONValue? {
+    guard let dot = key.firstIndex(of: ".") else { return scope[key] }
+    guard case .object(let nested)? = scope[String(key[..<dot])] else { return nil }
+    return member(String(key[key.index(after: dot)...]), of: nested)
+  }
+}
+
+// MARK: - Typed access
+
+extension ModelConfiguration {
+  /// An integer, or the element for `layer` where the value is a list with one for each layer.
+  public func integer(_ keys: String..., layer: Int? = nil) throws(MoEError) -> Int? {
+    try integer(keys, layer: layer)
+  }
+
+  public func integer(_ keys: [String], layer: Int? = nil) throws(MoEError) -> Int? {
+    guard let (key, value) = value(keys) else { return nil }
+    switch (value, layer) {
+    case (.integer(let integer), _): return integer
+    case (.number(let number), _) where number == number.rounded() && abs(number) < 0x1p53: return Int(number)
+    case (.array(let list), let layer?) where list.indices.contains(layer):
+      if case .integer(let integer) = list[layer] { return integer }
+    default: break
+    }
+    throw mismatch(key, value, expected: "an integer")
+  }
+
+  /// An integer that must be there and positive.
+  public func required(_ quantity: Quantity, layer: Int? = nil) throws(MoEError) -> Int {
+    guard let value = try integer(quantity.keys, layer: layer) else {
+      throw MoEError(
+        .configuration, "\(quantity.name) is not given", file: file,
+        expected: "one of " + quantity.keys.joined(separator: ", "))
+    }
+    guard value > 0, value <= Self.largestSize else {
+      throw MoEError(
+        .configuration, "\(quantity.name) is out of range", file: file, subject: self.value(quantity.keys)?.key,
+        expected: "1...\(Self.largestSize)", found: "\(value)")
+    }
+    return value
+  }
+
+  public func number(_ keys: String..., layer: Int? = nil) throws(MoEError) -> Float? {
+    guard let (key, value) = value(keys) else { return nil }
+    switch (value, layer) {
+    case (.integer(let integer), _): return Float(integer)
+    case (.number(let number), _): return Float(number)
+    case (.array(let list), let layer?) where list.indices.contains(layer):
+      switch list[layer] {
+      case .integer(let integer): return Float(integer)
+      case .number(let number): return Float(number)
+      case .null: return nil
+      default: break
+      }
+    default: break
+    }
+    throw mismatch(key, value, expected: "a number")
+  }
+
+  public func boolean(_ keys: String...) throws(MoEError) -> Bool? {
+    guard let (key, value) = value(keys) else { return nil }
+    guard case .bool(let boolean) = value else { throw mismatch(key, value, expected: "true or false") }
+    return boolean
+  }
+
+  public func string(_ keys: String...) throws(MoEError) -> String? {
+    guard let (key, value) = value(keys) else { return nil }
+    guard case .string(let string) = value else { throw mismatch(key, value, expected: "a string") }
+    return string
+  }
+
+  public func strings(_ keys: String...) throws(MoEError) -> [String]? {
+    guard let (key, value) = value(keys) else { return nil }
+    guard case .array(let list) = value else { throw mismatch(key, value, expected: "a list of strings") }
+    var strings: [String] = []
+    for element in list {
+      guard case .string(let string) = element else { throw mismatch(key, value, expected: "a list of strings") }
+      strings.append(string)
+    }
+    return strings
+  }
+
+  /// Every value of the strings `key` in all scopes: `architectures` of a wrapper and of its text model.
+  func everyString(_ key: String) -> [String] {
+    scopes.flatMap { scope -> [String] in
+      switch scope[key] {
+      case .string(let string): [string]
+      case .array(let list): list.compactMap { if case .string(let string) = $0 { string } else { nil } }
+      default: []
+      }
+    }
+  }
+
+  /// Sizes above this are no model's; the bound keeps every product of two of them inside `Int`.
+  static let largestSize = 1 << 24
+
+  func mismatch(_ key: String, _ value: JSONValue, expected: String) -> MoEError {
+    MoEError(.configuration, "wrong type", file: file, subject: key, expected: expected, found: "\(value)")
+  }
+}
+
+extension ModelConfiguration.Quantity {
+  public static let expertCount = Self(
+    "the number of experts",
+    ["num_experts", "num_local_experts", "n_routed_experts", "moe_num_experts", "ffn_config.moe_num_experts"])
+  public static let topK = Self(
+    "the number of experts per token",
+    [
+      "num_experts_per_tok", "num_experts_per_token", "moe_topk", "moe_k", "moe_top_k", "top_k_experts",
+      "experts_per_token", "ffn_config.moe_top_k",
+    ])
+  public static let hiddenSize = Self("the hidden size", ["hidden_size", "d_model"])
+  public static let intermediateSize = Self(
+    "the intermediate size of an expert",
+    [
+      "moe_intermediate_size", "expert_ffn_hidden_size", "expert_hidden_dim", "intermediate_size",
+      "ffn_config.ffn_hidden_size",
+    ])
+  public static let layerCount = Self("the number of layers", ["num_hidden_layers", "n_layers", "num_layers"])
+}
