@@ -37,7 +37,9 @@ let package = Package(
     .testTarget(name: "CheckpointsTests", dependencies: ["Checkpoints", "Tensors"], swiftSettings: swiftSettings),
     .testTarget(name: "KernelTests", dependencies: ["CMoEKernels"], swiftSettings: swiftSettings),
     .testTarget(name: "MoETests", dependencies: ["MoE", "Checkpoints", "Tensors"], swiftSettings: swiftSettings),
-    .testTarget(name: "CommandTests", dependencies: ["MoECommand", "Checkpoints", "Tensors"], swiftSettings: swiftSettings),
+    .testTarget(
+      name: "CommandTests", dependencies: ["MoECommand", "MoE", "Checkpoints", "Tensors"], swiftSettings: swiftSettings
+    ),
   ],
   swiftLanguageModes: [.v6],
   cLanguageStandard: .c17

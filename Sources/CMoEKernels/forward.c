@@ -9,14 +9,8 @@
 /// Rows (token, slot) that one pass of both phases takes, which bounds the workspace; more tokens go in several passes.
 enum { ROWS_OF_PASS = 8192 };
 
-/// Panels of a unit of work, at most: they share the copy of their rows.
-#ifndef PB
-#define PB 1
-#endif
+/// Panels of a unit of work, at most (pairs of gate and up in phase A): they share the copy of their rows.
 enum { PANELS_OF_UNIT = 4 };
-
-/// Bytes of one worker's rows of output in phase B, at most, unless a single panel needs more.
-enum { OUTPUT_BYTES = 4 << 20 };
 
 typedef struct pass {
   const moe_forward_arguments *arguments;
@@ -44,15 +38,11 @@ static int64_t intermediate_floats(const moe_expert_layout *layout, int64_t rows
   return moe_ceil_div(layout->shape.intermediate, MOE_BLOCK) * MOE_BLOCK_STRIDE * rows;
 }
 
-static int64_t output_panels(int64_t rows) {
-  return moe_max(1, moe_min(PANELS_OF_UNIT, OUTPUT_BYTES / (moe_max(1, rows) * MOE_PANEL * (int64_t)sizeof(float))));
-}
-
 static int64_t product_floats(const moe_expert_layout *layout) { return moe_product_scratch(layout->shape.hidden); }
 
 /// One worker's scratch: blocks of rows, then sums of products (A: gate and up of a unit; B: all rows of the pass).
 static int64_t worker_floats(const moe_expert_layout *layout, int64_t rows) {
-  int64_t a = MOE_PRODUCT_ROWS * 2 * PANELS_OF_UNIT * MOE_PANEL, b = rows * output_panels(rows) * MOE_PANEL;
+  int64_t a = MOE_PRODUCT_ROWS * 2 * PANELS_OF_UNIT * MOE_PANEL, b = rows * PANELS_OF_UNIT * MOE_PANEL;
   return moe_round_up(product_floats(layout) + moe_max(a, b), 16);
 }
 
@@ -242,7 +232,9 @@ static void divide(pass *pass) {
   int64_t panels = 0;
   for (int64_t i = 0; i < pass->plan.active_count; i++) panels += layout->first_panels * chunks(expert_rows(pass, i));
   pass->panels_a = moe_max(1, moe_min(PANELS_OF_UNIT, panels / (threads * 64)));
-  pass->panels_b = moe_max(PB, moe_min(output_panels(pass->plan.rows), layout->down_panels / (threads * 8)));
+  // Two panels at least, as they are read side by side, while each worker gets that many.
+  pass->panels_b = moe_max(moe_min(2, moe_ceil_div(layout->down_panels, threads)),
+                           moe_min(PANELS_OF_UNIT, layout->down_panels / (threads * 8)));
   int64_t units = 0;
   for (int64_t i = 0; i < pass->plan.active_count; i++) {
     pass->first_unit[i] = units;

@@ -8,7 +8,7 @@
 #include "panel.h"
 
 /// Inputs of a block: a panel is worked through in pieces of this many inputs, so that a piece stays in L1 while rows pass.
-enum { MOE_BLOCK = 256 };
+enum { MOE_BLOCK = 512 };
 
 /// Floats between the rows of a block of activations; the 16 beyond the block keep rows out of each other's cache sets.
 enum { MOE_BLOCK_STRIDE = MOE_BLOCK + 16 };

@@ -5,16 +5,8 @@
 
 #include <string.h>
 
-/// Inputs of a piece while few rows stream through, and how far ahead memory is asked for.
-#ifndef STREAM_PIECE
-#define STREAM_PIECE 64
-#endif
-#ifndef STREAMS
-#define STREAMS 2
-#endif
-#ifndef STREAM_AHEAD
-#define STREAM_AHEAD 4096
-#endif
+/// Panels that are read side by side while few rows stream through: DRAM yields more to two streams than to one.
+enum { STREAMS = 2 };
 
 int64_t moe_product_scratch(int64_t inputs) {
   return MOE_BLOCK_STRIDE * moe_max(MOE_PRODUCT_ROWS, MOE_TILE_ROWS * moe_ceil_div(inputs, MOE_BLOCK));
@@ -45,16 +37,18 @@ static void stream(const moe_product *p) {
       copy_block(p, first, p->scratch + first / MOE_BLOCK * block_stride);
   }
   moe_tile tile = p->kernels->tiles[p->element][p->rows];
-  int64_t inputs = moe_round_up(p->inputs, 2);
+  int64_t inputs = moe_round_up(p->inputs, 2), input_bytes = moe_panel_bytes(p->element, 2) / 2;
+  // Short pieces keep the streams in step; more rows take longer over a piece, and pay for each start.
+  int64_t piece_bytes = p->rows <= 2 ? 1024 : 2048, piece = piece_bytes / input_bytes;
   for (int64_t first = 0; first < p->panel_count; first += STREAMS) {
     int64_t end = moe_min(first + STREAMS, p->panel_count);
-    for (int64_t k = 0; k < inputs; k += STREAM_PIECE) {
-      int64_t count = moe_min(STREAM_PIECE, inputs - k);
+    for (int64_t k = 0; k < inputs; k += piece) {
+      int64_t count = moe_min(piece, inputs - k);
       for (int64_t panel = first; panel < end; panel++) {
-        const uint8_t *b = p->panels + panel * p->panel_bytes + moe_panel_bytes(p->element, k);
-        int64_t left = p->panel_bytes - moe_panel_bytes(p->element, k);
-        const uint8_t *after = panel + STREAMS < p->panel_count ? p->panels + (panel + STREAMS) * p->panel_bytes : p->next + (panel - first) * p->panel_bytes;
-        const uint8_t *ahead = left > STREAM_AHEAD ? b + STREAM_AHEAD : after + (STREAM_AHEAD - left);
+        const uint8_t *b = p->panels + panel * p->panel_bytes + k * input_bytes;
+        const uint8_t *ahead = k + piece < inputs                   ? b + piece_bytes
+                               : panel + STREAMS < p->panel_count ? p->panels + (panel + STREAMS) * p->panel_bytes
+                                                                  : p->next + (panel - first) * p->panel_bytes;
         tile(a + k / MOE_BLOCK * block_stride + k % MOE_BLOCK, b, count, p->c + panel * MOE_PANEL, p->c_stride, k > 0, ahead, 64);
       }
     }

@@ -12,7 +12,7 @@ extension ElementType {
 
   /// Decodes `count` little-endian elements to 32-bit floats.
   ///
-  /// Exact for every type of at most 24 significant bits; F64 and the wider integers round to nearest. A true BOOL is 1.
+  /// Exact for every type of at most 24 significant bits; F64 and the wider integers round to nearest. BOOL is 0 or 1.
   ///
   /// - Parameters:
   ///   - source: The first element; any alignment.
@@ -69,7 +69,8 @@ private func convert<Element: FixedWidthInteger & BitwiseCopyable>(
   if stride == 1 {
     for index in 0..<count {
       let offset = index * MemoryLayout<Element>.stride
-      unsafe destination[index] = value(Element(littleEndian: source.loadUnaligned(fromByteOffset: offset, as: Element.self)))
+      unsafe destination[index] = value(
+        Element(littleEndian: source.loadUnaligned(fromByteOffset: offset, as: Element.self)))
     }
   } else {
     for index in 0..<count {

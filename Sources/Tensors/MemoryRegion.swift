@@ -2,11 +2,11 @@
 // Copyright 2026 the swift-moe project authors
 
 #if canImport(Glibc)
-import Glibc
+  import Glibc
 #elseif canImport(Musl)
-import Musl
+  import Musl
 #elseif canImport(Darwin)
-import Darwin
+  import Darwin
 #endif
 
 /// The memory behind an `AlignedBuffer`, and how it goes back. The only file of this module that talks to the system.
@@ -26,7 +26,7 @@ struct MemoryRegion {
       let wantsHuge = hugePages && byteCount >= 2 * Self.hugePageSize
       unsafe bytes = try Self.map(byteCount, alignment: wantsHuge ? Self.hugePageSize : 1)
       #if canImport(Glibc) || canImport(Musl)
-      if wantsHuge { _ = unsafe madvise(bytes.baseAddress, byteCount, Int32(MADV_HUGEPAGE)) }
+        if wantsHuge { _ = unsafe madvise(bytes.baseAddress, byteCount, Int32(MADV_HUGEPAGE)) }
       #endif
     } else {
       // One byte at least, so that an empty buffer has an address of its own too.
@@ -45,11 +45,11 @@ struct MemoryRegion {
       unsafe munmap(bytes.baseAddress!, bytes.count)
     } else {
       #if canImport(Glibc)
-      unsafe Glibc.free(bytes.baseAddress)
+        unsafe Glibc.free(bytes.baseAddress)
       #elseif canImport(Musl)
-      unsafe Musl.free(bytes.baseAddress)
+        unsafe Musl.free(bytes.baseAddress)
       #elseif canImport(Darwin)
-      unsafe Darwin.free(bytes.baseAddress)
+        unsafe Darwin.free(bytes.baseAddress)
       #endif
     }
   }
@@ -59,9 +59,9 @@ struct MemoryRegion {
     let (total, overflow) = byteCount.addingReportingOverflow(alignment - 1)
     guard !overflow else { throw AllocationError(byteCount: byteCount, reason: "more than the address space") }
     #if canImport(Darwin)
-    let flags = MAP_PRIVATE | MAP_ANON
+      let flags = MAP_PRIVATE | MAP_ANON
     #else
-    let flags = MAP_PRIVATE | MAP_ANONYMOUS
+      let flags = MAP_PRIVATE | MAP_ANONYMOUS
     #endif
     let start = unsafe mmap(nil, total, PROT_READ | PROT_WRITE, flags, -1, 0)
     guard let start = unsafe start, unsafe start != MAP_FAILED else {

@@ -172,7 +172,9 @@ import Testing
 
   /// `safetensors_abuse_attempt_3.py`: 100,000 tensors that share 160,000 bytes, so that 5 MB become 16 GB.
   @Test func abuseAttempt3() {
-    let entries = (0..<100_000).map { #""weight_\#($0)": {"dtype": "F32", "shape": [200, 200], "data_offsets": [0, 160000]}"# }
+    let entries = (0..<100_000).map {
+      #""weight_\#($0)": {"dtype": "F32", "shape": [200, 200], "data_offsets": [0, 160000]}"#
+    }
     let image = safetensors("{\(entries.joined(separator: ", "))}", data: 160_000)
     let error = #expect(throws: CheckpointError.self) { try parse(image) }
     #expect(error?.faults.allSatisfy { $0.code == .invalidOffset } == true)

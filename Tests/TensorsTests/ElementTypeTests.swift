@@ -5,22 +5,25 @@ import Tensors
 import Testing
 
 @Suite struct ElementTypeTests {
-  @Test(arguments: [
-    (ElementType.f32, 3, 12), (.f4, 4, 2), (.f4, 3, nil), (.f6e2m3, 4, 3), (.f6e3m2, 2, nil), (.bool, 5, 5), (.c64, 2, 16),
-    (.f64, Int.max / 8, nil), (.u8, -1, nil), (.u8, 0, 0),
-  ] as [(ElementType, Int, Int?)])
+  @Test(
+    arguments: [
+      (ElementType.f32, 3, 12), (.f4, 4, 2), (.f4, 3, nil), (.f6e2m3, 4, 3), (.f6e3m2, 2, nil), (.bool, 5, 5),
+      (.c64, 2, 16),
+      (.f64, Int.max / 8, nil), (.u8, -1, nil), (.u8, 0, 0),
+    ] as [(ElementType, Int, Int?)])
   func byteCounts(type: ElementType, count: Int, bytes: Int?) {
     #expect(type.byteCount(of: count) == bytes)
   }
 
-  @Test(arguments: [
-    (ElementType.f64, [0, 0, 0, 0, 0, 0, 0xF8, 0x3F], Float(1.5)), (.f32, [0, 0, 0xC0, 0x3F], 1.5),
-    (.f16, [0, 0x3E], 1.5), (.bf16, [0xC0, 0x3F], 1.5), (.f8e4m3, [0x3C], 1.5), (.f8e5m2, [0x3E], 1.5),
-    (.f8e4m3fnuz, [0x44], 1.5), (.f8e5m2fnuz, [0x42], 1.5), (.f8e8m0, [130], 8),
-    (.i64, [0xFE, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF], -2), (.u64, [2, 1, 0, 0, 0, 0, 0, 0], 258),
-    (.i32, [0xFE, 0xFF, 0xFF, 0xFF], -2), (.u32, [2, 1, 0, 0], 258), (.i16, [0xFE, 0xFF], -2), (.u16, [2, 1], 258),
-    (.i8, [0xFE], -2), (.u8, [0xFE], 254), (.bool, [1], 1),
-  ] as [(ElementType, [UInt8], Float)])
+  @Test(
+    arguments: [
+      (ElementType.f64, [0, 0, 0, 0, 0, 0, 0xF8, 0x3F], Float(1.5)), (.f32, [0, 0, 0xC0, 0x3F], 1.5),
+      (.f16, [0, 0x3E], 1.5), (.bf16, [0xC0, 0x3F], 1.5), (.f8e4m3, [0x3C], 1.5), (.f8e5m2, [0x3E], 1.5),
+      (.f8e4m3fnuz, [0x44], 1.5), (.f8e5m2fnuz, [0x42], 1.5), (.f8e8m0, [130], 8),
+      (.i64, [0xFE, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF], -2), (.u64, [2, 1, 0, 0, 0, 0, 0, 0], 258),
+      (.i32, [0xFE, 0xFF, 0xFF, 0xFF], -2), (.u32, [2, 1, 0, 0], 258), (.i16, [0xFE, 0xFF], -2), (.u16, [2, 1], 258),
+      (.i8, [0xFE], -2), (.u8, [0xFE], 254), (.bool, [1], 1),
+    ] as [(ElementType, [UInt8], Float)])
   func decodesOneElement(type: ElementType, bytes: [UInt8], value: Float) {
     #expect(type.isDecodable)
     #expect(type.decode(bytes) == [value])

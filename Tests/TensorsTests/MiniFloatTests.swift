@@ -59,9 +59,12 @@ import Testing
     var generator = SplitMix64(seed: 1)
     let magnitudes = (0...format.greatestFiniteCode).map(format.decode)
     var values = (0..<20_000).map { _ in
-      Float(sign: .plus, exponent: Int.random(in: -24...18, using: &generator), significand: .random(in: 1..<2, using: &generator))
+      Float(
+        sign: .plus, exponent: Int.random(in: -24...18, using: &generator),
+        significand: .random(in: 1..<2, using: &generator))
     }
-    values += (0..<5_000).map { _ in Float(bitPattern: UInt32(truncatingIfNeeded: generator.next())) }.filter(\.isFinite)
+    values += (0..<5_000).map { _ in Float(bitPattern: UInt32(truncatingIfNeeded: generator.next())) }.filter(
+      \.isFinite)
     // Every tie, and the floats next to it.
     for (lower, upper) in zip(magnitudes, magnitudes.dropFirst()) {
       let tie = (lower + upper) / 2
@@ -87,9 +90,11 @@ import Testing
   }
 
   /// Section 6.0.1 of the notes on vLLM: computed by hand there.
-  @Test(arguments: [
-    (Float(17), Float(16)), (19, 20), (464, 448), (0x1p-10, 0), (0x1.8p-10, 0x1p-9), (1e9, 448), (-Float.infinity, -448),
-  ] as [(Float, Float)])
+  @Test(
+    arguments: [
+      (Float(17), Float(16)), (19, 20), (464, 448), (0x1p-10, 0), (0x1.8p-10, 0x1p-9), (1e9, 448),
+      (-Float.infinity, -448),
+    ] as [(Float, Float)])
   func roundsE4M3(value: Float, expected: Float) {
     #expect(MiniFloat.e4m3fn.decode(MiniFloat.e4m3fn.encode(value)) == expected)
   }

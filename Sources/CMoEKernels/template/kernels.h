@@ -19,9 +19,6 @@
 
 #define INLINE static inline __attribute__((always_inline))
 #define UNROLL _Pragma("clang loop unroll(full)")
-#ifndef PREFETCH_LOCALITY
-#define PREFETCH_LOCALITY 3
-#endif
 
 #if defined(__x86_64__)
 #define KEEP(vector) __asm__ volatile("" : "+v"(vector))

@@ -41,7 +41,7 @@ INLINE const uint8_t *tile_pass(moe_element element, int rows, int first, int ve
       __asm__("" : "+r"(b));
     }
     UNROLL for (int64_t line = 0; line < lines; line++) {
-      __builtin_prefetch(ahead, 0, PREFETCH_LOCALITY);
+      __builtin_prefetch(ahead);
       ahead += ahead_step;
     }
   }

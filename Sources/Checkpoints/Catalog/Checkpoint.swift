@@ -44,7 +44,8 @@ public struct Checkpoint: Sendable {
     guard let catalog, let configuration, faults.isEmpty else { throw CheckpointError(faults) }
     self.catalog = catalog
     self.configuration = configuration
-    configurationPath = FilePath.join(path.hasSuffix(".safetensors") || path.hasSuffix(".json") ? FilePath.folder(of: path) : path, "config.json")
+    configurationPath = FilePath.join(
+      path.hasSuffix(".safetensors") || path.hasSuffix(".json") ? FilePath.folder(of: path) : path, "config.json")
     name = Self.name(of: path)
   }
 
@@ -59,14 +60,16 @@ public struct Checkpoint: Sendable {
       throw CheckpointError(
         Fault(
           .unreadable, "no config.json (\(error.reason))", file: path,
-          remedy: "download it from where the weights came from; it says how many experts there are and how they route"))
+          remedy: "download it from where the weights came from; it says how many experts there are and how they route")
+      )
     }
     let value = try JSONValue(
       parsing: try RandomAccessFile.contents(of: path, limit: configurationSizeLimit), file: path,
       nonFiniteNumbers: .accepted)
     guard value.object != nil else {
       throw CheckpointError(
-        Fault(.malformedJSON, "the configuration is not an object", file: path, expected: "an object", found: value.kind))
+        Fault(
+          .malformedJSON, "the configuration is not an object", file: path, expected: "an object", found: value.kind))
     }
     return value
   }
@@ -75,7 +78,8 @@ public struct Checkpoint: Sendable {
     let parts = (System.resolved(path) ?? path).split(separator: "/").map(String.init)
     // …/models--organisation--model/snapshots/<revision>
     if let snapshots = parts.lastIndex(of: "snapshots"), snapshots > 0, parts[snapshots - 1].hasPrefix("models--") {
-      let words = parts[snapshots - 1].dropFirst("models--".count).split(separator: "-", omittingEmptySubsequences: false)
+      let words = parts[snapshots - 1].dropFirst("models--".count).split(
+        separator: "-", omittingEmptySubsequences: false)
       return words.joined(separator: "-").replacing("--", with: "/", maxReplacements: 1)
     }
     return parts.last ?? path

@@ -76,7 +76,8 @@ private struct ShardIndexParser {
     let names = numbers.keys.sorted()
     for name in names where !FilePath.staysInside(name) {
       add(
-        .escapesFolder, "the file \(quoted(name)) is not in the folder of the index", expected: "a name without .. or /",
+        .escapesFolder, "the file \(quoted(name)) is not in the folder of the index",
+        expected: "a name without .. or /",
         found: quoted(name))
     }
     try faults.check()

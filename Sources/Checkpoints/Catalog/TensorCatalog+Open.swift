@@ -86,7 +86,8 @@ extension TensorCatalog {
     }
     let faults = ShardName.missing(of: set.map(\.shard)).map { number in
       Fault(
-        .missingShard, "shard \(number) of \(first.total) is missing", file: FilePath.join(folder, first.name(of: number)),
+        .missingShard, "shard \(number) of \(first.total) is missing",
+        file: FilePath.join(folder, first.name(of: number)),
         remedy: "the folder has \(set.count) of \(first.total); download the others")
     }
     if !faults.isEmpty { throw CheckpointError(faults) }
@@ -108,7 +109,8 @@ extension TensorCatalog {
     }
     return Fault(
       .unreadable, "no checkpoint in this folder", file: folder, expected: "model.safetensors or an index of shards",
-      found: names.isEmpty ? "an empty folder" : names.prefix(8).joined(separator: ", ") + (names.count > 8 ? ", …" : ""))
+      found: names.isEmpty
+        ? "an empty folder" : names.prefix(8).joined(separator: ", ") + (names.count > 8 ? ", …" : ""))
   }
 
   private static func warnings(ofUnused names: [String]) -> [String] {

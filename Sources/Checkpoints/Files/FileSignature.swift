@@ -10,7 +10,8 @@ enum FileSignature {
   init?(start bytes: ArraySlice<UInt8>) {
     if bytes.starts(with: "GGUF".utf8) {
       self = .gguf
-    } else if bytes.starts(with: "PK\u{3}\u{4}".utf8) || bytes.starts(with: [0x80, 2]) || bytes.starts(with: [0x80, 4]) {
+    } else if bytes.starts(with: "PK\u{3}\u{4}".utf8) || bytes.starts(with: [0x80, 2]) || bytes.starts(with: [0x80, 4])
+    {
       self = .pickle  // A zip of `torch.save`, or a bare pickle.
     } else if bytes.starts(with: "version ".utf8) {
       self = .lfsPointer

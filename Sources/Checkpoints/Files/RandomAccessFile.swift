@@ -118,7 +118,8 @@ extension RandomAccessFile {
     let file = try RandomAccessFile(opening: path)
     guard file.size <= limit else {
       throw CheckpointError(
-        Fault(.tooLarge, "too large for what it is", file: path, expected: "at most \(limit) bytes", found: "\(file.size)"))
+        Fault(
+          .tooLarge, "too large for what it is", file: path, expected: "at most \(limit) bytes", found: "\(file.size)"))
     }
     return try file.bytes(in: 0..<file.size)
   }

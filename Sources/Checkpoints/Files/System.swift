@@ -2,11 +2,11 @@
 // Copyright 2026 the swift-moe project authors
 
 #if canImport(Glibc)
-import Glibc
+  import Glibc
 #elseif canImport(Musl)
-import Musl
+  import Musl
 #elseif canImport(Darwin)
-import Darwin
+  import Darwin
 #endif
 
 /// The calls of the operating system that this module makes. The only file that imports the C library.
@@ -69,7 +69,8 @@ enum System {
   }
 
   /// Writes once; may write less than asked.
-  static func write(_ descriptor: Int32, at offset: Int, from buffer: UnsafeRawBufferPointer) throws(SystemError) -> Int {
+  static func write(_ descriptor: Int32, at offset: Int, from buffer: UnsafeRawBufferPointer) throws(SystemError) -> Int
+  {
     let count = min(buffer.count, 1 << 30)
     return try check(retrying { unsafe pwrite(descriptor, buffer.baseAddress, count, off_t(offset)) })
   }
@@ -149,9 +150,9 @@ struct SystemError: Error {
 extension System.Status {
   fileprivate init(_ information: stat) {
     #if canImport(Darwin)
-    let modification = information.st_mtimespec
+      let modification = information.st_mtimespec
     #else
-    let modification = information.st_mtim
+      let modification = information.st_mtim
     #endif
     let format = UInt32(information.st_mode) & UInt32(S_IFMT)
     self.init(

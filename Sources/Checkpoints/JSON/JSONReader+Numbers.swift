@@ -22,13 +22,15 @@ extension JSONReader {
     var value = 0
     var isExact = true
     let firstDigit = position
-    while let byte = peekByte(), case 0x30...0x39 = byte {
+    var here = firstDigit
+    while here < end, case let byte = bytes[here], byte >= 0x30, byte <= 0x39 {
       let (product, overflow) = value.multipliedReportingOverflow(by: 10)
       let (sum, overflow2) = product.subtractingReportingOverflow(Int(byte - 0x30))
       if overflow || overflow2 { isExact = false }
       value = sum
-      position += 1
+      here += 1
     }
+    position = here
     guard position > firstDigit else { throw unexpected("a digit") }
     if bytes[firstDigit] == 0x30 && position > firstDigit + 1 {
       throw fault(.malformedJSON, "a number with a leading zero", at: start)

@@ -52,7 +52,9 @@ extension JSONReader {
     }
   }
 
-  func duplicate(_ key: String) -> CheckpointError { fault(.duplicateKey, "key \(quoted(key)) stands twice", at: position) }
+  func duplicate(_ key: String) -> CheckpointError {
+    fault(.duplicateKey, "key \(quoted(key)) stands twice", at: position)
+  }
 }
 
 /// `text` for a message: quoted, its control characters escaped, and cut when it is long.

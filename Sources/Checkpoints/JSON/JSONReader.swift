@@ -36,7 +36,7 @@ package struct JSONReader {
   let file: String
   let acceptsNonFiniteNumbers: Bool
   var position: Int
-  private let end: Int
+  let end: Int
   private var depth = 0
   /// Whether a value precedes in this container, so that a comma has to stand before the next one.
   private var hasPredecessor = false
@@ -192,7 +192,8 @@ extension JSONReader {
       case let byte?: "byte 0x\(String(byte, radix: 16))"
       }
     return CheckpointError(
-      Fault(.malformedJSON, "no valid JSON", file: file, subject: place(of: position), expected: expected, found: found))
+      Fault(.malformedJSON, "no valid JSON", file: file, subject: place(of: position), expected: expected, found: found)
+    )
   }
 
   private func place(of offset: Int) -> String {

@@ -76,10 +76,8 @@ struct SafetensorsLayout {
     for (tensor, begin, end) in entries {
       let name = JSONValue.string(tensor.name).serialized()
       let shape = tensor.shape.dimensions.map(String.init).joined(separator: ",")
-      bytes.append(
-        contentsOf:
-          "\(separator)\(name):{\"dtype\":\"\(tensor.elementType)\",\"shape\":[\(shape)],\"data_offsets\":[\(begin),\(end)]}"
-          .utf8)
+      let entry = "{\"dtype\":\"\(tensor.elementType)\",\"shape\":[\(shape)],\"data_offsets\":[\(begin),\(end)]}"
+      bytes.append(contentsOf: "\(separator)\(name):\(entry)".utf8)
       separator = ","
     }
     bytes.append(contentsOf: (separator == "{" ? "{}" : "}").utf8)

@@ -11,7 +11,7 @@ import Tensors
 /// try writer.finish()  // the file appears
 /// ```
 ///
-/// The file has its name only after `finish`: on an error, or when the writer is dropped before, nothing is left behind.
+/// The file has its name only after `finish`: after an error, or when the writer is dropped, nothing is left.
 public final class SafetensorsWriter {
   /// The tensors in the order of their data, with their places in the file.
   public let records: [TensorRecord]

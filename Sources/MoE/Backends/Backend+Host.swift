@@ -38,6 +38,7 @@ extension Backend {
 
   /// Applies a matrix to host rows `[tokens, columns]`; returns `[tokens, rows]`.
   public func apply(_ linear: Linear, to input: [Float], tokenCount: Int) throws(MoEError) -> [Float] {
+    try validateBatch(tokenCount)
     guard tokenCount > 0 else { return [] }
     let queue = try makeQueue()
     let count = tokenCount * rowCount(of: linear)
@@ -78,14 +79,5 @@ extension Backend {
     }
     if let failure { throw failure }
     return values
-  }
-}
-
-/// Checks that `values` is `[tokens, width]`.
-func validateRows(_ values: [Float], width: Int, tokenCount: Int, name: String) throws(MoEError) {
-  guard values.count == tokenCount * width else {
-    throw MoEError(
-      .invalidArgument, "\(name) must be [tokens, width]", expected: "[\(tokenCount), \(width)]",
-      found: "\(values.count) values")
   }
 }

@@ -6,14 +6,19 @@ extension Architecture {
   static let groupedFamilies: [Architecture] = [
     deepSeekV3("DeepSeek-V3", types: ["deepseek_v3"], classes: ["DeepseekV3ForCausalLM"]),
     deepSeekV3("DeepSeek-V3.2", types: ["deepseek_v32"], classes: ["DeepseekV32ForCausalLM"]),
-    deepSeekV3("Kimi-K2", types: ["kimi_k2", "kimi_k25"], classes: ["KimiK25ForConditionalGeneration"]),
-    deepSeekV3("GLM-4.5", types: ["glm4_moe", "glm4v_moe"], classes: ["Glm4MoeForCausalLM"]),
+    deepSeekV3(
+      "Kimi-K2", types: ["kimi_k2", "kimi_k25"],
+      classes: ["KimiK2ForCausalLM", "KimiK25ForConditionalGeneration"]),
+    deepSeekV3(
+      "GLM-4.5", types: ["glm4_moe", "glm4v_moe", "glm4v_moe_text"],
+      classes: ["Glm4MoeForCausalLM", "Glm4vMoeForConditionalGeneration"]),
     deepSeekV3("GLM-4-MoE-Lite", types: ["glm4_moe_lite"], classes: ["Glm4MoeLiteForCausalLM"]),
     deepSeekV3("GLM-MoE-DSA", types: ["glm_moe_dsa"], classes: ["GlmMoeDsaForCausalLM"]),
     deepSeekV3("dots.llm1", types: ["dots1"], classes: ["Dots1ForCausalLM"]),
     deepSeekV3("Exaone-MoE", types: ["exaone_moe"], classes: ["ExaoneMoeForCausalLM"]),
     deepSeekV3("Solar-Open", types: ["solar_open"], classes: ["SolarOpenForCausalLM"]),
-    deepSeekV3("Mistral-4", types: ["mistral4"], classes: ["Mistral4ForCausalLM"]),
+    deepSeekV3(
+      "Mistral-4", types: ["mistral4", "mistral_large_3"], classes: ["Mistral4ForCausalLM", "MistralLarge3ForCausalLM"]),
     deepSeekV3("MiMo-V2-Flash", types: ["mimo_v2_flash"], classes: ["MiMoV2FlashForCausalLM"]) {
       $0.sharedLayouts = []
     },
@@ -25,8 +30,12 @@ extension Architecture {
       $0.layouts = .w123
     },
     deepSeekV3(
-      "Ling-2.0, Ring-2", types: ["bailing_moe_v2", "bailing_hybrid", "bailing_moe_linear"],
-      classes: ["BailingMoeV2ForCausalLM", "BailingHybridForCausalLM", "BailingMoeV2_5ForCausalLM"]
+      "Ling-2.0, Ring-2",
+      types: ["bailing_moe_v2", "bailing_moe_v2_5", "bailing_moe_v3", "bailing_hybrid", "bailing_moe_linear", "bailing_moe"],
+      classes: [
+        "BailingMoeV2ForCausalLM", "BailingMoeLinearV2ForCausalLM", "BailingMoeV2_5ForCausalLM",
+        "BailingMoeV3ForCausalLM", "BailingHybridForCausalLM",
+      ]
     ) {
       $0.routing = { context throws(MoEError) in
         let hasBias = try context.configuration.boolean("moe_router_enable_expert_bias") ?? true
@@ -76,7 +85,7 @@ extension Architecture {
       $0.routing = { context throws(MoEError) in
         let scoring = try context.scoring(default: .sqrtSoftplus)
         let scale = try context.routedScale()
-        if context.hasTensor("{b}.gate.tid2eid") {
+        if try context.isHashLayer() {
           return RouterPlan(.hash(scoring: scoring, normalization: .sum(epsilon: 1e-20), scale: scale))
         }
         return RouterPlan(

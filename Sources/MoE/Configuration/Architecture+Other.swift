@@ -38,30 +38,40 @@ extension Architecture {
         }
         var plan = RouterPlan(
           .topK(TopKRecipe(scoring: .softmax, scale: try context.routedScale())), correctionBias: .required)
-        plan.zeroExpertCount = try configuration.integer("zero_expert_num") ?? 0
+        plan.zeroExpertCount = try configuration.size("zero_expert_num") ?? 0
         return plan
       }
     },
-    Architecture("Grok-1", types: ["grok-1", "grok1"], classes: ["Grok1ModelForCausalLM", "Grok1ForCausalLM"]) {
+    Architecture(
+      "Grok-1, Grok-2", types: ["grok-1", "grok1", "grok-2", "grok2"],
+      classes: ["Grok1ModelForCausalLM", "Grok1ForCausalLM", "Grok2ForCausalLM"]
+    ) {
       $0.blocks = ["moe_block", "block_sparse_moe"]
       $0.layouts =
         [.perExpert("{b}.experts.", gate: "linear", up: "linear_v", down: "linear_1")] + .w123
       $0.activation = { context throws(MoEError) in
         try context.configuration.string("hidden_act") == nil ? Activation(.gelu) : context.activation()
       }
-      $0.routing = { _ in
-        RouterPlan(.topK(TopKRecipe(scoring: .softmax, softCap: 30, normalization: .sum(epsilon: 0))))
+      $0.routing = { context throws(MoEError) in
+        let cap = try context.configuration.number("router_logit_softcapping") ?? 30
+        return RouterPlan(.topK(TopKRecipe(scoring: .softmax, softCap: cap, normalization: .sum(epsilon: 0))))
       }
     },
   ]
 
   /// What is assumed of an unknown family: any of the known layouts, and routing by what the tensors show.
   static let unknown = Architecture("unknown", types: [], classes: []) {
-    let correctionBias = $0.correctionBias
+    let correctionBias =
+      $0.correctionBias + [
+        "{b}.moe_statics.e_score_correction_bias", "{b}.router_bias", "{b}.experts.e_score_correction_bias",
+        "{b}.router.e_score_correction_bias", "{b}.router.expert_bias",
+      ]
+    $0.correctionBias = correctionBias
     $0.blocks = ["mlp", "block_sparse_moe", "feed_forward", "ffn", "moe", "mixer", "moe_block"]
     $0.layouts = .w123 + [.step]
     $0.gateWeight = ["{b}.gate.weight", "{b}.router.weight", "{b}.router.layer.weight", "{b}.router.gate.weight"]
     $0.gateBias = ["{b}.router.bias"]
+    $0.sharedGate = "{b}.shared_expert_gate.weight"
     $0.sharedLayouts =
       .shared("{b}.shared_experts") + .shared("{b}.shared_expert") + .shared("{b}.shared_mlp") + .shared("shared_mlp")
     $0.routing = { context throws(MoEError) in

@@ -57,6 +57,22 @@ extension Architecture {
     ) {
       $0.blocks = ["block_sparse_moe", "mlp"]
       $0.layouts = .w123
+      // MiniMax-Text-01 can mix in a dense MLP beside the block by a learned coefficient; no release does.
+      $0.sharedLayouts = .shared("shared_mlp")
+      $0.sharedGate = "coefficient.weight"
+      $0.sharedIntermediateSize = { context throws(MoEError) in
+        try context.configuration.size("shared_intermediate_size", layer: context.layer)
+      }
+      $0.sharedCombination = { context throws(MoEError) in
+        let size = try context.configuration.size("shared_intermediate_size", layer: context.layer) ?? 0
+        let mode = try context.configuration.string("shared_moe_mode") ?? "softmax"
+        guard size == 0 || mode == "sigmoid" else {
+          throw MoEError(
+            .configuration, "this way to mix in the shared MLP is not known", file: context.configuration.file,
+            subject: "shared_moe_mode", expected: "sigmoid", found: mode)
+        }
+        return .interpolate
+      }
     },
     Architecture("Arctic", types: ["arctic"], classes: ["ArcticForCausalLM"]) {
       $0.blocks = ["block_sparse_moe"]
@@ -128,7 +144,9 @@ extension Architecture {
       $0.routing = { _ in .selectedSoftmax }
       $0.activation = { context throws(MoEError) in try context.swigluOAI() }
     },
-    Architecture("Gemma-4 MoE", types: ["gemma4_text", "gemma4"], classes: ["Gemma4ForCausalLM"]) {
+    Architecture(
+      "Gemma-4 MoE", types: ["gemma4_text", "gemma4"], classes: ["Gemma4ForCausalLM", "Gemma4ForConditionalGeneration"]
+    ) {
       $0.blocks = ["experts"]
       $0.layouts = [
         .fused(gateUp: "{b}.gate_up_proj", down: "{b}.down_proj", isInputMajor: false),

@@ -105,6 +105,20 @@ public struct RouterPlan: Sendable, Hashable {
     self.correctionBias = correctionBias
   }
 
+  /// Checks the plan against the sizes of a layer.
+  ///
+  /// - Throws: `configuration` with what does not fit.
+  func validate(expertCount: Int, topK: Int) throws(MoEError) {
+    let idCount = expertCount + zeroExpertCount
+    switch kind {
+    case .topK(let recipe): try recipe.validate(expertCount: idCount, topK: topK)
+    case .hash(let scoring, let normalization, let scale):
+      try TopKRecipe(scoring: scoring, normalization: normalization, scale: scale)
+        .validate(expertCount: idCount, topK: topK)
+    case .sparseMixer(let jitter): _ = try SparseMixerRouter(expertCount: idCount, jitter: jitter)
+    }
+  }
+
   /// Softmax over all experts, then top k.
   public static func softmax(_ normalization: Normalization) -> Self {
     Self(.topK(TopKRecipe(scoring: .softmax, normalization: normalization)))

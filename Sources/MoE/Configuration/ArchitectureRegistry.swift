@@ -16,12 +16,15 @@ public struct ArchitectureRegistry: Sendable {
   /// Adds a family; it takes precedence over those before it.
   public mutating func register(_ architecture: Architecture) { architectures.insert(architecture, at: 0) }
 
-  /// The family of a configuration: by `model_type`, then by class name.
+  /// The family of a configuration: by `model_type` and class name, by the former alone, by the latter alone.
+  ///
+  /// Both together, because Ling-2.0 has kept the `model_type` of Ling-1 and changed its router.
   func match(_ configuration: ModelConfiguration) -> Architecture? {
-    let types = configuration.everyString("model_type")
-    let classes = configuration.everyString("architectures")
-    return architectures.first { !$0.modelTypes.filter(types.contains).isEmpty }
-      ?? architectures.first { !$0.classNames.filter(classes.contains).isEmpty }
+    let types = Set(configuration.everyString("model_type"))
+    let classes = Set(configuration.everyString("architectures"))
+    let ofType = architectures.filter { !types.isDisjoint(with: $0.modelTypes) }
+    return ofType.first { !classes.isDisjoint(with: $0.classNames) } ?? ofType.first
+      ?? architectures.first { !classes.isDisjoint(with: $0.classNames) }
   }
 
   /// Every family of this package.

@@ -31,7 +31,7 @@ struct CatalogLayer {
       guard let range = name.firstRange(of: marker),
         range.lowerBound == name.startIndex || bytes[bytes.index(before: range.lowerBound)] == UInt8(ascii: "."),
         let dot = bytes[range.upperBound...].firstIndex(of: UInt8(ascii: ".")),
-        let layer = Int(name[range.upperBound..<dot]), layer >= 0
+        let layer = Int(name[range.upperBound..<dot]), layer >= 0, String(layer) == name[range.upperBound..<dot]
       else { continue }
       return (String(name[..<range.upperBound]), layer, String(name[bytes.index(after: dot)...]))
     }

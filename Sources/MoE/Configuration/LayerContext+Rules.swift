@@ -22,19 +22,20 @@ extension LayerContext {
 
   /// S: given as a width, or as a number of experts of the routed width.
   func sharedIntermediateSize(defaultCount: Int = 0) throws(MoEError) -> Int? {
-    if let width = try configuration.integer(
+    if let width = try configuration.size(
       "shared_expert_intermediate_size", "share_expert_dim", "shared_intermediate_size", layer: layer)
     {
       return width
     }
     let count =
-      try configuration.integer(
+      try configuration.size(
         "n_shared_experts", "num_shared_experts", "moe_num_shared_experts", "num_shared_expert", layer: layer)
       ?? defaultCount
-    let width = try configuration.integer("moe_shared_expert_intermediate_size", layer: layer) ?? intermediateSize
-    guard (0...ModelConfiguration.largestSize).contains(count) else {
+    let width = try configuration.size("moe_shared_expert_intermediate_size", layer: layer) ?? intermediateSize
+    guard count * width <= ModelConfiguration.largestSize else {
       throw MoEError(
-        .configuration, "the number of shared experts is out of range", file: configuration.file, found: "\(count)")
+        .configuration, "the width of the shared experts is out of range", file: configuration.file,
+        expected: "at most \(ModelConfiguration.largestSize)", found: "\(count) · \(width)")
     }
     return count * width
   }
@@ -52,8 +53,8 @@ extension LayerContext {
   }
 
   func groups(score: ExpertGroups.Score, maskValue: Float = -.infinity) throws(MoEError) -> ExpertGroups? {
-    let count = try configuration.integer("n_group", "num_expert_group") ?? 1
-    let kept = try configuration.integer("topk_group") ?? count
+    let count = try configuration.size("n_group", "num_expert_group") ?? 1
+    let kept = try configuration.size("topk_group") ?? count
     return count == 1 && kept == 1 ? nil : ExpertGroups(count: count, kept: kept, score: score, maskValue: maskValue)
   }
 
@@ -102,6 +103,15 @@ extension LayerContext {
   func swigluOAI() throws(MoEError) -> Activation {
     .swigluOAI(
       alpha: try configuration.number("swiglu_alpha") ?? 1.702, limit: try configuration.number("swiglu_limit") ?? 7)
+  }
+
+  /// Whether a layer of DeepSeek-V4 routes by token id: by either spelling of the configuration, or by its tensors.
+  func isHashLayer() throws(MoEError) -> Bool {
+    if let kinds = try configuration.strings("mlp_layer_types"), kinds.indices.contains(layer) {
+      return kinds[layer] == "hash_moe"
+    }
+    if let count = try configuration.size("num_hash_layers") { return layer < count }
+    return hasTensor("{b}.gate.tid2eid")
   }
 
   /// A limit that is absent, null, 0 or less is none.

@@ -96,10 +96,11 @@ extension MoEModel {
     let configuration = ModelConfiguration(checkpoint.configuration, file: checkpoint.configurationPath)
     let match = registry.match(configuration)
     let architecture = match ?? Architecture.unknown
-    let layerCount = try configuration.integer(ModelConfiguration.Quantity.layerCount.keys)
+    let layerCount = try configuration.size(ModelConfiguration.Quantity.layerCount.keys)
 
     var notes = checkpoint.catalog.warnings
     var faults: [Fault] = []
+    var quantized: [Fault] = []
     var layers: [Layer] = []
     var stackOfLayers: Set<String> = []
     for (stack, members) in CatalogLayer.stacks(of: checkpoint.catalog).sorted(by: { $0.key < $1.key }) {
@@ -110,7 +111,10 @@ extension MoEModel {
           catalog: checkpoint.catalog)
         if let layer = resolver.resolve() { layers.append(layer) }
         if resolver.isMoE { stackOfLayers.insert(stack) }
-        faults += resolver.faults
+        // What is wrong with the configuration is wrong in every layer.
+        let earlier = Set(faults)
+        faults += resolver.faults.filter { !earlier.contains($0) }
+        quantized += resolver.quantized.map { [$0] } ?? []
         notes += resolver.notes.filter { !notes.contains($0) }
       }
     }
@@ -124,7 +128,11 @@ extension MoEModel {
       faults.append(
         Self.noLayers(architecture, isKnown: match != nil, configuration, wanted: wanted, path: checkpoint.path))
     }
-    guard faults.isEmpty else { throw MoEError(faults) }
+    if var fault = quantized.first {
+      fault.found = fault.found.map { "\($0), in \(quantized.count) layer(s)" }
+      faults.insert(fault, at: 0)
+    }
+    guard faults.isEmpty else { throw MoEError(Self.readable(faults)) }
     if match == nil {
       notes.append(
         "warning: unknown architecture \(Self.identity(configuration)): its tensors follow the layout "
@@ -147,6 +155,13 @@ extension MoEModel {
         expected: "one of \(layers.map { String($0.index) }.joined(separator: ", "))")
     }
     return layer
+  }
+
+  /// The first of the faults, and the number of the others where nobody would read them all.
+  private static func readable(_ faults: [Fault]) -> [Fault] {
+    let limit = LayerResolver.faultLimit
+    guard faults.count > limit else { return faults }
+    return faults.prefix(limit) + [Fault(faults[limit].code, "and \(faults.count - limit) more faults")]
   }
 
   private static func identity(_ configuration: ModelConfiguration) -> String {

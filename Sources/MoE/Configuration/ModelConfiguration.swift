@@ -18,10 +18,13 @@ public struct ModelConfiguration: Sendable {
   public struct Quantity: Sendable, Hashable {
     public var name: String
     public var keys: [String]
+    /// Whether the keys all mean the same, so that two that differ are a fault; otherwise the first one counts.
+    public var isOneNumber: Bool
 
-    public init(_ name: String, _ keys: [String]) {
+    public init(_ name: String, _ keys: [String], isOneNumber: Bool = false) {
       self.name = name
       self.keys = keys
+      self.isOneNumber = isOneNumber
     }
   }
 
@@ -41,13 +44,16 @@ public struct ModelConfiguration: Sendable {
   }
 
   /// The first value that is present and not null, with its key.
-  func value(_ keys: [String]) -> (key: String, value: JSONValue)? {
+  func value(_ keys: [String]) -> (key: String, value: JSONValue)? { values(keys).first }
+
+  /// All spellings that are present and not null, of the first scope that has any.
+  private func values(_ keys: [String]) -> [(key: String, value: JSONValue)] {
     for scope in scopes {
-      for key in keys {
-        if let value = Self.member(key, of: scope), value != .null { return (key, value) }
-      }
+      let found = keys.compactMap { key in Self.member(key, of: scope).map { (key: key, value: $0) } }
+        .filter { !$0.value.isNull }
+      if !found.isEmpty { return found }
     }
-    return nil
+    return []
   }
 
   private static func member(_ key: String, of scope: [String: JSONValue]) -> JSONValue? {
@@ -67,46 +73,68 @@ extension ModelConfiguration {
 
   public func integer(_ keys: [String], layer: Int? = nil) throws(MoEError) -> Int? {
     guard let (key, value) = value(keys) else { return nil }
-    switch (value, layer) {
-    case (.integer(let integer), _): return integer
-    case (.number(let number), _) where number == number.rounded() && abs(number) < 0x1p53: return Int(number)
-    case (.array(let list), let layer?) where list.indices.contains(layer):
-      if case .integer(let integer) = list[layer] { return integer }
-    default: break
+    guard let integer = Self.integer(value, layer: layer) else {
+      throw mismatch(key, value, expected: layer == nil ? "an integer" : "an integer, or a list with one for each layer")
     }
-    throw mismatch(key, value, expected: "an integer")
+    return integer
   }
 
-  /// An integer that must be there and positive.
+  /// The integer in a value, where that is one.
+  private static func integer(_ value: JSONValue, layer: Int?) -> Int? {
+    switch (value, layer) {
+    case (.integer(let integer), _): integer
+    case (.number(let number), _) where number == number.rounded() && abs(number) < 0x1p53: Int(number)
+    case (.array(let list), let layer?) where list.indices.contains(layer): integer(list[layer], layer: nil)
+    default: nil
+    }
+  }
+
+  /// An integer that must be there and positive, the same under every one of its spellings.
   public func required(_ quantity: Quantity, layer: Int? = nil) throws(MoEError) -> Int {
-    guard let value = try integer(quantity.keys, layer: layer) else {
+    let spellings = values(quantity.keys)
+    guard let value = try size(quantity.keys, layer: layer) else {
       throw MoEError(
         .configuration, "\(quantity.name) is not given", file: file,
         expected: "one of " + quantity.keys.joined(separator: ", "))
     }
-    guard value > 0, value <= Self.largestSize else {
+    let numbers = Set(spellings.map { Self.integer($0.value, layer: layer) })
+    guard numbers.count == 1 || !quantity.isOneNumber else {
       throw MoEError(
-        .configuration, "\(quantity.name) is out of range", file: file, subject: self.value(quantity.keys)?.key,
-        expected: "1...\(Self.largestSize)", found: "\(value)")
+        .configuration, "\(quantity.name) is given twice, and differently", file: file,
+        subject: spellings.map(\.key).joined(separator: " and "),
+        found: spellings.map { $0.value.serialized() }.joined(separator: " and "),
+        remedy: "remove the wrong one")
+    }
+    guard value > 0 else {
+      throw MoEError(
+        .configuration, "\(quantity.name) is out of range", file: file, subject: spellings[0].key,
+        expected: "1...\(Self.largestSize)", found: "0")
+    }
+    return value
+  }
+
+  /// An integer in 0...``largestSize``, so that the product of two of them can be counted.
+  func size(_ keys: String..., layer: Int? = nil) throws(MoEError) -> Int? { try size(keys, layer: layer) }
+
+  func size(_ keys: [String], layer: Int? = nil) throws(MoEError) -> Int? {
+    guard let value = try integer(keys, layer: layer) else { return nil }
+    guard (0...Self.largestSize).contains(value) else {
+      throw MoEError(
+        .configuration, "a size or number is out of range", file: file, subject: self.value(keys)?.key,
+        expected: "at most \(Self.largestSize), and not negative", found: "\(value)")
     }
     return value
   }
 
   public func number(_ keys: String..., layer: Int? = nil) throws(MoEError) -> Float? {
     guard let (key, value) = value(keys) else { return nil }
-    switch (value, layer) {
-    case (.integer(let integer), _): return Float(integer)
-    case (.number(let number), _): return Float(number)
-    case (.array(let list), let layer?) where list.indices.contains(layer):
-      switch list[layer] {
-      case .integer(let integer): return Float(integer)
-      case .number(let number): return Float(number)
-      case .null: return nil
-      default: break
-      }
-    default: break
+    var element = value
+    if case .array(let list) = value, let layer, list.indices.contains(layer) { element = list[layer] }
+    if element.isNull { return nil }
+    guard let number = element.number.map({ Float($0) }), number.isFinite else {
+      throw mismatch(key, value, expected: "a finite number")
     }
-    throw mismatch(key, value, expected: "a number")
+    return number
   }
 
   public func boolean(_ keys: String...) throws(MoEError) -> Bool? {
@@ -144,23 +172,24 @@ extension ModelConfiguration {
   }
 
   /// Sizes above this are no model's; the bound keeps every product of two of them inside `Int`.
-  static let largestSize = 1 << 24
+  static let largestSize = LayerSpecification.largestSize
 
   func mismatch(_ key: String, _ value: JSONValue, expected: String) -> MoEError {
-    MoEError(.configuration, "wrong type", file: file, subject: key, expected: expected, found: "\(value)")
+    MoEError(.configuration, "wrong type", file: file, subject: key, expected: expected, found: value.serialized())
   }
 }
 
 extension ModelConfiguration.Quantity {
   public static let expertCount = Self(
     "the number of experts",
-    ["num_experts", "num_local_experts", "n_routed_experts", "moe_num_experts", "ffn_config.moe_num_experts"])
+    ["num_experts", "num_local_experts", "n_routed_experts", "moe_num_experts", "ffn_config.moe_num_experts"],
+    isOneNumber: true)
   public static let topK = Self(
     "the number of experts per token",
     [
       "num_experts_per_tok", "num_experts_per_token", "moe_topk", "moe_k", "moe_top_k", "top_k_experts",
       "experts_per_token", "ffn_config.moe_top_k",
-    ])
+    ], isOneNumber: true)
   public static let hiddenSize = Self("the hidden size", ["hidden_size", "d_model"])
   public static let intermediateSize = Self(
     "the intermediate size of an expert",

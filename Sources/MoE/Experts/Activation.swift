@@ -6,7 +6,8 @@ internal import Glibc
 /// The function between the two matrix products of an expert: `f(gate) · (up + β)`, or `f(up)` without a gate.
 ///
 /// With g = gate and u = up, in this order: clamp before (`limit`: g from above, u from both sides), `f`, clamp after
-/// (`limitAfter`: f(g) from above, u from both sides), product. Values are computed in the precision of the caller.
+/// (`limitAfter`: f(g) from above, u from both sides), product. Without a gate, up takes the place of g. Values are
+/// computed in the precision of the caller.
 ///
 /// ```swift
 /// Activation.silu                                  // Mixtral, Qwen, DeepSeek
@@ -96,20 +97,12 @@ extension Activation {
   ///   - gate: ignored by an activation without a gate.
   ///   - up: the value of the up projection.
   public func callAsFunction(gate: Double, up: Double) -> Double {
-    var gate = gate
-    var up = up
-    if let limit {
-      gate = min(gate, Double(limit))
-      up = max(-Double(limit), min(up, Double(limit)))
-    }
-    var activated = apply(isGated ? gate : up)
+    let (before, after) = (limit.map(Double.init) ?? .infinity, limitAfter.map(Double.init) ?? .infinity)
+    let activated = min(apply(min(isGated ? gate : up, before)), after)
     guard isGated else { return activated }
-    if let limitAfter {
-      activated = min(activated, Double(limitAfter))
-      up = max(-Double(limitAfter), min(up, Double(limitAfter)))
-    }
+    var up = max(-before, min(up, before))
     if case .situ(_, let upBeta) = function, upBeta > 0 { up = Double(upBeta) * tanh(up / Double(upBeta)) }
-    return activated * (up + Double(beta))
+    return activated * (max(-after, min(up, after)) + Double(beta))
   }
 
   private func apply(_ x: Double) -> Double {

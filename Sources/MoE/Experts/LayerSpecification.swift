@@ -45,6 +45,32 @@ public struct LayerSpecification: Sendable, Hashable {
     projection == .down ? (hiddenSize, intermediateSize) : (intermediateSize, hiddenSize)
   }
 
+  /// The greatest of any size; the bound keeps the bytes of an expert countable.
+  static let largestSize = 1 << 24
+
+  /// - Throws: `unsupportedByBackend` when a size is not positive or the bytes of the layer can't be counted.
+  func validate() throws(MoEError) {
+    let sizes = 1...Self.largestSize
+    guard sizes.contains(expertCount), sizes.contains(hiddenSize), sizes.contains(intermediateSize),
+      !(2 * parametersPerExpert * MemoryLayout<Double>.stride).multipliedReportingOverflow(by: expertCount).overflow
+    else {
+      throw MoEError(
+        .unsupportedByBackend,
+        "\(expertCount) experts of hidden size \(hiddenSize) and intermediate size \(intermediateSize) are no layer",
+        expected: "sizes of 1...\(Self.largestSize)")
+    }
+  }
+
+  /// Checks a matrix that is to be stored against the sizes of the layer.
+  func validate(_ view: ParameterView, _ projection: Projection, _ role: TensorRole) throws(MoEError) {
+    let (rows, columns) = size(of: projection)
+    guard view.rows == rows, view.columns == (role == .bias ? 1 : columns) else {
+      throw MoEError(
+        .shapeMismatch, "a \(projection) \(role) of another size than the layer's",
+        expected: "[\(rows), \(role == .bias ? 1 : columns)]", found: "[\(view.rows), \(view.columns)]")
+    }
+  }
+
   /// Weights of one expert.
   public var parametersPerExpert: Int { projections.count * hiddenSize * intermediateSize }
 }

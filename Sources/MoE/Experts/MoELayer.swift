@@ -108,11 +108,7 @@ extension MoELayer {
   ///
   /// - Throws: `invalidArgument` when lengths or ids do not fit the layer.
   public func forward(_ hidden: [Float], _ input: MoEInput = MoEInput()) throws(MoEError) -> MoEOutput {
-    guard hidden.count.isMultiple(of: hiddenSize) else {
-      throw MoEError(
-        .invalidArgument, "hidden states must be [tokens, \(hiddenSize)]", found: "\(hidden.count) values")
-    }
-    let tokenCount = hidden.count / hiddenSize
+    let tokenCount = try tokenCount(of: hidden)
     for (name, rows) in [("expert input", input.expertInput), ("residual", input.residual)] {
       if let rows { try validateRows(rows, width: hiddenSize, tokenCount: tokenCount, name: name) }
     }
@@ -139,7 +135,15 @@ extension MoELayer {
 
   /// The routing of a batch: given, from given logits, or from the gate.
   public func route(_ hidden: [Float], _ input: MoEInput = MoEInput()) throws(MoEError) -> Routing {
-    try route(hidden, input, tokenCount: hidden.count / hiddenSize)
+    try route(hidden, input, tokenCount: tokenCount(of: hidden))
+  }
+
+  private func tokenCount(of hidden: [Float]) throws(MoEError) -> Int {
+    guard hidden.count.isMultiple(of: hiddenSize) else {
+      throw MoEError(
+        .invalidArgument, "hidden states must be [tokens, \(hiddenSize)]", found: "\(hidden.count) values")
+    }
+    return hidden.count / hiddenSize
   }
 
   private func route(_ hidden: [Float], _ input: MoEInput, tokenCount: Int) throws(MoEError) -> Routing {

@@ -10,8 +10,8 @@ public import Checkpoints
 /// let output = try experts.forward(hidden, routing: routing)           // routing given
 /// ```
 ///
-/// **Order of addition.** A token's experts are added in the order of its slots, so the result depends neither on the
-/// number of threads nor on the other tokens of the batch.
+/// **Order of addition.** A token's experts are added in the order of its slots, then its substitutes, so the result
+/// depends neither on the number of threads nor on the other tokens of the batch.
 public struct RoutedExperts<B: Backend>: Sendable {
   public let backend: B
   public let specification: LayerSpecification
@@ -102,20 +102,26 @@ extension RoutedExperts {
     guard let router else {
       throw MoEError(.invalidArgument, "these experts have no router", remedy: "give a routing instead")
     }
+    let tokenCount = hidden.count / specification.hiddenSize
+    try validateRows(hidden, width: specification.hiddenSize, tokenCount: tokenCount, name: "hidden states")
     let routing = try router.route(
-      RouterInput(
-        logits: routerLogits, tokenCount: routerLogits.count / router.expertCount, tokenIDs: tokenIDs,
-        isPadding: isPadding))
+      RouterInput(logits: routerLogits, tokenCount: tokenCount, tokenIDs: tokenIDs, isPadding: isPadding))
     return (try forward(hidden, routing: routing, shared: shared, sharedInput: sharedInput), routing)
   }
 
   /// The slots that have weights, the rest skipped, and the list of those that are substituted.
   private func split(_ routing: Routing) throws(MoEError) -> (stored: Routing, substituted: [Int]) {
     guard !substitutes.isEmpty else { return (routing, []) }
+    for (id, substitute) in substitutes {
+      guard case .constant(let value) = substitute, value.count != specification.hiddenSize else { continue }
+      throw MoEError(
+        .invalidArgument, "the constant in the place of expert \(id) must be [H]",
+        expected: "\(specification.hiddenSize) values", found: "\(value.count)")
+    }
+    try routing.validate(idCount: .max)
     var stored = routing
     var substituted: [Int] = []
     for slot in routing.ids.indices where substitutes[routing.ids[slot]] != nil {
-      guard routing.weights[slot].isFinite else { break }
       stored.ids[slot] = -1
       stored.weights[slot] = 0
       substituted.append(slot)

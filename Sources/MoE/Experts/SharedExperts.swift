@@ -18,6 +18,9 @@ public struct SharedExperts<B: Backend>: Sendable {
 
   /// The raw output, before the gate: `[tokens, H]` from `[tokens, H]`.
   public func forward(_ hidden: [Float], tokenCount: Int) throws(MoEError) -> [Float] {
+    guard tokenCount >= 0 else {
+      throw MoEError(.invalidArgument, "the number of tokens is negative", found: "\(tokenCount)")
+    }
     let everyToken = try Routing(
       topK: 1, ids: Array(repeating: 0, count: tokenCount), weights: Array(repeating: 1, count: tokenCount))
     return try experts.forward(hidden, routing: everyToken).routed

@@ -11,6 +11,12 @@ public struct Ceilings: Sendable, Hashable {
   /// 32-bit floating-point operations per second; a fused multiply-add counts two.
   public var operationsPerSecond: Double
 
+  /// Keeps the higher of two measurements.
+  public mutating func raise(to other: Ceilings) {
+    bytesPerSecond = max(bytesPerSecond, other.bytesPerSecond)
+    operationsPerSecond = max(operationsPerSecond, other.operationsPerSecond)
+  }
+
   /// Reads `byteCount` bytes of fresh memory and multiplies in registers, for about a second.
   ///
   /// - Throws: `outOfMemory`.
@@ -37,6 +43,11 @@ public struct Workload: Sendable, Hashable {
   public var bytes: Int
   /// Floating-point operations.
   public var operations: Int
+
+  public init(bytes: Int, operations: Int) {
+    self.bytes = bytes
+    self.operations = operations
+  }
 
   public init(_ routing: Routing, layout: Layout) {
     let routed = routing.ids.filter { $0 >= 0 }

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright 2026 the swift-moe project authors
 
-/// A router made of a closure.
+/// A router made of a closure, whose result is checked: its size, its ids, its weights.
 ///
 /// ```swift
 /// let first = CustomRouter(expertCount: 8, topK: 1) { input in
-///   try Routing(topK: 1, ids: Array(repeating: 0, count: input.tokenCount), weights: Array(repeating: 1, count: input.tokenCount))
+///   let zeros = [Int32](repeating: 0, count: input.tokenCount)
+///   return try Routing(topK: 1, ids: zeros, weights: zeros.map { _ in 1 })
 /// }
 /// ```
 public struct CustomRouter: Router {
@@ -24,6 +25,11 @@ public struct CustomRouter: Router {
   public func route(_ input: RouterInput) throws(MoEError) -> Routing {
     try input.validate(for: self)
     let routing = try body(input)
+    guard routing.tokenCount == input.tokenCount, routing.topK == topK else {
+      throw MoEError(
+        .invalidArgument, "the custom router returned a routing of another size",
+        expected: "[\(input.tokenCount), \(topK)]", found: "[\(routing.tokenCount), \(routing.topK)]")
+    }
     try routing.validate(idCount: expertCount)
     return routing
   }

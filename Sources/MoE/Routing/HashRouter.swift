@@ -38,12 +38,19 @@ public struct HashRouter: Router {
   ) throws(MoEError) {
     try validateTopK(topK, of: expertCount)
     guard !table.isEmpty, table.count.isMultiple(of: topK),
-      table.allSatisfy({ $0 >= 0 && $0 < expertCount }), vision.map({ $0.bias.count == expertCount }) ?? true
+      table.allSatisfy({ $0 >= 0 && $0 < expertCount })
     else {
       throw MoEError(
         .configuration, "the routing table must be [vocabulary, \(topK)] ids in 0..<\(expertCount)",
         found: "\(table.count) values, \(table.count { $0 < 0 || $0 >= expertCount }) of them out of range")
     }
+    if let bias = vision?.bias, bias.count != expertCount || !bias.allSatisfy(\.isFinite) {
+      throw MoEError(
+        .configuration, "the bias of image tokens must be \(expertCount) finite values",
+        found: "\(bias.count) values, \(bias.count { !$0.isFinite }) of them not finite")
+    }
+    try TopKRecipe(scoring: scoring, normalization: normalization, scale: scale)
+      .validate(expertCount: expertCount, topK: topK)
     self.expertCount = expertCount
     self.topK = topK
     self.table = table
@@ -55,7 +62,8 @@ public struct HashRouter: Router {
 
   public func route(_ input: RouterInput) throws(MoEError) -> Routing {
     try input.routeRows(of: self) { (token, logits, routing) throws(MoEError) in
-      let scores = scoring.scores(of: logits)
+      var scores = scoring.scores(of: logits)
+      if scoring != .selectedSoftmax { scores = scores.map(finiteOrZero) }
       let tokenID = input.tokenIDs![token]
       let ids: [Int]
       if let vision, vision.contains(tokenID) {
@@ -69,6 +77,7 @@ public struct HashRouter: Router {
         ids = (0..<topK).map { Int(table[Int(tokenID) * topK + $0]) }
       }
       var weights = ids.map { scores[$0] }
+      if scoring == .selectedSoftmax { weights = softmaxScores(weights).map(finiteOrZero) }
       normalization.apply(to: &weights)
       for (slot, (id, weight)) in zip(routing.slots(of: token), zip(ids, weights)) {
         routing.ids[slot] = Int32(id)
@@ -80,6 +89,6 @@ public struct HashRouter: Router {
 
 extension HashRouter.Vision {
   func contains(_ tokenID: Int32) -> Bool {
-    imageSentinel > 0 && tokenID >= imageSentinel && tokenID < imageSentinel + Self.sentinelCount
+    imageSentinel > 0 && tokenID >= imageSentinel && tokenID - imageSentinel < Self.sentinelCount
   }
 }

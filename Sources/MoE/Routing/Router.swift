@@ -50,7 +50,8 @@ public struct RouterInput: Sendable {
 
   /// Checks the lengths against a router.
   func validate(for router: some Router) throws(MoEError) {
-    guard logits.count == tokenCount * router.expertCount else {
+    let (expected, overflow) = tokenCount.multipliedReportingOverflow(by: router.expertCount)
+    guard tokenCount >= 0, !overflow, logits.count == expected else {
       throw MoEError(
         .invalidArgument, "router logits must be [tokens, experts]",
         expected: "[\(tokenCount), \(router.expertCount)]", found: "\(logits.count) values")

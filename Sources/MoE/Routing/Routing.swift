@@ -14,6 +14,8 @@ public struct Routing: Sendable, Hashable {
   public var weights: [Float]
 
   /// A routing in which every slot is skipped.
+  ///
+  /// - Precondition: neither number is negative.
   public init(tokenCount: Int, topK: Int) {
     self.tokenCount = tokenCount
     self.topK = topK
@@ -39,10 +41,15 @@ public struct Routing: Sendable, Hashable {
   /// The slots of one token.
   public func slots(of token: Int) -> Range<Int> { token * topK..<(token + 1) * topK }
 
-  /// Checks every id against the number of ids there are.
+  /// Checks the lengths, and every id against the number of ids there are.
   ///
   /// - Throws: `invalidArgument` naming the first token at fault and how many slots are.
   public func validate(idCount: Int) throws(MoEError) {
+    guard ids.count == tokenCount * topK, weights.count == ids.count else {
+      throw MoEError(
+        .invalidArgument, "ids and weights of a routing must both be [tokens, topK]",
+        expected: "[\(tokenCount), \(topK)]", found: "\(ids.count) ids and \(weights.count) weights")
+    }
     var bad = 0
     var first: Int?
     for slot in ids.indices

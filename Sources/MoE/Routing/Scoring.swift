@@ -14,21 +14,21 @@ public enum Scoring: String, Sendable, Hashable, CaseIterable {
   /// Softmax over the *selected* logits only; ranking is by logit.
   case selectedSoftmax
 
-  /// The scores of one row. A score that is not finite becomes 0.
+  /// The scores of one row. Logits that are not finite may give scores that are not: see ``finiteOrZero(_:)``.
   func scores(of logits: ArraySlice<Float>) -> [Float] {
     switch self {
     case .softmax: softmaxScores(logits)
-    case .sigmoid: logits.map { finiteOrZero(1 / (1 + exp(-$0))) }
-    case .sqrtSoftplus: logits.map { finiteOrZero(($0 > 20 ? $0 : log(1 + exp($0))).squareRoot()) }
+    case .sigmoid: logits.map { 1 / (1 + exp(-$0)) }
+    case .sqrtSoftplus: logits.map { ($0 > 20 ? $0 : log1p(exp($0))).squareRoot() }
     case .selectedSoftmax: Array(logits)
     }
   }
 }
 
-/// What the selected scores are divided by.
+/// What the selected scores are divided by. A divisor of 0 becomes 1.
 public enum Normalization: Sendable, Hashable {
   case none
-  /// w / (Σw + epsilon); an unguarded sum of 0 divides by 1.
+  /// w / (Σw + epsilon).
   case sum(epsilon: Float)
   /// w / max(Σw, minimum) (Ernie-4.5).
   case clampedSum(minimum: Float)
@@ -40,25 +40,35 @@ public enum Normalization: Sendable, Hashable {
     switch self {
     case .none: return
     case .sum(let epsilon):
-      let sum = weights.reduce(0, +) + epsilon
-      divisor = sum > 0 ? sum : 1
+      divisor = weights.reduce(0, +) + epsilon
     case .clampedSum(let minimum): divisor = max(weights.reduce(0, +), minimum)
     case .pNorm(let p):
       divisor = p == 1 ? weights.reduce(0) { $0 + abs($1) } : pow(weights.reduce(0) { $0 + pow(abs($1), p) }, 1 / p)
     }
+    guard divisor > 0 else { return }
     for index in weights.indices { weights[index] /= divisor }
+  }
+
+  /// Whether the number in it has a meaning.
+  var isValid: Bool {
+    switch self {
+    case .none: true
+    case .sum(let bound), .clampedSum(let bound): bound >= 0 && bound.isFinite
+    case .pNorm(let p): p > 0 && p.isFinite
+    }
   }
 }
 
-/// Softmax in 32 bits with the maximum subtracted; scores that are not finite become 0.
+/// Softmax in 32 bits with the maximum subtracted.
 func softmaxScores(_ logits: some Collection<Float>) -> [Float] {
   let maximum = logits.max() ?? 0
   let exponentials = logits.map { exp($0 - maximum) }
   let sum = exponentials.reduce(0, +)
-  return exponentials.map { finiteOrZero($0 / sum) }
+  return exponentials.map { $0 / sum }
 }
 
-private func finiteOrZero(_ value: Float) -> Float { value.isFinite ? value : 0 }
+/// What a weight becomes that a logit of NaN or infinity spoilt.
+func finiteOrZero(_ value: Float) -> Float { value.isFinite ? value : 0 }
 
 /// The ids of the `count` largest values, ties and exhausted rows to the lowest id; NaN ranks below everything.
 func topIndices(_ values: [Float], count: Int) -> [Int] {

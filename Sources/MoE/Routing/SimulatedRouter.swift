@@ -22,15 +22,34 @@ public struct SimulatedRouter: Router {
 
   public init(expertCount: Int, topK: Int, distribution: Distribution, seed: UInt64) throws(MoEError) {
     try validateTopK(topK, of: expertCount)
+    if case .zipf(let exponent) = distribution, !exponent.isFinite {
+      throw MoEError(.configuration, "the exponent of Zipf's law must be finite", found: "\(exponent)")
+    }
     self.expertCount = expertCount
     self.topK = topK
     self.distribution = distribution
     self.seed = seed
   }
 
-  public func route(_ input: RouterInput) throws(MoEError) -> Routing { route(tokenCount: input.tokenCount) }
+  public func route(_ input: RouterInput) throws(MoEError) -> Routing {
+    guard input.tokenCount >= 0, input.isPadding.map({ $0.count == input.tokenCount }) ?? true else {
+      throw MoEError(
+        .invalidArgument, "padding flags must be [tokens]", expected: "\(input.tokenCount) values",
+        found: "\(input.isPadding?.count ?? 0)")
+    }
+    var routing = route(tokenCount: input.tokenCount)
+    for token in 0..<input.tokenCount where input.isPadding?[token] == true {
+      for slot in routing.slots(of: token) {
+        routing.ids[slot] = -1
+        routing.weights[slot] = 0
+      }
+    }
+    return routing
+  }
 
   /// The routing of a batch of a size; the same seed gives the same routing.
+  ///
+  /// - Precondition: `tokenCount` is not negative.
   public func route(tokenCount: Int) -> Routing {
     var generator = SplitMix64(seed: seed)
     var routing = Routing(tokenCount: tokenCount, topK: topK)

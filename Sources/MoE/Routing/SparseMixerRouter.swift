@@ -12,8 +12,12 @@ public struct SparseMixerRouter: Router {
   public let jitter: Float
   public var topK: Int { 2 }
 
+  /// - Throws: `configuration` for fewer than two experts, or a jitter that is negative or not finite.
   public init(expertCount: Int, jitter: Float = 0.01) throws(MoEError) {
     try validateTopK(2, of: expertCount)
+    guard jitter >= 0, jitter.isFinite else {
+      throw MoEError(.configuration, "the jitter of SparseMixer must be a number of at least 0", found: "\(jitter)")
+    }
     self.expertCount = expertCount
     self.jitter = jitter
   }
@@ -21,18 +25,17 @@ public struct SparseMixerRouter: Router {
   public func route(_ input: RouterInput) throws(MoEError) -> Routing {
     try input.routeRows(of: self) { token, logits, routing in
       let scores = Array(logits)
-      var eligible = scores
-      for slot in routing.slots(of: token) {
-        let id = topIndices(eligible, count: 1)[0]
-        let maximum = eligible[id]
+      let picks = topIndices(scores, count: 2)
+      for (slot, id) in zip(routing.slots(of: token), picks) {
+        let maximum = scores[id]
         let near = scores.indices.filter { index in
-          // Written so that 0/0, a row of zeros, counts as close.
-          eligible[index] > -.infinity && !((maximum - scores[index]) / max(abs(scores[index]), maximum) > 2 * jitter)
+          // Written so that 0/0, a row of zeros, counts as close. The first pick takes no part in the second.
+          (index == id || index != picks[0])
+            && !((maximum - scores[index]) / max(abs(scores[index]), maximum) > 2 * jitter)
         }
-        let weights = softmaxScores(near.map { scores[$0] })
+        let weights = softmaxScores(near.map { scores[$0] }).map(finiteOrZero)
         routing.ids[slot] = Int32(id)
         routing.weights[slot] = near.firstIndex(of: id).map { weights[$0] } ?? 0
-        eligible[id] = -.infinity
       }
     }
   }

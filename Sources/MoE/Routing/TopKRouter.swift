@@ -31,7 +31,7 @@ public struct ExpertGroups: Sendable, Hashable {
 /// What a ``TopKRouter`` does to a row, without a layer's data.
 ///
 /// In order: cap the logits, score, add the correction bias, drop groups, pick the top k, take the unbiased scores,
-/// normalise, scale.
+/// normalise, scale. A score that is not finite counts as 0; among groups its expert is not eligible at all.
 public struct TopKRecipe: Sendable, Hashable {
   public var scoring: Scoring
   /// Ranks by logit instead of score: the same choice where the score is monotonic, without ties from saturation.
@@ -80,8 +80,7 @@ public struct TopKRouter: Router {
   public init(
     expertCount: Int, topK: Int, recipe: TopKRecipe, correctionBias: [Float]? = nil, perExpertScale: [Float]? = nil
   ) throws(MoEError) {
-    try validateTopK(topK, of: expertCount)
-    if let groups = recipe.groups { try groups.validate(expertCount: expertCount, topK: topK) }
+    try recipe.validate(expertCount: expertCount, topK: topK)
     for (name, values) in [("correction bias", correctionBias), ("per-expert scale", perExpertScale)] {
       guard let values else { continue }
       guard values.count == expertCount, values.allSatisfy(\.isFinite) else {
@@ -101,22 +100,43 @@ public struct TopKRouter: Router {
     try input.routeRows(of: self) { token, row, routing in
       var logits = row
       if let cap = recipe.softCap { for index in logits.indices { logits[index] = cap * tanh(logits[index] / cap) } }
-      let scores = recipe.scoring.scores(of: logits)
+      var scores = recipe.scoring.scores(of: logits)
+      if recipe.groups == nil && recipe.scoring != .selectedSoftmax { scores = scores.map(finiteOrZero) }
       var ranks = recipe.ranksLogits ? Array(logits) : scores
       if let correctionBias { for index in ranks.indices { ranks[index] += correctionBias[index] } }
       let slots = routing.slots(of: token)
-      guard recipe.groups?.mask(&ranks) ?? true else {
-        routing.fillEvenly(slots)
-        return
+      if let groups = recipe.groups {
+        guard let dropped = groups.mask(&ranks) else {
+          routing.fillEvenly(slots)
+          return
+        }
+        // An expert of a dropped group can be picked where too few others are left. Then it weighs nothing, unless a
+        // mask of 0 competes with biased scores, as in DeepSeek's first release of V3.
+        let keepsScores = correctionBias != nil && groups.maskValue > -.infinity
+        for index in dropped where !keepsScores { scores[index] = recipe.scoring == .selectedSoftmax ? -.infinity : 0 }
       }
       let ids = topIndices(ranks, count: topK)
       var weights = ids.map { scores[$0] }
       if recipe.scoring == .selectedSoftmax { weights = softmaxScores(weights) }
+      weights = weights.map(finiteOrZero)
       recipe.normalization.apply(to: &weights)
       for (slot, (id, weight)) in zip(slots, zip(ids, weights)) {
         routing.ids[slot] = Int32(id)
         routing.weights[slot] = weight * recipe.scale * (perExpertScale?[id] ?? 1)
       }
+    }
+  }
+}
+
+extension TopKRecipe {
+  /// - Throws: `configuration` with all that does not fit.
+  func validate(expertCount: Int, topK: Int) throws(MoEError) {
+    try validateTopK(topK, of: expertCount)
+    try groups?.validate(expertCount: expertCount, topK: topK)
+    guard softCap ?? 1 > 0, (softCap ?? 1).isFinite, scale.isFinite, normalization.isValid else {
+      throw MoEError(
+        .configuration, "a number of the router has no meaning",
+        expected: "a finite scale, a cap above 0, an epsilon of at least 0, a norm above 0", found: "\(self)")
     }
   }
 }
@@ -135,8 +155,9 @@ extension ExpertGroups {
 
   /// Masks the ranks of dropped groups.
   ///
-  /// - Returns: false when fewer than `kept` groups have a finite score, so that there is nothing to choose from.
-  func mask(_ ranks: inout [Float]) -> Bool {
+  /// - Returns: the experts of dropped groups, or nil when fewer than `kept` groups have a finite score, so that there is
+  ///   nothing to choose from.
+  func mask(_ ranks: inout [Float]) -> [Int]? {
     let size = ranks.count / count
     for index in ranks.indices where !ranks[index].isFinite { ranks[index] = -.infinity }
     let scores = (0..<count).map { group in
@@ -145,11 +166,10 @@ extension ExpertGroups {
       return best.reduce(Float(0)) { $0 + members[$1] }
     }
     let keptGroups = topIndices(scores, count: kept)
-    guard scores[keptGroups[kept - 1]] > -.infinity else { return false }
-    for group in 0..<count where !keptGroups.contains(group) {
-      for index in group * size..<(group + 1) * size { ranks[index] = maskValue }
-    }
-    return true
+    guard scores[keptGroups[kept - 1]] > -.infinity else { return nil }
+    let dropped = ranks.indices.filter { !keptGroups.contains($0 / size) }
+    for index in dropped { ranks[index] = maskValue }
+    return dropped
   }
 }
 

@@ -16,7 +16,7 @@ public struct SyntheticModel: Sendable {
     public var name: String
     public var elementType: ElementType
     public var shape: Shape
-    /// Values are uniform, of this standard deviation.
+    /// Values are uniform, of this standard deviation; those of an integer type are uniform below it.
     public var deviation: Float
 
     public var byteCount: Int { elementType.byteCount(of: shape.elementCount!)! }
@@ -56,14 +56,15 @@ public struct SyntheticModel: Sendable {
       throw MoEError(.unknownArchitecture, "unknown architecture", file: "config.json")
     }
     if let expertCount { configuration.set(.expertCount, to: expertCount) }
-    let firstLayer = try original.integer("first_k_dense_replace", "num_dense_layers") ?? 0
+    let firstLayer = try original.size("first_k_dense_replace", "num_dense_layers") ?? 0
     let layerTotal = try original.required(.layerCount)
-    let layers = layerCount.map { firstLayer..<firstLayer + max(0, $0) } ?? firstLayer..<layerTotal
-    guard !layers.isEmpty, layers.upperBound <= layerTotal else {
+    let count = layerCount ?? layerTotal - firstLayer
+    guard count > 0, count <= layerTotal - firstLayer else {
       throw MoEError(
-        .configuration, "the model has no such number of MoE layers", expected: "1...\(layerTotal - firstLayer)",
-        found: "\(layers.count)")
+        .configuration, "the model has no such number of MoE layers",
+        expected: "1...\(max(0, layerTotal - firstLayer))", found: "\(count)")
     }
+    let layers = firstLayer..<firstLayer + count
     configuration.set(.layerCount, to: layers.upperBound)
     configuration["torch_dtype"] = .string(["F32": "float32", "F16": "float16"][elementType.rawValue] ?? "bfloat16")
     self.configuration = configuration
@@ -120,11 +121,8 @@ private struct SyntheticLayer {
   func tensors() throws(MoEError) -> [SyntheticModel.Tensor] {
     let plan = try architecture.routing(context)
     let idCount = context.expertCount + plan.zeroExpertCount
-    try validateTopK(context.topK, of: idCount)
-    if case .topK(let recipe) = plan.kind, let groups = recipe.groups {
-      try groups.validate(expertCount: idCount, topK: context.topK)
-    }
-    let latentSize = try architecture.latent == nil ? nil : context.configuration.integer("moe_latent_size")
+    try plan.validate(expertCount: context.expertCount, topK: context.topK)
+    let latentSize = try architecture.latent == nil ? nil : context.configuration.size("moe_latent_size")
     var tensors = experts(
       architecture.layouts[0],
       LayerSpecification(
@@ -135,6 +133,10 @@ private struct SyntheticLayer {
     if let name = architecture.gateBias.first { tensors.append(vector(name, [idCount], 0.1)) }
     if plan.correctionBias == .required, let name = architecture.correctionBias.first {
       tensors.append(vector(name, [idCount], 0.1, elementType: .f32))
+    }
+    if case .hash = plan.kind, let name = architecture.hashTable {
+      let vocabulary = try context.configuration.size("vocab_size") ?? 1 << 17
+      tensors.append(vector(name, [vocabulary, context.topK], Float(context.expertCount), elementType: .i64))
     }
     for name in [architecture.gateInputScale, architecture.outputNorm].compactMap(\.self) {
       tensors.append(vector(name, [hiddenSize], 1))

@@ -33,6 +33,7 @@ public struct CPUBackend: HostBackend {
   private var kernels: OpaquePointer { unsafe moe_kernels_for(instructionSet.isa)! }
 
   public func layout(of specification: LayerSpecification) throws(MoEError) -> Layout {
+    try specification.validate()
     let packed = try specification.packedLayout()
     return Layout(
       identity: "cpu/panel32/\(specification.elementType)", specification: specification,
@@ -49,13 +50,15 @@ public struct CPUBackend: HostBackend {
   public func store(
     _ parameters: borrowing ExpertParameters, slot: LocalExpert, in storage: CPUStorage
   ) throws(MoEError) {
-    let region = unsafe try storage.region(slot).baseAddress!
+    let memory = unsafe try storage.region(slot)
+    let region = memory.baseAddress!
     let specification = storage.layout.specification
     for projection in specification.projections {
       for role in specification.roles {
         guard let view = parameters[projection, role] else {
           throw MoEError(.missingTensor, "expert \(slot.rawValue) has no \(projection) \(role)")
         }
+        try specification.validate(view, projection, role)
         guard let element = view.elementType.packed else {
           throw MoEError(
             .unsupportedByBackend, "a \(projection) \(role) of type \(view.elementType) can't be packed",
@@ -73,11 +76,13 @@ public struct CPUBackend: HostBackend {
     if specification.hasBias && !specification.activation.isGated {
       unsafe moe_pack_bias([storage.packed], .gate, nil, region)
     }
+    unsafe storage.finish(slot, memory)
   }
 
   public func withBytes<Value>(
     of slot: LocalExpert, in storage: CPUStorage, _ body: (UnsafeRawBufferPointer) throws(MoEError) -> Value
   ) throws(MoEError) -> Value {
+    try storage.checkStored(slot)
     let region = unsafe try storage.region(slot)
     return unsafe try body(UnsafeRawBufferPointer(region))
   }
@@ -86,7 +91,9 @@ public struct CPUBackend: HostBackend {
     _ slot: LocalExpert, in storage: CPUStorage, with bytes: UnsafeRawBufferPointer
   ) throws(MoEError) {
     try checkRegion(bytes.count, of: storage.layout)
-    unsafe try storage.region(slot).copyMemory(from: bytes)
+    let region = unsafe try storage.region(slot)
+    unsafe region.copyMemory(from: bytes)
+    unsafe storage.finish(slot, region)
   }
 }
 
@@ -97,6 +104,7 @@ extension CPUBackend {
     _ storage: CPUStorage, hidden: HostBuffer, ids: HostBuffer, weights: HostBuffer, tokenCount: Int, topK: Int,
     into output: HostBuffer, on queue: HostQueue
   ) throws(MoEError) {
+    try validateBatch(tokenCount, topK)
     let specification = storage.layout.specification
     let width = specification.hiddenSize
     let needed = unsafe moe_forward_workspace(
@@ -113,7 +121,8 @@ extension CPUBackend {
       workspace: workspace.bytes.baseAddress!, workspace_bytes: Int64(workspace.byteCount))
     guard unsafe moe_forward(pool.handle, &arguments) == .ok else {
       throw MoEError(
-        .invalidArgument, "an expert id is out of range", expected: "−1 or 0..<\(specification.expertCount)")
+        .invalidArgument, "an expert id is out of range or its expert was never stored",
+        expected: "−1 or 0..<\(specification.expertCount)")
     }
   }
 
@@ -128,6 +137,7 @@ extension CPUBackend {
   public func apply(
     _ linear: CPULinear, to input: HostBuffer, tokenCount: Int, into output: HostBuffer, on queue: HostQueue
   ) throws(MoEError) {
+    try validateBatch(tokenCount)
     let (rows, columns) = (Int(linear.layout.outputs), Int(linear.layout.inputs))
     let needed = unsafe moe_linear_workspace([linear.layout], Int64(tokenCount), pool.handle)
     let workspace = workspaces.take(byteCount: Int(needed))

@@ -10,7 +10,7 @@ public final class CPUStorage: @unchecked Sendable {
   let layout: Layout
   let packed: moe_expert_layout
   private let memory: AlignedBuffer
-  /// The start of each region.
+  /// The start of each region that was stored, else null.
   let regions: UnsafeMutablePointer<UnsafeRawPointer?>
 
   init(_ layout: Layout, _ packed: moe_expert_layout) throws(MoEError) {
@@ -25,22 +25,28 @@ public final class CPUStorage: @unchecked Sendable {
     self.layout = layout
     self.packed = packed
     unsafe regions = .allocate(capacity: count)
-    for slot in 0..<count {
-      unsafe regions[slot] = UnsafeRawPointer(memory.bytes.baseAddress! + slot * Int(packed.bytes))
-    }
+    unsafe regions.initialize(repeating: nil, count: count)
   }
 
   deinit { unsafe regions.deallocate() }
 
-  /// The region of a slot.
+  /// The region of a slot, stored or not.
   func region(_ slot: LocalExpert) throws(MoEError) -> UnsafeMutableRawBufferPointer {
-    guard (0..<layout.specification.expertCount).contains(slot.rawValue) else {
-      throw MoEError(
-        .invalidArgument, "no such slot", expected: "0..<\(layout.specification.expertCount)",
-        found: "\(slot.rawValue)")
-    }
+    try checkSlot(slot.rawValue, of: layout)
     let size = Int(packed.bytes)
     return unsafe UnsafeMutableRawBufferPointer(rebasing: memory.bytes[slot.rawValue * size..<(slot.rawValue + 1) * size])
+  }
+
+  /// Makes a region readable.
+  func finish(_ slot: LocalExpert, _ region: UnsafeMutableRawBufferPointer) {
+    unsafe regions[slot.rawValue] = UnsafeRawPointer(region.baseAddress!)
+  }
+
+  func checkStored(_ slot: LocalExpert) throws(MoEError) {
+    try checkSlot(slot.rawValue, of: layout)
+    guard unsafe regions[slot.rawValue] != nil else {
+      throw MoEError(.invalidArgument, "expert \(slot.rawValue) was never stored")
+    }
   }
 }
 
@@ -51,11 +57,7 @@ public final class CPULinear: @unchecked Sendable {
   let region: HostBuffer
 
   init(weights: [Float], rows: Int, columns: Int, bias: [Float]?) throws(MoEError) {
-    guard weights.count == rows * columns, bias.map({ $0.count == rows }) ?? true else {
-      throw MoEError(
-        .invalidArgument, "a matrix must be [rows, columns] with a bias [rows]", expected: "[\(rows), \(columns)]",
-        found: "\(weights.count) weights and \(bias?.count ?? 0) biases")
-    }
+    try validateMatrix(weights, rows: rows, columns: columns, bias: bias)
     let layout = moe_linear_layout_make(Int64(columns), Int64(rows), .f32, bias != nil)
     let region = HostBuffer(byteCount: Int(layout.bytes))
     self.layout = layout

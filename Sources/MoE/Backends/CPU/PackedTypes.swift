@@ -67,12 +67,3 @@ extension Activation {
     return result
   }
 }
-
-/// Checks that a region handed to `replace` has the layout's size.
-func checkRegion(_ byteCount: Int, of layout: Layout) throws(MoEError) {
-  guard byteCount == layout.bytesPerExpert else {
-    throw MoEError(
-      .invalidArgument, "an expert's region has another size", subject: layout.identity,
-      expected: "\(layout.bytesPerExpert) bytes", found: "\(byteCount)")
-  }
-}

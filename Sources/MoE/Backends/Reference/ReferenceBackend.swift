@@ -15,6 +15,7 @@ public struct ReferenceBackend: HostBackend {
   public init() {}
 
   public func layout(of specification: LayerSpecification) throws(MoEError) -> Layout {
+    try specification.validate()
     let biases = specification.hasBias ? specification.projections.map { specification.size(of: $0).rows } : []
     return Layout(
       identity: "reference/f32", specification: specification, residentType: .f32,
@@ -37,10 +38,11 @@ public struct ReferenceBackend: HostBackend {
         guard let view = parameters[projection, role] else {
           throw MoEError(.missingTensor, "expert \(slot.rawValue) has no \(projection) \(role)")
         }
+        try specification.validate(view, projection, role)
         values += try view.decoded()
       }
     }
-    storage.experts[slot.rawValue].withLock { $0 = values }
+    try storage.set(values, at: slot.rawValue)
   }
 
   public func withBytes<Value>(
@@ -61,8 +63,10 @@ public struct ReferenceBackend: HostBackend {
     _ slot: LocalExpert, in storage: ReferenceStorage, with bytes: UnsafeRawBufferPointer
   ) throws(MoEError) {
     try checkRegion(bytes.count, of: storage.layout)
-    let values = unsafe bytes.withMemoryRebound(to: Float.self) { unsafe Array($0) }
-    storage.experts[slot.rawValue].withLock { $0 = values }
+    let values = (0..<bytes.count / MemoryLayout<Float>.stride).map { index in
+      unsafe bytes.loadUnaligned(fromByteOffset: index * MemoryLayout<Float>.stride, as: Float.self)
+    }
+    try storage.set(values, at: slot.rawValue)
   }
 }
 
@@ -73,6 +77,7 @@ extension ReferenceBackend {
     _ storage: ReferenceStorage, hidden: HostBuffer, ids: HostBuffer, weights: HostBuffer, tokenCount: Int, topK: Int,
     into output: HostBuffer, on queue: HostQueue
   ) throws(MoEError) {
+    try validateBatch(tokenCount, topK)
     let width = storage.layout.specification.hiddenSize
     let hidden = unsafe try hidden.elements(tokenCount * width, as: Float.self)
     let ids = unsafe try ids.elements(tokenCount * topK, as: Int32.self)
@@ -107,7 +112,8 @@ extension ReferenceBackend {
   public func makeLinear(
     weights: [Float], rows: Int, columns: Int, bias: [Float]?
   ) throws(MoEError) -> ReferenceLinear {
-    ReferenceLinear(weights: weights, rows: rows, columns: columns, bias: bias)
+    try validateMatrix(weights, rows: rows, columns: columns, bias: bias)
+    return ReferenceLinear(weights: weights, rows: rows, columns: columns, bias: bias)
   }
 
   public func rowCount(of linear: ReferenceLinear) -> Int { linear.rows }
@@ -115,6 +121,7 @@ extension ReferenceBackend {
   public func apply(
     _ linear: ReferenceLinear, to input: HostBuffer, tokenCount: Int, into output: HostBuffer, on queue: HostQueue
   ) throws(MoEError) {
+    try validateBatch(tokenCount)
     let input = unsafe try input.elements(tokenCount * linear.columns, as: Float.self)
     let output = unsafe try output.elements(tokenCount * linear.rows, as: Float.self)
     for token in 0..<tokenCount {

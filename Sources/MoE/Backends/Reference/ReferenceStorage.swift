@@ -6,7 +6,7 @@ internal import Synchronization
 /// The experts of a ``ReferenceBackend``: for each slot the weights, then the biases, of gate, up and down in rows.
 public final class ReferenceStorage: Sendable {
   let layout: Layout
-  let experts: [Locked<[Float]?>]
+  private let experts: [Locked<[Float]?>]
 
   init(_ layout: Layout) {
     self.layout = layout
@@ -14,10 +14,16 @@ public final class ReferenceStorage: Sendable {
   }
 
   func values(of slot: Int) throws(MoEError) -> [Float] {
+    try checkSlot(slot, of: layout)
     guard let values = experts[slot].withLock({ $0 }) else {
       throw MoEError(.invalidArgument, "expert \(slot) was never stored")
     }
     return values
+  }
+
+  func set(_ values: [Float], at slot: Int) throws(MoEError) {
+    try checkSlot(slot, of: layout)
+    experts[slot].withLock { $0 = values }
   }
 }
 

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright 2026 the swift-moe project authors
+
+import ArgumentParser
+import Checkpoints
+import Glibc
+import MoE
+
+/// What this machine offers, and what of it is used.
+struct Doctor: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Show what was found of this machine: processor, threads, memory, accelerators.")
+
+  @OptionGroup var options: BackendOptions
+
+  @Flag(help: "Print one JSON object.")
+  var json = false
+
+  func run() throws {
+    let usable = InstructionSet.allCases.filter(\.isSupported).map(\.rawValue)
+    let chosen = try BackendOptions.instructionSet()
+    let threads = try options.threadCount()
+    let memory = Self.memory()
+    let libraries = Self.libraries.map { (what: $0.what, state: Self.state(of: $0.names)) }
+    if json {
+      var object: [String: JSONValue] = [
+        "schema": 1, "command": "doctor", "version": .string(Moe.configuration.version),
+        "processor": .string(Processor.model), "features": .array(Processor.features.map { .string($0) }),
+        "instruction_sets": .array(usable.map { .string($0) }), "instruction_set": .string(chosen.rawValue),
+        "processors": .integer(WorkerPool.availableProcessors), "threads": .integer(threads),
+        "memory_bytes": .integer(memory.total), "memory_available_bytes": .integer(memory.available),
+      ]
+      for (what, state) in libraries { object[what.lowercased()] = .string(state) }
+      print(JSONValue.object(object).serialized(pretty: true))
+      return
+    }
+    var table = TextTable(["", ""], leftAligned: [0, 1])
+    table.append(["version", Moe.configuration.version])
+    table.append(["processor", Processor.model])
+    table.append(["features", Processor.features.joined(separator: " ")])
+    let forced = environment("MOE_ISA") == nil ? "the widest; MOE_ISA forces another" : "by MOE_ISA"
+    table.append(["instructions", "\(chosen.rawValue) (\(forced); usable: \(usable.joined(separator: ", ")))"])
+    let reason =
+      options.threads != nil ? "by --threads" : environment("MOE_THREADS") != nil ? "by MOE_THREADS" : "one for each"
+    table.append(["threads", "\(threads) on \(WorkerPool.availableProcessors) processor(s) (\(reason))"])
+    table.append(["memory", "\(Format.bytes(memory.available)) available of \(Format.bytes(memory.total))"])
+    table.append(["huge pages", Self.hugePages()])
+    for (what, state) in libraries { table.append([what, state]) }
+    print(table.text.drop { $0.isNewline })
+  }
+
+  /// Libraries that are found at run time, none of which this version uses yet.
+  private static let libraries: [(what: String, names: [String])] = [
+    ("CUDA", ["libcuda.so.1"]), ("NVRTC", ["libnvrtc.so.13", "libnvrtc.so.12"]),
+    ("NCCL", ["libnccl.so.2"]), ("MPI", ["libmpi.so.40", "libmpi.so.12"]),
+  ]
+
+  private static func state(of names: [String]) -> String {
+    for name in names {
+      guard let handle = unsafe dlopen(name, RTLD_LAZY | RTLD_LOCAL) else { continue }
+      unsafe dlclose(handle)
+      return "\(name) found; not used by this version"
+    }
+    return "not found (\(names.joined(separator: ", "))); not used by this version"
+  }
+
+  private static func memory() -> (total: Int, available: Int) {
+    let page = Int(sysconf(Int32(_SC_PAGESIZE)))
+    return (Int(sysconf(Int32(_SC_PHYS_PAGES))) * page, Int(sysconf(Int32(_SC_AVPHYS_PAGES))) * page)
+  }
+
+  private static func hugePages() -> String {
+    guard let file = unsafe fopen("/sys/kernel/mm/transparent_hugepage/enabled", "r") else { return "not offered" }
+    defer { _ = unsafe fclose(file) }
+    // For example `always [madvise] never`.
+    let text = unsafe String(unsafeUninitializedCapacity: 128) { unsafe fread($0.baseAddress, 1, $0.count, file) }
+    let choice = text.split(whereSeparator: \.isWhitespace).first { $0.hasPrefix("[") }
+    return choice.map { "transparent, \($0.dropFirst().dropLast())" } ?? "unknown"
+  }
+}

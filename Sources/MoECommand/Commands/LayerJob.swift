@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright 2026 the swift-moe project authors
+
+import Checkpoints
+import MoE
+import Tensors
+
+/// `moe run` on files: hidden states in, routing and outputs out.
+struct LayerJob {
+  let checkpoint: String
+  let layer: Int
+  let input: String
+  let tensor: String
+  let tokenIDs: String?
+  let expertInput: String?
+  let routerLogits: String?
+  let routing: String?
+  let output: String
+  let json: Bool
+
+  func run(on backend: some Backend) throws {
+    let model = try MoEModel(opening: checkpoint, layers: [layer])
+    for note in model.notes { Console.note(note) }
+    let plan = try model.layer(layer)
+    let file = try TensorCatalog(opening: input)
+    let hidden = try matrix(tensor, of: file, width: plan.hiddenSize, what: "hidden states")
+    let expertCount = plan.specification.expertCount + plan.plan.zeroExpertCount
+    let rows = MoEInput(
+      expertInput: try expertInput.map { name in
+        try matrix(name, of: file, width: plan.hiddenSize, what: "expert input").values
+      },
+      routerLogits: try routerLogits.map { name in
+        try matrix(name, of: file, width: expertCount, what: "router logits").values
+      },
+      routing: try routing.map(RoutingFile.read),
+      tokenIDs: try tokenIDs.map { name in try ids(name, of: file) })
+
+    let line = ProgressLine("loading layer \(layer)")
+    let start = now()
+    let loaded: MoELayer = try MoELayer(plan, of: model, on: backend) {
+      line.show(bytes: $0.bytesRead, of: $0.bytesToRead)
+    }
+    line.finish()
+    let ready = now()
+    let result = try loaded.forward(hidden.values, rows)
+    let done = now()
+    try write(result, width: plan.hiddenSize, routedWidth: plan.specification.hiddenSize)
+    let tokens = hidden.rows
+    if json {
+      let object: JSONValue = [
+        "schema": 1, "command": "run", "checkpoint": .string(checkpoint), "layer": .integer(layer),
+        "backend": .string(backend.name), "tokens": .integer(tokens), "output": .string(output),
+        "load_seconds": .number(ready - start), "run_seconds": .number(done - ready),
+      ]
+      print(object.serialized(pretty: true))
+    } else {
+      print(
+        "\(output): layer \(layer) on \(tokens) token(s), loaded in \(Format.fixed((ready - start) * 1000, 1)) ms, "
+          + "run in \(Format.fixed((done - ready) * 1000, 1)) ms on \(backend.name)")
+    }
+  }
+
+  private func write(_ result: MoEOutput, width: Int, routedWidth: Int) throws {
+    let tokens = result.routing.tokenCount
+    func floats(_ name: String, _ values: [Float], _ width: Int) -> (TensorDeclaration, bytes: [UInt8]) {
+      (TensorDeclaration(name, .f32, [tokens, width]), ElementType.f32.encode(values))
+    }
+    var tensors = RoutingFile.tensors(result.routing)
+    tensors.append(floats("routed_output", result.routed, routedWidth))
+    if let shared = result.shared { tensors.append(floats("shared_output", shared, width)) }
+    tensors.append(floats("output", result.output, width))
+    try SafetensorsFile.write(tensors: tensors, to: output)
+  }
+}
+
+// MARK: - Input
+
+extension LayerJob {
+  private func record(_ name: String, of file: TensorCatalog, what: String) throws -> TensorRecord {
+    if let record = file[name] { return record }
+    throw MoEError(
+      .missingTensor, "the file has no such tensor (\(what))", file: input, subject: name,
+      expected: "one of " + file.records.map(\.name).joined(separator: ", "))
+  }
+
+  /// A floating-point tensor `[tokens, width]`.
+  private func matrix(
+    _ name: String, of file: TensorCatalog, width: Int, what: String
+  ) throws -> (rows: Int, values: [Float]) {
+    let record = try record(name, of: file, what: what)
+    guard record.shape.rank == 2, record.shape[1] == width else {
+      throw MoEError(
+        .shapeMismatch, "\(what) have another shape than the layer reads", file: input, subject: name,
+        expected: "[tokens, \(width)]", found: "\(record.shape)")
+    }
+    guard [.f32, .bf16, .f16].contains(record.elementType) else {
+      throw MoEError(
+        .typeMismatch, "\(what) are of a type that can't be read", file: input, subject: name,
+        expected: "F32, BF16 or F16", found: record.elementType.rawValue)
+    }
+    return (record.shape[0], try file.floats(of: record))
+  }
+
+  private func ids(_ name: String, of file: TensorCatalog) throws -> [Int32] {
+    let record = try record(name, of: file, what: "token ids")
+    guard record.shape.rank == 1 else {
+      throw MoEError(
+        .shapeMismatch, "token ids have another shape than the layer reads", file: input, subject: name,
+        expected: "[tokens]", found: "\(record.shape)")
+    }
+    return try file.integers(of: record).map { value in
+      guard let id = Int32(exactly: value) else {
+        throw MoEError(.invalidValue, "a token id is out of range", file: input, subject: name, found: "\(value)")
+      }
+      return id
+    }
+  }
+}

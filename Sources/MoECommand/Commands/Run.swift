@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright 2026 the swift-moe project authors
+
+import ArgumentParser
+import Checkpoints
+import MoE
+
+/// Runs a layer on a file, or shows what this machine does with a checkpoint.
+struct Run: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Run an MoE layer: on the hidden states of a file, or as a checked demonstration.",
+    discussion: """
+      moe run                       makes a synthetic Granite-3-1B-A400M, loads it, runs it, checks it, prints a table
+      moe run CKPT                  the same on a checkpoint of yours, with random input
+      moe run CKPT --layer 3 --input x.safetensors --output y.safetensors
+                                    reads hidden_states [tokens, hidden] and writes topk_ids, topk_weights,
+                                    routed_output, shared_output (where there is one) and output
+      """)
+
+  @Argument(help: "A folder, or a safetensors file with config.json beside it.", completion: .directory)
+  var checkpoint: String?
+
+  @Option(help: ArgumentHelp("The layer's number in the model.", valueName: "number"))
+  var layer: Int?
+
+  @Option(help: ArgumentHelp("A safetensors file with the layer's input.", valueName: "file"), completion: .file(extensions: ["safetensors"]))
+  var input: String?
+
+  @Option(help: ArgumentHelp("The tensor of hidden states in the input file.", valueName: "name"))
+  var tensor = "hidden_states"
+
+  @Option(help: ArgumentHelp("The tensor of token ids in the input file, for layers that route by token.", valueName: "name"))
+  var tokenIds: String?
+
+  @Option(help: ArgumentHelp("What the experts read, where it is not what the router reads.", valueName: "name"))
+  var expertInput: String?
+
+  @Option(help: ArgumentHelp("Router logits in the input file, instead of the gate.", valueName: "name"))
+  var routerLogits: String?
+
+  @Option(help: ArgumentHelp("A file with topk_ids and topk_weights to replay; any output file will do.", valueName: "file"), completion: .file(extensions: ["safetensors"]))
+  var routing: String?
+
+  @Option(name: .shortAndLong, help: ArgumentHelp("The safetensors file to write.", valueName: "file"), completion: .file(extensions: ["safetensors"]))
+  var output: String?
+
+  @OptionGroup var options: BackendOptions
+
+  @Flag(help: "Print one JSON object.")
+  var json = false
+
+  func validate() throws {
+    let names = [tokenIds, expertInput, routerLogits, routing, output]
+    if input == nil, names.contains(where: { $0 != nil }) {
+      throw ValidationError("--token-ids, --expert-input, --router-logits, --routing and --output go with --input")
+    }
+    guard input != nil else { return }
+    if checkpoint == nil || layer == nil || output == nil {
+      throw ValidationError("--input needs a checkpoint, --layer and --output")
+    }
+    if routing != nil && routerLogits != nil {
+      throw ValidationError("--routing and --router-logits exclude each other")
+    }
+  }
+
+  func run() throws {
+    if let input, let checkpoint, let layer, let output {
+      let job = LayerJob(
+        checkpoint: checkpoint, layer: layer, input: input, tensor: tensor, tokenIDs: tokenIds,
+        expertInput: expertInput, routerLogits: routerLogits, routing: routing, output: output, json: json)
+      try job.run(on: try options.make())
+    } else if let checkpoint {
+      try Demonstration(options: options, layer: layer, json: json).run(checkpoint, made: nil)
+    } else {
+      try Demonstration(options: options, layer: layer, json: json).runOnSynthetic()
+    }
+  }
+}

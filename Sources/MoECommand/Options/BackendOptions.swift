@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright 2026 the swift-moe project authors
+
+import ArgumentParser
+import MoE
+import Tensors
+
+/// Where and how experts are computed.
+struct BackendOptions: ParsableArguments {
+  @Option(help: ArgumentHelp("Where to compute: cpu or reference.", valueName: "name"))
+  var backend = "cpu"
+
+  @Option(help: ArgumentHelp("Worker threads (default: MOE_THREADS, or the processors of the affinity mask).", valueName: "count"))
+  var threads: Int?
+
+  @Option(help: ArgumentHelp("Precision of activations: f32, or declared by the checkpoint.", valueName: "type"))
+  var activations = "f32"
+
+  func validate() throws {
+    let isDevice = backend == "cuda" || backend.hasPrefix("cuda:")
+    guard ["cpu", "reference"].contains(backend) || isDevice else {
+      throw ValidationError("unknown backend '\(backend)': expected reference, cpu or cuda[:N]")
+    }
+    let precisions = ["f32", "bf16", "fp8", "int8", "declared"]
+    guard precisions.contains(activations) else {
+      throw ValidationError("unknown precision '\(activations)': expected \(precisions.joined(separator: ", "))")
+    }
+    if let threads, !(1...4096).contains(threads) {
+      throw ValidationError("the number of threads must lie between 1 and 4096")
+    }
+  }
+
+  /// The backend that was asked for.
+  func make() throws(MoEError) -> any Backend {
+    try requireSingleProcess()
+    guard ["f32", "declared"].contains(activations) else {
+      throw MoEError(
+        .unsupportedByBackend, "activations in \(activations) are not part of this version", subject: "--activations",
+        remedy: "use f32")
+    }
+    switch backend {
+    case "reference": return ReferenceBackend()
+    case "cpu": return try cpu()
+    default:
+      throw MoEError(
+        .unsupportedByBackend, "the CUDA backend is not part of this version", subject: "--backend \(backend)",
+        remedy: "use cpu or reference")
+    }
+  }
+
+  /// The CPU backend with the threads and instructions that were asked for.
+  func cpu() throws(MoEError) -> CPUBackend {
+    CPUBackend(pool: try pool(), instructionSet: try Self.instructionSet())
+  }
+
+  /// The instruction set of `MOE_ISA`, or the widest.
+  static func instructionSet() throws(MoEError) -> InstructionSet {
+    guard let name = environment("MOE_ISA") else { return .best }
+    guard let set = InstructionSet(rawValue: name), set.isSupported else {
+      let usable = InstructionSet.allCases.filter(\.isSupported).map(\.rawValue).joined(separator: ", ")
+      throw MoEError(
+        .invalidArgument, "this processor has no such instruction set", subject: "MOE_ISA", expected: usable,
+        found: name)
+    }
+    return set
+  }
+
+  /// The number of threads: the option, `MOE_THREADS`, or the processors there are.
+  func threadCount() throws(MoEError) -> Int {
+    if let threads { return threads }
+    guard let text = environment("MOE_THREADS") else { return WorkerPool.availableProcessors }
+    guard let count = Int(text), (1...4096).contains(count) else {
+      throw MoEError(
+        .invalidArgument, "no number of threads", subject: "MOE_THREADS", expected: "1...4096", found: text)
+    }
+    return count
+  }
+
+  private func pool() throws(MoEError) -> WorkerPool {
+    let count = try threadCount()
+    guard let pool = WorkerPool(threads: count) else {
+      throw MoEError(.outOfMemory, "the system does not start \(count) threads", remedy: "ask for fewer by --threads")
+    }
+    return pool
+  }
+
+  /// Refuses to run as one of several ranks.
+  private func requireSingleProcess() throws(MoEError) {
+    for name in ["OMPI_COMM_WORLD_SIZE", "PMI_SIZE"] {
+      guard let size = environment(name).flatMap({ Int($0) }), size > 1 else { continue }
+      throw MoEError(
+        .unsupported, "started as one of \(size) ranks, and this version runs in a single process", subject: name,
+        remedy: "start it without mpirun")
+    }
+  }
+}
+
+extension Fault.Code {
+  static let unsupported = Self(rawValue: "unsupported")
+}

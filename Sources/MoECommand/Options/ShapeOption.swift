@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright 2026 the swift-moe project authors
+
+import ArgumentParser
+import Checkpoints
+import MoE
+import Tensors
+
+/// `H,I,E,k`: the sizes of a layer of experts.
+struct ExpertShape: ExpressibleByArgument, Sendable {
+  var hiddenSize: Int
+  var intermediateSize: Int
+  var expertCount: Int
+  var topK: Int
+
+  init?(argument: String) {
+    let numbers = argument.split(separator: ",", omittingEmptySubsequences: false).map { Int($0) }
+    guard numbers.count == 4, let hidden = numbers[0], let intermediate = numbers[1], let experts = numbers[2],
+      let topK = numbers[3], [hidden, intermediate, experts].allSatisfy({ (1...1 << 20).contains($0) }),
+      (1...experts).contains(topK)
+    else { return nil }
+    (hiddenSize, intermediateSize, expertCount, self.topK) = (hidden, intermediate, experts, topK)
+  }
+
+  init(_ preset: ModelPreset) throws(MoEError) {
+    let configuration = ModelConfiguration(.object(preset.configuration), file: preset.name)
+    hiddenSize = try configuration.required(.hiddenSize)
+    intermediateSize = try configuration.required(.intermediateSize)
+    expertCount = try configuration.required(.expertCount)
+    topK = try configuration.required(.topK)
+  }
+
+  var description: String { "\(hiddenSize),\(intermediateSize),\(expertCount),\(topK)" }
+}
+
+/// A type of weights by its name on the command line.
+struct WeightType: ExpressibleByArgument, Sendable {
+  let elementType: ElementType
+  var name: String { elementType.rawValue.lowercased() }
+
+  init(_ elementType: ElementType) { self.elementType = elementType }
+
+  init?(argument: String) {
+    guard let type = ["f32": ElementType.f32, "f16": .f16, "bf16": .bf16][argument] else { return nil }
+    elementType = type
+  }
+
+  static var allValueStrings: [String] { ["f32", "f16", "bf16"] }
+  var defaultValueDescription: String { name }
+}
+
+/// `1,8,64,512`: numbers of tokens.
+struct TokenCounts: ExpressibleByArgument, Sendable {
+  var counts: [Int]
+
+  init(_ counts: [Int]) { self.counts = counts }
+
+  init?(argument: String) {
+    let numbers = argument.split(separator: ",", omittingEmptySubsequences: false).map { Int($0) }
+    guard !numbers.isEmpty, numbers.allSatisfy({ $0.map { (1...1 << 20).contains($0) } ?? false }) else { return nil }
+    counts = numbers.map { $0! }
+  }
+
+  var defaultValueDescription: String { counts.map(String.init).joined(separator: ",") }
+}

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright 2026 the swift-moe project authors
+
+import Checkpoints
+import MoE
+
+/// The result of `moe bench`, as text and as JSON.
+struct BenchReport {
+  let shape: ExpertShape
+  let typeName: String
+  let threads: Int
+  let instructionSet: String
+  let ceilings: Ceilings
+  /// Relative to the Float64 reference.
+  let error: Double
+  let rows: [LayerBench.Row]
+
+  var text: String {
+    var table = TextTable([
+      "tokens", "ms", "median", "GB/s", "of memory", "GFLOP/s", "of fp32", "of ceiling",
+    ])
+    for row in rows {
+      let (read, computed) = rates(row)
+      table.append([
+        "\(row.tokenCount)", Format.short(row.minimum * 1000), Format.short(row.median * 1000),
+        Format.short(read / 1e9), percent(read / ceilings.bytesPerSecond), Format.short(computed / 1e9),
+        percent(computed / ceilings.operationsPerSecond), percent(row.work.floor(ceilings) / row.minimum),
+      ])
+    }
+    return """
+      \(shape.description) \(typeName), \(threads) thread(s), \(instructionSet), \(Processor.model)
+      ceilings: \(Format.rate(ceilings.bytesPerSecond)) memory read, \
+      \(Format.short(ceilings.operationsPerSecond / 1e9)) GFLOP/s fp32; error \(Format.scientific(error))
+
+      \(table.text)
+      """
+  }
+
+  var object: JSONValue {
+    let results = rows.map { row -> JSONValue in
+      let (read, computed) = rates(row)
+      return [
+        "tokens": .integer(row.tokenCount), "seconds": .number(row.minimum), "median_seconds": .number(row.median),
+        "bytes": .integer(row.work.bytes), "operations": .integer(row.work.operations),
+        "share_of_memory": .number(read / ceilings.bytesPerSecond),
+        "share_of_fp32": .number(computed / ceilings.operationsPerSecond),
+        "share_of_ceiling": .number(row.work.floor(ceilings) / row.minimum),
+      ]
+    }
+    return [
+      "schema": 1, "command": "bench", "shape": .string(shape.description), "dtype": .string(typeName),
+      "threads": .integer(threads), "instruction_set": .string(instructionSet),
+      "processor": .string(Processor.model), "error": .number(error),
+      "ceilings": [
+        "bytes_per_second": .number(ceilings.bytesPerSecond),
+        "operations_per_second": .number(ceilings.operationsPerSecond),
+      ],
+      "results": .array(results),
+    ]
+  }
+
+  private func rates(_ row: LayerBench.Row) -> (read: Double, computed: Double) {
+    (Double(row.work.bytes) / row.minimum, Double(row.work.operations) / row.minimum)
+  }
+
+  private func percent(_ share: Double) -> String { "\(Format.fixed(100 * share, 0)) %" }
+}

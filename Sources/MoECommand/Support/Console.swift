@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright 2026 the swift-moe project authors
+
+import Glibc
+
+/// What goes to the terminal beside results: errors, notes and progress, all on standard error.
+enum Console {
+  static let isTerminal = isatty(STDERR_FILENO) == 1 && environment("TERM") != "dumb"
+
+  static func write(_ text: String) { put(text + "\n") }
+
+  /// `moe: error: …` for each line of `message`.
+  static func report(_ message: String) {
+    for line in message.split(separator: "\n") { put("moe: error: \(line)\n") }
+  }
+
+  static func note(_ message: String) { put("moe: \(message)\n") }
+
+  static func put(_ text: String) {
+    var text = text
+    text.withUTF8 { bytes in
+      _ = unsafe Glibc.write(STDERR_FILENO, bytes.baseAddress, bytes.count)
+    }
+  }
+}
+
+/// Seconds since some moment, never going back.
+func now() -> Double {
+  var time = timespec()
+  unsafe clock_gettime(CLOCK_MONOTONIC, &time)
+  return Double(time.tv_sec) + Double(time.tv_nsec) * 1e-9
+}
+
+/// The value of an environment variable that is set and not empty.
+func environment(_ name: String) -> String? {
+  guard let value = unsafe getenv(name).map({ unsafe String(cString: $0) }), !value.isEmpty else { return nil }
+  return value
+}

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright 2026 the swift-moe project authors
+
+import Glibc
+
+/// Numbers for people.
+enum Format {
+  /// `12.3` with a fixed number of decimals.
+  static func fixed(_ value: Double, _ decimals: Int) -> String {
+    guard value.isFinite else { return "\(value)" }
+    let scale = pow(10, Double(decimals))
+    let rounded = (abs(value) * scale).rounded()
+    guard rounded < 1e18 else { return "\(value)" }
+    let digits = String(Int(rounded))
+    let padded = String(repeating: "0", count: max(0, decimals + 1 - digits.count)) + digits
+    let sign = value < 0 && rounded > 0 ? "-" : ""
+    return decimals == 0 ? sign + padded : sign + padded.dropLast(decimals) + "." + padded.suffix(decimals)
+  }
+
+  /// Three significant digits or so.
+  static func short(_ value: Double) -> String {
+    value >= 100 ? fixed(value, 0) : value >= 10 ? fixed(value, 1) : value >= 1 ? fixed(value, 2) : fixed(value, 3)
+  }
+
+  /// `1.2e-07`
+  static func scientific(_ value: Double) -> String {
+    guard value.isFinite, value != 0 else { return value == 0 ? "0" : "\(value)" }
+    var exponent = Int(log10(abs(value)).rounded(.down))
+    var mantissa = value / pow(10, Double(exponent))
+    if abs(mantissa) >= 9.95 {
+      mantissa /= 10
+      exponent += 1
+    }
+    return "\(fixed(mantissa, 1))e\(exponent)"
+  }
+
+  /// Decimal units: `1.2 GB`.
+  static func bytes(_ count: Int) -> String {
+    var value = Double(count)
+    for unit in ["B", "kB", "MB", "GB", "TB"] {
+      if value < 999.5 || unit == "TB" { return unit == "B" ? "\(count) B" : "\(short(value)) \(unit)" }
+      value /= 1000
+    }
+    return "\(count) B"
+  }
+
+  static func rate(_ bytesPerSecond: Double) -> String { "\(short(bytesPerSecond / 1e9)) GB/s" }
+
+  /// `1,3-5` for sorted numbers.
+  static func ranges(_ numbers: [Int]) -> String {
+    var parts: [ClosedRange<Int>] = []
+    for number in numbers {
+      if let last = parts.last, number == last.upperBound + 1 {
+        parts[parts.count - 1] = last.lowerBound...number
+      } else {
+        parts.append(number...number)
+      }
+    }
+    return parts.map { $0.count == 1 ? "\($0.lowerBound)" : "\($0.lowerBound)-\($0.upperBound)" }.joined(separator: ",")
+  }
+}

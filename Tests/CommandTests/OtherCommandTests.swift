@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright 2026 the swift-moe project authors
+
+import Checkpoints
+import Foundation
+import MoE
+import Testing
+
+/// The commands beside `run`.
+@Suite struct OtherCommandTests {
+  @Test func doctorNamesTheInstructionSet() throws {
+    let doctor = try Command(["doctor", "--json"], environment: ["MOE_ISA": "portable", "MOE_THREADS": "3"]).json()
+    #expect(doctor["instruction_set"]?.string == "portable")
+    #expect(doctor["threads"]?.integer == 3)
+    #expect(try Command(["doctor"]).output.contains("processor"))
+    let wrong = try Command(["doctor"], environment: ["MOE_ISA": "sse9"])
+    #expect(wrong.status == 1)
+    #expect(wrong.errors.contains("MOE_ISA"))
+  }
+
+  @Test func synthWritesWhatInspectReads() throws {
+    try withTemporaryFolder { folder in
+      let path = folder + "/a/b"
+      let made = try Command(["synth", "olmoe-1b-7b", "--layers", "2", "--experts", "8", "-o", path, "--json"])
+      #expect(made.status == 0, "\(made.errors)")
+      let inspected = try Command(["inspect", path, "--json"]).json()
+      let layers = try #require(inspected["layers"]?.array)
+      #expect(layers.compactMap { $0["index"]?.integer } == [0, 1])
+      #expect(layers.allSatisfy { $0["experts"]?.integer == 8 && $0["hidden_size"]?.integer == 2048 })
+      #expect(try made.json()["bytes"]?.integer == inspected["bytes"]?.integer)
+      #expect(try Command(["inspect", path]).output.contains("OLMoE"))
+
+      let again = try Command(["synth", "olmoe-1b-7b", "-o", path])
+      #expect(again.status == 1)
+      #expect(again.errors.contains("not empty"))
+    }
+  }
+
+  @Test func sparseFilesTakeNoRoom() throws {
+    try withTemporaryFolder { folder in
+      let path = folder + "/deepseek"
+      let made = try Command(["synth", "DeepSeek-V3", "--layers", "4", "--sparse", "-o", path])
+      #expect(made.status == 0, "\(made.errors)")
+      let inspected = try Command(["inspect", path, "--json"]).json()
+      #expect(inspected["layers"]?.array?.compactMap { $0["index"]?.integer } == [3, 4, 5, 6])
+      #expect(try #require(inspected["bytes"]?.integer) > 80_000_000_000)
+      let files = try FileManager.default.contentsOfDirectory(atPath: path)
+      #expect(files.contains("model.safetensors.index.json"))
+    }
+  }
+
+  @Test(arguments: [["synth", "nothing", "-o", "x"], ["bench", "nothing"], ["inspect", "/nonexistent"]])
+  func unknownThings(arguments: [String]) throws {
+    let run = try Command(arguments)
+    #expect(run.status == 1)
+    #expect(run.errors.hasPrefix("moe: error: "))
+  }
+
+  @Test func presetsAreModels() throws {
+    #expect(ModelPreset.all.count >= 7)
+    for preset in ModelPreset.all {
+      let model = try SyntheticModel(preset, layerCount: 1)
+      #expect(!model.tensors.isEmpty, "\(preset.name)")
+    }
+  }
+}

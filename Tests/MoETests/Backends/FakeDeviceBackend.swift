@@ -1,0 +1,262 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright 2026 the swift-moe project authors
+
+import Checkpoints
+import MoE
+import Synchronization
+import Tensors
+
+/// A device that is none: its buffers are handles into memory the host can't see, its queue runs commands only when it
+/// has to, and it keeps its experts transposed.
+struct FakeDeviceBackend: Backend {
+  let device = FakeDevice()
+
+  var name: String { "fake" }
+
+  /// A place in the device's memory.
+  struct Buffer {
+    let handle: Int
+  }
+
+  /// Commands that wait.
+  final class Queue {
+    fileprivate(set) var pending: [(FakeDevice) throws(MoEError) -> Void] = []
+  }
+
+  struct Linear: Sendable {
+    let rows: Int
+    let columns: Int
+    /// Transposed, `[columns, rows]`, then the bias.
+    let weights: [Float]
+    let bias: [Float]
+  }
+
+  final class Storage: Sendable {
+    let layout: Layout
+    let slots: Mutex<[Int: [Float]]>
+
+    init(_ layout: Layout) {
+      self.layout = layout
+      slots = Mutex([:])
+    }
+  }
+}
+
+/// The memory of the device, and what went in and out.
+final class FakeDevice: Sendable {
+  struct State {
+    var memory: [Int: [UInt8]] = [:]
+    var uploads = 0
+    var downloads = 0
+    var commands = 0
+  }
+
+  let state = Mutex(State())
+
+  var uploads: Int { state.withLock { $0.uploads } }
+  var downloads: Int { state.withLock { $0.downloads } }
+  var commands: Int { state.withLock { $0.commands } }
+
+  func values<Element: BitwiseCopyable>(_ buffer: FakeDeviceBackend.Buffer, _ count: Int, _ type: Element.Type) -> [Element] {
+    let bytes = state.withLock { $0.memory[buffer.handle]! }
+    precondition(count * MemoryLayout<Element>.stride <= bytes.count, "outside of a buffer")
+    return unsafe bytes.withUnsafeBytes { bytes in
+      (0..<count).map { unsafe bytes.loadUnaligned(fromByteOffset: $0 * MemoryLayout<Element>.stride, as: type) }
+    }
+  }
+
+  func set<Element: BitwiseCopyable>(_ buffer: FakeDeviceBackend.Buffer, _ values: [Element]) {
+    let bytes = unsafe values.withUnsafeBytes { unsafe Array($0) }
+    state.withLock { $0.memory[buffer.handle]!.replaceSubrange(0..<bytes.count, with: bytes) }
+  }
+}
+
+// MARK: - Memory
+
+extension FakeDeviceBackend {
+  func makeQueue() -> Queue { Queue() }
+
+  /// Filled with NaN, as nothing may rely on it.
+  func makeBuffer(byteCount: Int) -> Buffer {
+    device.state.withLock {
+      let handle = $0.memory.count + 1000
+      $0.memory[handle] = Array(repeating: 0xFF, count: byteCount)
+      return Buffer(handle: handle)
+    }
+  }
+
+  func upload(_ bytes: UnsafeRawBufferPointer, to buffer: Buffer, on queue: Queue) {
+    let copy = unsafe Array(bytes)
+    queue.pending.append { device in
+      device.set(buffer, copy)
+      device.state.withLock { $0.uploads += 1 }
+    }
+  }
+
+  func download(_ buffer: Buffer, to bytes: UnsafeMutableRawBufferPointer, on queue: Queue) throws(MoEError) {
+    try synchronize(queue)
+    device.state.withLock { $0.downloads += 1 }
+    unsafe bytes.copyBytes(from: device.values(buffer, bytes.count, UInt8.self))
+  }
+
+  /// Runs what waits.
+  func synchronize(_ queue: Queue) throws(MoEError) {
+    let commands = queue.pending
+    queue.pending = []
+    device.state.withLock { $0.commands += commands.count }
+    for command in commands { try command(device) }
+  }
+}
+
+// MARK: - Storing
+
+extension FakeDeviceBackend {
+  /// Every matrix transposed and followed by its bias, in 32 bits.
+  func layout(of specification: LayerSpecification) throws(MoEError) -> Layout {
+    let biases = specification.hasBias ? specification.projections.map { specification.size(of: $0).rows } : []
+    return Layout(
+      identity: "fake/transposed", specification: specification, residentType: .f32,
+      bytesPerExpert: (specification.parametersPerExpert + biases.reduce(0, +)) * 4, workspacePerRow: 0)
+  }
+
+  func allocate(_ layout: Layout) -> Storage { Storage(layout) }
+
+  func specification(of storage: Storage) -> LayerSpecification { storage.layout.specification }
+
+  func store(
+    _ parameters: borrowing ExpertParameters, slot: LocalExpert, in storage: Storage
+  ) throws(MoEError) {
+    let specification = storage.layout.specification
+    var values: [Float] = []
+    for projection in specification.projections {
+      for role in specification.roles {
+        guard let view = parameters[projection, role] else { throw MoEError(.missingTensor, "\(projection) \(role)") }
+        let width = view.elementType.bitWidth / 8
+        for column in 0..<view.columns {
+          values += unsafe [Float](unsafeUninitializedCapacity: view.rows) { target, initialized in
+            unsafe view.elementType.decode(
+              view.base + column * view.columnStride * width, count: view.rows, stride: view.rowStride,
+              into: target.baseAddress!)
+            initialized = view.rows
+          }
+        }
+      }
+    }
+    let stored = values
+    storage.slots.withLock { $0[slot.rawValue] = stored }
+  }
+
+  func withBytes<Value>(
+    of slot: LocalExpert, in storage: Storage, _ body: (UnsafeRawBufferPointer) throws(MoEError) -> Value
+  ) throws(MoEError) -> Value {
+    let values = storage.slots.withLock { $0[slot.rawValue] } ?? []
+    let result = unsafe values.withUnsafeBytes { bytes -> Result<Value, MoEError> in
+      do throws(MoEError) { return .success(try unsafe body(bytes)) } catch { return .failure(error) }
+    }
+    return try result.get()
+  }
+
+  func replace(_ slot: LocalExpert, in storage: Storage, with bytes: UnsafeRawBufferPointer) throws(MoEError) {
+    let values = unsafe Array(bytes.bindMemory(to: Float.self))
+    storage.slots.withLock { $0[slot.rawValue] = values }
+  }
+
+  func makeLinear(weights: [Float], rows: Int, columns: Int, bias: [Float]?) -> Linear {
+    Linear(
+      rows: rows, columns: columns, weights: Self.transposed(weights, rows: rows, columns: columns),
+      bias: bias ?? Array(repeating: 0, count: rows))
+  }
+
+  func rowCount(of linear: Linear) -> Int { linear.rows }
+
+  static func transposed(_ values: [Float], rows: Int, columns: Int) -> [Float] {
+    (0..<values.count).map { values[$0 % rows * columns + $0 / rows] }
+  }
+}
+
+// MARK: - Running
+
+extension FakeDeviceBackend {
+  func apply(_ linear: Linear, to input: Buffer, tokenCount: Int, into output: Buffer, on queue: Queue) {
+    queue.pending.append { device in
+      let x = device.values(input, tokenCount * linear.columns, Float.self)
+      var result: [Float] = []
+      for token in 0..<tokenCount {
+        let row = x[token * linear.columns..<(token + 1) * linear.columns].map(Double.init)
+        result += Self.product(linear.weights[...], linear.bias[...], row, rows: linear.rows).map { Float($0) }
+      }
+      device.set(output, result)
+    }
+  }
+
+  /// Routers of top k are done by the device; others come through the host.
+  func route(
+    _ router: any Router, logits: Buffer, tokenCount: Int, tokenIDs: [Int32]?, isPadding: [Bool]?, ids: Buffer,
+    weights: Buffer, on queue: Queue
+  ) throws(MoEError) {
+    guard let router = router as? TopKRouter else {
+      let values = try download(logits, count: tokenCount * router.expertCount, as: Float.self, on: queue)
+      let routing = try router.route(
+        RouterInput(logits: values, tokenCount: tokenCount, tokenIDs: tokenIDs, isPadding: isPadding))
+      try upload(routing.ids, to: ids, on: queue)
+      try upload(routing.weights, to: weights, on: queue)
+      return
+    }
+    queue.pending.append { (device) throws(MoEError) in
+      let values = device.values(logits, tokenCount * router.expertCount, Float.self)
+      let routing = try router.route(RouterInput(logits: values, tokenCount: tokenCount, isPadding: isPadding))
+      device.set(ids, routing.ids)
+      device.set(weights, routing.weights)
+    }
+  }
+
+  func forward(
+    _ storage: Storage, hidden: Buffer, ids: Buffer, weights: Buffer, tokenCount: Int, topK: Int, into output: Buffer,
+    on queue: Queue
+  ) {
+    queue.pending.append { device in
+      let specification = storage.layout.specification
+      let width = specification.hiddenSize
+      let x = device.values(hidden, tokenCount * width, Float.self).map(Double.init)
+      let ids = device.values(ids, tokenCount * topK, Int32.self)
+      let weights = device.values(weights, tokenCount * topK, Float.self)
+      var result = [Double](repeating: 0, count: tokenCount * width)
+      for slot in ids.indices where ids[slot] >= 0 {
+        let row = slot / topK * width
+        let weight = Double(weights[slot])
+        let values = storage.slots.withLock { $0[Int(ids[slot])]! }
+        let input = x[row..<row + width].map { specification.weightOnInput ? weight * $0 : $0 }
+        let expert = Self.expert(values, specification, input)
+        for index in 0..<width { result[row + index] += (specification.weightOnInput ? 1 : weight) * expert[index] }
+      }
+      device.set(output, result.map { Float($0) })
+    }
+  }
+
+  private static func expert(_ values: [Float], _ specification: LayerSpecification, _ input: [Double]) -> [Double] {
+    var offset = 0
+    func next(_ projection: Projection, _ x: [Double]) -> [Double] {
+      let (rows, columns) = specification.size(of: projection)
+      let end = offset + rows * columns
+      let bias = specification.hasBias ? values[end..<end + rows] : []
+      defer { offset = end + bias.count }
+      return product(values[offset..<end], bias, x, rows: rows)
+    }
+    let gate = specification.activation.isGated ? next(.gate, input) : []
+    let up = next(.up, input)
+    let activated = up.indices.map { specification.activation(gate: gate.isEmpty ? 0 : gate[$0], up: up[$0]) }
+    return next(.down, activated)
+  }
+
+  /// bias + matrix · x, of a matrix `[columns, rows]`.
+  private static func product(
+    _ matrix: ArraySlice<Float>, _ bias: ArraySlice<Float>, _ x: [Double], rows: Int
+  ) -> [Double] {
+    var sums = bias.isEmpty ? [Double](repeating: 0, count: rows) : bias.map(Double.init)
+    for (column, value) in x.enumerated() {
+      let start = matrix.startIndex + column * rows
+      for row in 0..<rows { sums[row] += Double(matrix[start + row]) * value }
+    }
+    return sums
+  }
+}
