@@ -6,12 +6,17 @@
 #include "kernels.h"
 
 moe_activation moe_activation_make(moe_activation_function function) {
-  return (moe_activation){
-      .function = function, .alpha = 1, .beta = 0, .limit = INFINITY, .limit_after = INFINITY, .situ_beta = 1, .situ_linear_beta = 0};
+  return (moe_activation){.function = function,
+                          .alpha = 1,
+                          .beta = 0,
+                          .limit = INFINITY,
+                          .limit_after = INFINITY,
+                          .situ_beta = 1,
+                          .situ_linear_beta = 0};
 }
 
-void moe_activate(const moe_kernels *kernels, const moe_activation *activation, const float *gate, const float *up, float *out,
-                  int64_t count) {
+void moe_activate(const moe_kernels *kernels, const moe_activation *activation, const float *gate, const float *up,
+                  float *out, int64_t count) {
   enum { CHUNK = MOE_PANEL };
   int64_t whole = count / CHUNK * CHUNK, rest = count - whole;
   kernels->activate(activation, gate, NULL, up, NULL, 1, out, whole);

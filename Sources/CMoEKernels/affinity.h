@@ -6,7 +6,8 @@
 
 #include <stdint.h>
 
-/// Writes up to `capacity` CPU numbers of the calling thread's mask, ascending; returns how many it wrote (0 off Linux).
+/// Writes up to `capacity` CPU numbers of the calling thread's mask, ascending; returns how many it wrote (0 off
+/// Linux).
 int32_t moe_affinity_list(int32_t *cpus, int32_t capacity);
 
 /// Keeps the calling thread on one CPU.

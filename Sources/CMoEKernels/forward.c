@@ -46,7 +46,8 @@ static int64_t worker_floats(const moe_expert_layout *layout, int64_t rows) {
   return moe_round_up(product_floats(layout) + moe_max(a, b), 16);
 }
 
-static int64_t place(pass *pass, const moe_expert_layout *layout, int64_t experts, int64_t slots, int32_t threads, uint8_t *memory) {
+static int64_t place(pass *pass, const moe_expert_layout *layout, int64_t experts, int64_t slots, int32_t threads,
+                     uint8_t *memory) {
   int64_t plan = moe_plan_place(&pass->plan, experts, slots, memory);
   int64_t units = moe_round_up((experts + 1) * (int64_t)sizeof(int64_t), 64);
   int64_t intermediate = intermediate_floats(layout, slots) * (int64_t)sizeof(float);
@@ -67,7 +68,9 @@ int64_t moe_forward_workspace(const moe_expert_layout *layout, int32_t expert_co
 
 // MARK: Phase A: intermediate = act(gate · x, up · x)
 
-static int64_t expert_rows(const pass *pass, int64_t i) { return pass->plan.first_row[i + 1] - pass->plan.first_row[i]; }
+static int64_t expert_rows(const pass *pass, int64_t i) {
+  return pass->plan.first_row[i + 1] - pass->plan.first_row[i];
+}
 
 static int64_t chunks(int64_t rows) { return moe_ceil_div(rows, MOE_PRODUCT_ROWS); }
 
@@ -217,7 +220,8 @@ static void run_pass(void *context, int32_t worker, int32_t threads) {
   const uint8_t *first_output =
       worker < pass->b.count && pass->plan.active_count > 0 ? down_memory(pass, 0, worker) : (const uint8_t *)scratch;
   for (moe_turn turn = moe_work_first(&pass->a, worker); turn.unit < pass->a.count; moe_work_advance(&pass->a, &turn)) {
-    const uint8_t *next = turn.following < pass->a.count ? unit_memory(pass, unit_at(pass, turn.following)) : first_output;
+    const uint8_t *next =
+        turn.following < pass->a.count ? unit_memory(pass, unit_at(pass, turn.following)) : first_output;
     run_unit(pass, unit_at(pass, turn.unit), next, scratch);
   }
   moe_pool_barrier(pass->pool);

@@ -7,7 +7,8 @@
 #include "moe_forward.h"
 #include "panel.h"
 
-/// Inputs of a block: a panel is worked through in pieces of this many inputs, so that a piece stays in L1 while rows pass.
+/// Inputs of a block: many rows go over a panel in pieces of this many inputs, so that the piece and the rows' part of
+/// it stay in the near caches, and loads and stores of sums are rare.
 enum { MOE_BLOCK = 512 };
 
 /// Floats between the rows of a block of activations; the 16 beyond the block keep rows out of each other's cache sets.
@@ -16,10 +17,11 @@ enum { MOE_BLOCK_STRIDE = MOE_BLOCK + 16 };
 /// The most rows of any tile.
 enum { MOE_TILE_ROWS = 12 };
 
-/// One tile: c[m][n] = (resume ? c[m][n] : 0) + Σ a[m][k] · b[k][n], for the rows m of the tile and the 32 outputs n of the piece `b`.
+/// One tile: c[m][n] = (resume ? c[m][n] : 0) + Σ a[m][k] · b[k][n], for the rows m of the tile and the 32 outputs n
+/// of the piece `b`.
 ///
-/// `a` is a block; `inputs` is even and at most MOE_BLOCK, and without limit for a single row. Meanwhile the memory from `ahead` on
-/// is prefetched, `ahead_step` bytes for every 64 bytes of `b`.
+/// `a` is in a block; `inputs` is even. Meanwhile the memory from `ahead` on is prefetched, `ahead_step` bytes for every
+/// 64 bytes of `b`.
 typedef void (*moe_tile)(const float *a, const uint8_t *b, int64_t inputs, float *c, int64_t c_stride, bool resume,
                          const uint8_t *ahead, int64_t ahead_step);
 
@@ -28,12 +30,14 @@ struct moe_kernels {
   /// The most rows of a tile; tiles[element][1 ... rows[element]] are set.
   int32_t rows[MOE_ELEMENT_COUNT];
   moe_tile tiles[MOE_ELEMENT_COUNT][MOE_TILE_ROWS + 1];
-  /// out[i] = activation of (gate[i] · scale + gate_bias[i], up[i] · scale + up_bias[i]); gate and the biases may be null.
-  void (*activate)(const moe_activation *activation, const float *gate, const float *gate_bias, const float *up, const float *up_bias,
-                   float scale, float *out, int64_t count);
+  /// out[i] = activation of (gate[i] · scale + gate_bias[i], up[i] · scale + up_bias[i]); gate and the biases may be
+  /// null.
+  void (*activate)(const moe_activation *activation, const float *gate, const float *gate_bias, const float *up,
+                   const float *up_bias, float scale, float *out, int64_t count);
   /// out[i] = (resume ? out[i] : 0) + weight · (y[i] + bias[i]); bias may be null.
   void (*add)(const float *y, const float *bias, float weight, bool resume, float *out, int64_t count);
-  /// Reads `count` bytes in `streams` parts side by side, `ahead` bytes prefetched; the value only keeps the reads alive.
+  /// Reads `count` bytes in `streams` parts side by side, `ahead` bytes prefetched; the value only keeps the reads
+  /// alive.
   int32_t (*read)(const uint8_t *bytes, int64_t count, int32_t streams, int64_t ahead);
   /// 12 independent multiply-adds of vectors, `rounds` times; returns the floating-point operations done.
   double (*multiply_add)(int64_t rounds);

@@ -60,13 +60,15 @@ static void run_pass(void *context, int32_t worker, int32_t threads) {
   (void)threads;
   pass *pass = context;
   float *scratch = (float *)pass->arguments->workspace + pass->worker_floats * worker;
-  for (moe_turn turn = moe_work_first(&pass->work, worker); turn.unit < pass->work.count; moe_work_advance(&pass->work, &turn))
+  for (moe_turn turn = moe_work_first(&pass->work, worker); turn.unit < pass->work.count;
+       moe_work_advance(&pass->work, &turn))
     run_unit(pass, turn, scratch);
 }
 
 moe_status moe_linear(moe_pool *pool, const moe_linear_arguments *arguments) {
   const moe_linear_layout *layout = &arguments->layout;
-  if (arguments->workspace_bytes < moe_linear_workspace(layout, arguments->tokens, pool) || (uintptr_t)arguments->workspace % 64 != 0)
+  if (arguments->workspace_bytes < moe_linear_workspace(layout, arguments->tokens, pool) ||
+      (uintptr_t)arguments->workspace % 64 != 0)
     return MOE_STATUS_BAD_WORKSPACE;
   if (arguments->tokens == 0) return MOE_STATUS_OK;
   int32_t threads = moe_pool_threads(pool);

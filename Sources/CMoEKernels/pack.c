@@ -16,7 +16,8 @@ enum { STRIP = 64 };
 
 // MARK: Lines: elements at one stride, to elements side by side
 
-INLINE void convert_line(moe_element to, void *out, moe_element from, const uint8_t *in, int64_t stride, int64_t count) {
+INLINE void convert_line(moe_element to, void *out, moe_element from, const uint8_t *in, int64_t stride,
+                         int64_t count) {
   for (int64_t i = 0; i < count; i++) {
     const uint8_t *p = in + i * stride * (from == MOE_ELEMENT_F32 ? 4 : 2);
     uint8_t *q = (uint8_t *)out + i * (to == MOE_ELEMENT_F32 ? 4 : 2);
@@ -35,10 +36,12 @@ INLINE void line_from(moe_element to, void *out, moe_element from, const uint8_t
   }
 }
 
-/// Separate loops for neighbours, which the compiler turns into vectors, and for strides.
+/// Separate loops for neighbours and for every second element, which the compiler turns into vectors.
 INLINE void line_to(moe_element to, void *out, moe_element from, const uint8_t *in, int64_t stride, int64_t count) {
   if (stride == 1)
     line_from(to, out, from, in, 1, count);
+  else if (stride == 2)
+    line_from(to, out, from, in, 2, count);
   else
     line_from(to, out, from, in, stride, count);
 }
@@ -54,10 +57,11 @@ static void line(moe_element to, void *out, moe_element from, const uint8_t *in,
 // MARK: Panels
 
 /// Packs a strip: up to 32 outputs and up to STRIP inputs whose first element is at `in`.
-static void pack_strip(moe_element element, const moe_source *source, const uint8_t *in, int64_t outputs, int64_t inputs,
-                       uint8_t *piece) {
+static void pack_strip(moe_element element, const moe_source *source, const uint8_t *in, int64_t outputs,
+                       int64_t inputs, uint8_t *piece) {
   _Alignas(64) uint8_t strip[MOE_PANEL * STRIP * 4];
-  int64_t size = moe_element_bytes(element), from_size = moe_element_bytes(source->element), filled = moe_round_up(inputs, 2);
+  int64_t size = moe_element_bytes(element), from_size = moe_element_bytes(source->element);
+  int64_t filled = moe_round_up(inputs, 2);
   bool by_output = llabs(source->column_stride) <= llabs(source->row_stride);
   bool in_place = !by_output && element != MOE_ELEMENT_BF16;  // the strip is the piece already
   int64_t lines = by_output ? outputs : inputs, length = by_output ? inputs : outputs;
@@ -86,13 +90,15 @@ static void pack_strip(moe_element element, const moe_source *source, const uint
 }
 
 /// Packs [outputs, inputs] into panels `panel_step` bytes apart.
-static void pack_matrix(moe_element element, moe_source source, int64_t outputs, int64_t inputs, uint8_t *panels, int64_t panel_step) {
+static void pack_matrix(moe_element element, moe_source source, int64_t outputs, int64_t inputs, uint8_t *panels,
+                        int64_t panel_step) {
   int64_t size = moe_element_bytes(source.element);
   for (int64_t n = 0; n < outputs; n += MOE_PANEL) {
     uint8_t *panel = panels + n / MOE_PANEL * panel_step;
     for (int64_t k = 0; k < inputs; k += STRIP) {
       const uint8_t *in = (const uint8_t *)source.base + (n * source.row_stride + k * source.column_stride) * size;
-      pack_strip(element, &source, in, moe_min(MOE_PANEL, outputs - n), moe_min(STRIP, inputs - k), panel + moe_panel_bytes(element, k));
+      pack_strip(element, &source, in, moe_min(MOE_PANEL, outputs - n), moe_min(STRIP, inputs - k),
+                 panel + moe_panel_bytes(element, k));
     }
   }
 }
@@ -117,9 +123,11 @@ static place place_of(const moe_expert_layout *layout, moe_projection projection
   switch (projection) {
   case MOE_PROJECTION_GATE: return (place){intermediate, hidden, 0, 2 * panel, layout->bias_offset};
   case MOE_PROJECTION_UP:
-    return (place){intermediate, hidden, gated ? panel : 0, gated ? 2 * panel : panel, layout->bias_offset + bias_bytes};
+    return (place){intermediate, hidden, gated ? panel : 0, gated ? 2 * panel : panel,
+                   layout->bias_offset + bias_bytes};
   case MOE_PROJECTION_DOWN:
-    return (place){hidden, intermediate, layout->down_offset, layout->down_panel_bytes, layout->bias_offset + 2 * bias_bytes};
+    return (place){hidden, intermediate, layout->down_offset, layout->down_panel_bytes,
+                   layout->bias_offset + 2 * bias_bytes};
   }
 }
 
@@ -137,8 +145,8 @@ const float *moe_bias(const moe_expert_layout *layout, moe_projection projection
   return (const float *)((const uint8_t *)region + place_of(layout, projection).bias);
 }
 
-void moe_unpack_projection(const moe_expert_layout *layout, moe_projection projection, const void *region, float *destination,
-                           int64_t row_stride, int64_t column_stride) {
+void moe_unpack_projection(const moe_expert_layout *layout, moe_projection projection, const void *region,
+                           float *destination, int64_t row_stride, int64_t column_stride) {
   place place = place_of(layout, projection);
   moe_element element = layout->shape.element;
   int64_t group = element == MOE_ELEMENT_BF16 ? 2 : 1;  // inputs of an output that lie side by side
@@ -146,7 +154,8 @@ void moe_unpack_projection(const moe_expert_layout *layout, moe_projection proje
     const uint8_t *panel = (const uint8_t *)region + place.offset + n / MOE_PANEL * place.step;
     for (int64_t k = 0; k < place.inputs; k++) {
       int64_t index = (k / group * MOE_PANEL + n % MOE_PANEL) * group + k % group;
-      destination[n * row_stride + k * column_stride] = moe_read_element(element, panel + index * moe_element_bytes(element));
+      destination[n * row_stride + k * column_stride] =
+          moe_read_element(element, panel + index * moe_element_bytes(element));
     }
   }
 }

@@ -21,8 +21,8 @@ typedef struct moe_plan {
   int64_t *cursor;
 } moe_plan;
 
-/// Places a plan for `experts` experts and up to `slots` (token, slot) pairs at `memory` and returns the bytes it takes;
-/// `memory` may be null, to measure.
+/// Places a plan for `experts` experts and up to `slots` (token, slot) pairs at `memory` and returns the bytes it
+/// takes; `memory` may be null, to measure.
 int64_t moe_plan_place(moe_plan *plan, int64_t experts, int64_t slots, uint8_t *memory);
 
 /// Counting sort of ids [tokens, top_k]; within an expert rows keep the order of tokens.

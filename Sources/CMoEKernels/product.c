@@ -46,10 +46,11 @@ static void stream(const moe_product *p) {
       int64_t count = moe_min(piece, inputs - k);
       for (int64_t panel = first; panel < end; panel++) {
         const uint8_t *b = p->panels + panel * p->panel_bytes + k * input_bytes;
-        const uint8_t *ahead = k + piece < inputs                   ? b + piece_bytes
+        const uint8_t *ahead = k + piece < inputs                 ? b + piece_bytes
                                : panel + STREAMS < p->panel_count ? p->panels + (panel + STREAMS) * p->panel_bytes
                                                                   : p->next + (panel - first) * p->panel_bytes;
-        tile(a + k / MOE_BLOCK * block_stride + k % MOE_BLOCK, b, count, p->c + panel * MOE_PANEL, p->c_stride, k > 0, ahead, 64);
+        const float *x = a + k / MOE_BLOCK * block_stride + k % MOE_BLOCK;
+        tile(x, b, count, p->c + panel * MOE_PANEL, p->c_stride, k > 0, ahead, 64);
       }
     }
   }
@@ -72,8 +73,9 @@ static void block(const moe_product *p) {
                                                         : p->next;
       for (int64_t t = 0; t < tiles; t++) {
         int64_t first = p->rows * t / tiles, rows = p->rows * (t + 1) / tiles - first;
-        p->kernels->tiles[p->element][rows](a + first * MOE_BLOCK_STRIDE, b, count, p->c + first * p->c_stride + panel * MOE_PANEL,
-                                            p->c_stride, k > 0, ahead + piece_bytes * t / tiles, 64 / tiles);
+        float *c = p->c + first * p->c_stride + panel * MOE_PANEL;
+        p->kernels->tiles[p->element][rows](a + first * MOE_BLOCK_STRIDE, b, count, c, p->c_stride, k > 0,
+                                            ahead + piece_bytes * t / tiles, 64 / tiles);
       }
     }
   }

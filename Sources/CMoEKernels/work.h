@@ -14,7 +14,8 @@ typedef struct moe_work {
   int64_t count;
 } moe_work;
 
-/// One worker's view: the unit it works on and the one it has taken after that, so that memory of the latter can be fetched early.
+/// One worker's view: the unit it works on and the one it has taken after that, so that memory of the latter can be
+/// fetched early.
 typedef struct moe_turn {
   int64_t unit, following;
 } moe_turn;

@@ -47,6 +47,12 @@ import Testing
     expectFaults([.duplicateKey], fragment) { try parse(entry(members)) }
   }
 
+  /// Also in what nobody asked for.
+  @Test(arguments: [#""x":{"a":1,"a":1}"#, #""x":[[{"a":1,"b":{"c":1,"c":1}}]]"#, #""dtype":{"a":1,"\u0061":1}"#])
+  func duplicatesInSkippedValues(member: String) {
+    expectFaults([.duplicateKey], "stands twice") { try parse(entry(member)) }
+  }
+
   @Test func metadata() throws {
     let tensors = #""t":{"dtype":"U8","shape":[0],"data_offsets":[0,0]}"#
     #expect(try parse(safetensors("{\(tensors),\"__metadata__\":{\"a\":\"1\"}}")).metadata == ["a": "1"])
@@ -105,6 +111,8 @@ import Testing
 
   @Test(arguments: ["1", "null", "[]", "\"U8\""])
   func entriesOfAnotherKind(text: String) {
+    // The bytes that belong to nobody may be its: one fault, not two.
+    expectFaults([.malformedHeader], "not an object") { try parse(safetensors(#"{"t":\#(text)}"#, data: 4)) }
     expectFaults([.malformedHeader], "not an object") { try parse(safetensors(#"{"t":\#(text)}"#)) }
   }
 
@@ -158,6 +166,7 @@ import Testing
     expectFaults([.invalidOffset, .invalidOffset], "hole", "overlap") {
       try parse(safetensors(header((0, 4), (6, 8), (7, 10)), data: 10))
     }
+    expectFaults([.invalidOffset], "1 bytes after the last tensor") { try parse(safetensors(header((0, 4)), data: 5)) }
     expectFaults([.invalidOffset], "3 bytes after the last tensor") { try parse(safetensors("{}", data: 3)) }
     // Beyond every file: an end near the greatest `Int` must not overflow on its way to an offset.
     expectFaults([.invalidOffset, .invalidOffset], "hole", "cut off") {
@@ -169,7 +178,8 @@ import Testing
     let image = safetensors(
       """
       {"a":{"dtype":"F32","shape":[2],"data_offsets":[0,4]},"b":{"dtype":"X","shape":[1],"data_offsets":[4,5]},\
-      "c":{"dtype":"BF16","shape":[3],"data_offsets":[5,9]},"d":{"shape":[-1]},"":{"dtype":"U8","shape":[0],"data_offsets":[9,9]}}
+      "c":{"dtype":"BF16","shape":[3],"data_offsets":[5,9]},"d":{"shape":[-1]},\
+      "":{"dtype":"U8","shape":[0],"data_offsets":[9,9]}}
       """, data: 9)
     expectFaults(
       [

@@ -15,7 +15,8 @@ import Testing
     var activation = activation
     let out = Memory(byteCount: up.count * 4), u = Memory(up)
     let g = gate.map { Memory($0) }
-    unsafe moe_activate(isa.kernels, &activation, g?.floats.baseAddress, u.floats.baseAddress!, out.floats.baseAddress!, Int64(up.count))
+    unsafe moe_activate(
+      isa.kernels, &activation, g?.floats.baseAddress, u.floats.baseAddress!, out.floats.baseAddress!, Int64(up.count))
     return unsafe Array(out.floats[..<up.count])
   }
 
@@ -38,9 +39,12 @@ import Testing
       let out = Self.activate(activation, gate: nil, up: Self.points, isa: isa)
       let wrong = Self.points.indices.filter { i in
         // The tails of gelu go to 0 as e^-x², whose relative error grows with x².
-        !(abs(Double(out[i]) - expected[i]) <= abs(expected[i]) * 1e-6 + 1e-8) && !(expected[i] > 3.4e38 && out[i] == .infinity)
+        !(abs(Double(out[i]) - expected[i]) <= abs(expected[i]) * 1e-6 + 1e-8)
+          && !(expected[i] > 3.4e38 && out[i] == .infinity)
       }
-      #expect(wrong.isEmpty, "\(isa.name): \(wrong.prefix(5).map { "f(\(Self.points[$0])) = \(out[$0]), not \(expected[$0])" })")
+      #expect(
+        wrong.isEmpty,
+        "\(isa.name): \(wrong.prefix(5).map { "f(\(Self.points[$0])) = \(out[$0]), not \(expected[$0])" })")
     }
   }
 
@@ -50,7 +54,8 @@ import Testing
     for function in moe_activation_function.all {
       for (limit, after) in [(Float.nan, Float.nan), (.infinity, 1.5), (2, .infinity), (2, 1.5)] {
         let activation = moe_activation(
-          function: function, alpha: 1.702, beta: 1, limit: limit, limit_after: after, situ_beta: 3, situ_linear_beta: 4)
+          function: function, alpha: 1.702, beta: 1, limit: limit, limit_after: after, situ_beta: 3, situ_linear_beta: 4
+        )
         let expected = zip(gate, up).map { activation.reference(Double($0), Double($1)) }
         for isa in moe_isa.supported {
           let out = Self.activate(activation, gate: gate, up: up, isa: isa)

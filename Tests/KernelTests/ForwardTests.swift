@@ -15,7 +15,9 @@ import Testing
     return difference / largest
   }
 
-  static func check(_ layer: Layer, _ batch: Layer.Batch, threads: Int = 2, sourceLocation: SourceLocation = #_sourceLocation) {
+  static func check(
+    _ layer: Layer, _ batch: Layer.Batch, threads: Int = 2, sourceLocation: SourceLocation = #_sourceLocation
+  ) {
     let reference = layer.reference(batch)
     let pool = Pool(threads: threads)
     for isa in moe_isa.supported {
@@ -31,9 +33,11 @@ import Testing
   ) {
     for choice in 0..<8 {
       let gated = choice & 1 != 0, biased = choice & 2 != 0
-      let layer = Layer(hidden: 33, intermediate: 35, element: element, experts: 3, gated: gated, biased: biased, seed: UInt64(choice))
+      let layer = Layer(
+        hidden: 33, intermediate: 35, element: element, experts: 3, gated: gated, biased: biased, seed: UInt64(choice))
       layer.activation = moe_activation(
-        function: function, alpha: 1.702, beta: gated ? 1 : 0, limit: 1.5, limit_after: 1.2, situ_beta: 2, situ_linear_beta: biased ? 3 : 0)
+        function: function, alpha: 1.702, beta: gated ? 1 : 0, limit: 1.5, limit_after: 1.2, situ_beta: 2,
+        situ_linear_beta: biased ? 3 : 0)
       layer.weightOnInput = choice & 4 != 0
       Self.check(layer, .init(layer: layer, tokens: 5, topK: 2, skip: true))
     }
@@ -84,7 +88,8 @@ import Testing
 
   @Test func `No tokens`() {
     let layer = Layer(hidden: 3, intermediate: 2, element: .f32, experts: 2)
-    #expect(layer.forward(.init(layer: layer, tokens: 0, topK: 4), isa: moe_isa_best(), pool: Pool(threads: 2)).status == .ok)
+    #expect(
+      layer.forward(.init(layer: layer, tokens: 0, topK: 4), isa: moe_isa_best(), pool: Pool(threads: 2)).status == .ok)
   }
 
   @Test(arguments: [Int32(-2), 3])
@@ -104,7 +109,8 @@ import Testing
     for isa in moe_isa.supported {
       let one = layer.forward(batch, isa: isa, pool: Pool(threads: 1)).out
       for threads in [2, 3, 7] {
-        #expect(layer.forward(batch, isa: isa, pool: Pool(threads: threads)).out == one, "\(isa.name), \(threads) threads")
+        #expect(
+          layer.forward(batch, isa: isa, pool: Pool(threads: threads)).out == one, "\(isa.name), \(threads) threads")
       }
     }
   }
@@ -122,7 +128,9 @@ import Testing
         alone.x = Array(batch.x[token * 553..<(token + 1) * 553])
         alone.ids = Array(batch.ids[token * 2..<token * 2 + 2])
         alone.weights = Array(batch.weights[token * 2..<token * 2 + 2])
-        #expect(layer.forward(alone, isa: isa, pool: pool).out == Array(together[token * 553..<(token + 1) * 553]), "\(isa.name), token \(token)")
+        #expect(
+          layer.forward(alone, isa: isa, pool: pool).out == Array(together[token * 553..<(token + 1) * 553]),
+          "\(isa.name), token \(token)")
       }
     }
   }

@@ -12,10 +12,12 @@ import CMoEKernels
   private let regions: [Memory]
 
   init(
-    hidden: Int, intermediate: Int, element: moe_element, experts count: Int, gated: Bool = true, biased: Bool = false, seed: UInt64 = 1
+    hidden: Int, intermediate: Int, element: moe_element, experts count: Int, gated: Bool = true, biased: Bool = false,
+    seed: UInt64 = 1
   ) {
     let layout = moe_expert_layout_make(
-      moe_expert_shape(hidden: Int64(hidden), intermediate: Int64(intermediate), element: element, gated: gated, has_bias: biased))
+      moe_expert_shape(
+        hidden: Int64(hidden), intermediate: Int64(intermediate), element: element, gated: gated, has_bias: biased))
     var random = Random(state: seed)
     self.layout = layout
     experts = (0..<count).map { _ in ReferenceExpert(layout.shape, random: &random) }
@@ -47,15 +49,20 @@ import CMoEKernels
     let out = Memory(byteCount: batch.tokens * stride * 4)
     var layout = layout
     let workspace = unsafe Memory(
-      byteCount: Int(moe_forward_workspace(&layout, Int32(experts.count), Int64(batch.tokens), Int32(batch.topK), pool.handle)))
+      byteCount: Int(
+        moe_forward_workspace(&layout, Int32(experts.count), Int64(batch.tokens), Int32(batch.topK), pool.handle)))
     let x = Memory(batch.x), ids = Memory(batch.ids), weights = Memory(batch.weights)
     let pointers: [UnsafeRawPointer?] = unsafe regions.map { unsafe UnsafeRawPointer($0.base) }
     let status = unsafe pointers.withUnsafeBufferPointer { pointers in
       var arguments = unsafe moe_forward_arguments(
-        kernels: isa.kernels, layout: layout, activation: activation, weight_on_input: weightOnInput, experts: pointers.baseAddress!,
-        expert_count: Int32(experts.count), top_k: Int32(batch.topK), tokens: Int64(batch.tokens), x: x.floats.baseAddress!,
-        x_stride: Int64(hidden), ids: ids.base.assumingMemoryBound(to: Int32.self), weights: weights.floats.baseAddress!,
-        out: out.floats.baseAddress!, out_stride: Int64(stride), workspace: workspace.base, workspace_bytes: Int64(workspace.bytes.count))
+        kernels: isa.kernels, layout: layout, activation: activation, weight_on_input: weightOnInput,
+        experts: pointers.baseAddress!,
+        expert_count: Int32(experts.count), top_k: Int32(batch.topK), tokens: Int64(batch.tokens),
+        x: x.floats.baseAddress!,
+        x_stride: Int64(hidden), ids: ids.base.assumingMemoryBound(to: Int32.self),
+        weights: weights.floats.baseAddress!,
+        out: out.floats.baseAddress!, out_stride: Int64(stride), workspace: workspace.base,
+        workspace_bytes: Int64(workspace.bytes.count))
       return unsafe moe_forward(pool.handle, &arguments)
     }
     return unsafe (status, (0..<batch.tokens).flatMap { unsafe out.floats[$0 * stride..<$0 * stride + hidden] })
@@ -87,7 +94,9 @@ extension ReferenceExpert {
       if projection != .gate || layout.shape.gated {
         let source = Memory(layout.shape.element.encoded(weight))
         unsafe moe_pack_projection(
-          &layout, projection, moe_source(base: source.base, element: layout.shape.element, row_stride: inputs, column_stride: 1), region.base)
+          &layout, projection,
+          moe_source(base: source.base, element: layout.shape.element, row_stride: inputs, column_stride: 1),
+          region.base)
       }
       if layout.shape.has_bias {
         let source = Memory(bias)

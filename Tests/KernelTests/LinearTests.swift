@@ -20,17 +20,21 @@ import Testing
 
     var reference: [Double] {
       stride(from: 0, to: x.count, by: inputs).flatMap { first in
-        zip(product(weight, x[first..<first + inputs].map { Double($0) }, rows: outputs), bias).map { $0 + (biased ? Double($1) : 0) }
+        zip(product(weight, x[first..<first + inputs].map { Double($0) }, rows: outputs), bias).map {
+          $0 + (biased ? Double($1) : 0)
+        }
       }
     }
 
     func run(isa: moe_isa, threads: Int = 2) -> [Float] {
       let tokens = x.count / inputs
       var layout = moe_linear_layout_make(Int64(inputs), Int64(outputs), element, biased)
-      let region = Memory(byteCount: Int(layout.bytes)), source = Memory(element.encoded(weight)), biasSource = Memory(bias), input = Memory(x)
+      let region = Memory(byteCount: Int(layout.bytes)), source = Memory(element.encoded(weight)),
+        biasSource = Memory(bias), input = Memory(x)
       var biasView = unsafe moe_source(base: biasSource.base, element: .f32, row_stride: 1, column_stride: 1)
       unsafe moe_pack_linear(
-        &layout, moe_source(base: source.base, element: element, row_stride: Int64(inputs), column_stride: 1), &biasView, region.base)
+        &layout, moe_source(base: source.base, element: element, row_stride: Int64(inputs), column_stride: 1),
+        &biasView, region.base)
       let pool = Pool(threads: threads)
       let out = Memory(byteCount: tokens * outputs * 4)
       let workspace = unsafe Memory(byteCount: Int(moe_linear_workspace(&layout, Int64(tokens), pool.handle)))

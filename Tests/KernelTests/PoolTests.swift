@@ -35,7 +35,8 @@ import Testing
   func `Nobody passes a barrier before all have come`(threads: Int) {
     let pool = Pool(threads: threads), counters = Counters()
     let body: moe_pool_body = { context, worker, threads in
-      let counters = unsafe Unmanaged<Counters>.fromOpaque(context!.load(as: UnsafeRawPointer.self)).takeUnretainedValue()
+      let counters = unsafe Unmanaged<Counters>.fromOpaque(context!.load(as: UnsafeRawPointer.self))
+        .takeUnretainedValue()
       let pool = unsafe context!.load(fromByteOffset: 8, as: OpaquePointer.self)
       for round in 1...50 {
         counters.calls.add(1, ordering: .relaxed)
@@ -44,7 +45,8 @@ import Testing
         unsafe moe_pool_barrier(pool)
       }
     }
-    let context = Memory(unsafe [UInt(bitPattern: Unmanaged.passUnretained(counters).toOpaque()), UInt(bitPattern: pool.handle)])
+    let context = Memory(
+      unsafe [UInt(bitPattern: Unmanaged.passUnretained(counters).toOpaque()), UInt(bitPattern: pool.handle)])
     for _ in 0..<10 {
       counters.calls.store(0, ordering: .relaxed)
       unsafe moe_pool_run(pool.handle, body, context.base)
@@ -63,7 +65,9 @@ import Testing
               shared.handle,
               { context, worker, threads in
                 let counters = unsafe Unmanaged<Counters>.fromOpaque(context!).takeUnretainedValue()
-                if counters.running.add(1, ordering: .relaxed).newValue > Int(threads) { counters.overlaps.add(1, ordering: .relaxed) }
+                if counters.running.add(1, ordering: .relaxed).newValue > Int(threads) {
+                  counters.overlaps.add(1, ordering: .relaxed)
+                }
                 counters.calls.add(1, ordering: .relaxed)
                 counters.running.subtract(1, ordering: .relaxed)
               }, Unmanaged.passUnretained(counters).toOpaque())

@@ -29,7 +29,8 @@ struct ReferenceExpert {
   }
 
   /// down(act(scale · gate · x + bias, scale · up · x + bias)) + bias
-  func output(_ x: ArraySlice<Float>, _ shape: moe_expert_shape, _ activation: moe_activation, scale: Float) -> [Double] {
+  func output(_ x: ArraySlice<Float>, _ shape: moe_expert_shape, _ activation: moe_activation, scale: Float) -> [Double]
+  {
     let intermediate = Int(shape.intermediate), hidden = Int(shape.hidden)
     let input = x.map { Double($0) }
     let biased = shape.has_bias
@@ -70,7 +71,8 @@ func product(_ matrix: [Float], _ x: [Double], rows: Int) -> [Double] {
 extension moe_activation {
   /// f(g) · (u + beta); without `u`, f(g).
   func reference(_ gate: Double, _ up: Double?) -> Double {
-    let before = limit.isNaN ? Double.infinity : Double(limit), after = limit_after.isNaN ? Double.infinity : Double(limit_after)
+    let before = limit.isNaN ? Double.infinity : Double(limit),
+      after = limit_after.isNaN ? Double.infinity : Double(limit_after)
     let f = min(function(min(gate, before)), after)
     guard let up else { return f }
     var u = max(min(up, before), -before)

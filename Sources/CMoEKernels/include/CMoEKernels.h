@@ -13,7 +13,8 @@
 //   moe_forward.h  routed experts, linear layers, activations
 //   moe_measure.h  the ceilings of this machine, in the same process
 //
-// Sizes are int64_t, nothing is global and mutable, and no function keeps a pointer after it returns (the pool keeps itself).
+// Sizes are int64_t, nothing is global and mutable, and no function keeps a pointer after it returns (the pool keeps
+// itself).
 
 #include "moe_cpu.h"
 #include "moe_forward.h"

@@ -18,7 +18,8 @@ typedef enum MOE_CLOSED_ENUM moe_activation_function {
   MOE_ACTIVATION_GELU_TANH MOE_SWIFT_NAME("geluTanh") = 2,
   /// max(g, 0)²
   MOE_ACTIVATION_RELU2 MOE_SWIFT_NAME("relu2") = 3,
-  /// situ_beta · tanh(g / situ_beta) · σ(g), and u becomes situ_linear_beta · tanh(u / situ_linear_beta) where that is above 0
+  /// situ_beta · tanh(g / situ_beta) · σ(g), and u becomes situ_linear_beta · tanh(u / situ_linear_beta) where that
+  /// is above 0
   MOE_ACTIVATION_SITU MOE_SWIFT_NAME("situ") = 4,
 } moe_activation_function;
 
@@ -42,8 +43,8 @@ typedef struct moe_activation {
 moe_activation moe_activation_make(moe_activation_function function);
 
 /// out[i] = activation of (gate[i], up[i]); without a gate pass null. `out` may be `gate` or `up`.
-void moe_activate(const moe_kernels *kernels, const moe_activation *activation, const float *_Nullable gate, const float *up,
-                  float *out, int64_t count);
+void moe_activate(const moe_kernels *kernels, const moe_activation *activation, const float *_Nullable gate,
+                  const float *up, float *out, int64_t count);
 
 typedef enum MOE_CLOSED_ENUM moe_status {
   MOE_STATUS_OK MOE_SWIFT_NAME("ok") = 0,
@@ -55,10 +56,10 @@ typedef enum MOE_CLOSED_ENUM moe_status {
 
 /// One forward of the routed experts of a layer:
 ///
-///     out[t] = Σ over j in slot order of weights[t, j] · (down(act(gate · x[t], up · x[t])) + down bias), ids[t, j] ≥ 0
+///     out[t] = Σ weights[t, j] · (down(act(gate · x[t], up · x[t])) + down bias)     over j in slot order, ids[t, j] ≥ 0
 ///
-/// Everything accumulates in fp32, each output element over its inputs in ascending order, so a token's result depends neither
-/// on the other tokens nor on the number of threads (it does on the instruction set).
+/// Everything accumulates in fp32, each output element over its inputs in ascending order, so a token's result
+/// depends neither on the other tokens nor on the number of threads (it does on the instruction set).
 typedef struct moe_forward_arguments {
   const moe_kernels *kernels;
   moe_expert_layout layout;

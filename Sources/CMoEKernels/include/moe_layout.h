@@ -42,9 +42,10 @@ typedef struct moe_expert_shape {
 
 /// Where the parts of one expert lie in its region, all at multiples of 64 bytes.
 ///
-/// A projection of N outputs and K inputs is cut into panels of 32 outputs (N filled with zeros to a multiple of 32, K to a
-/// multiple of 2). Inside a panel the inputs are the slow index: [K][32] for f32 and f16, [K/2][32][2] for bf16. In the first
-/// part every gate panel is followed by the up panel of the same outputs. Biases are f32: gate, up, down, each filled to 32.
+/// A projection of N outputs and K inputs is cut into panels of 32 outputs (N filled with zeros to a multiple of 32,
+/// K to a multiple of 2). Inside a panel the inputs are the slow index: [K][32] for f32 and f16, [K/2][32][2] for
+/// bf16. In the first part every gate panel is followed by the up panel of the same outputs. Biases are f32: gate,
+/// up, down, each filled to 32.
 typedef struct moe_expert_layout {
   moe_expert_shape shape;
   /// Bytes of one panel of gate or up, and of down.

@@ -9,8 +9,9 @@
 
 #pragma clang assume_nonnull begin
 
-/// GB/s (10⁹ bytes) that the pool reads from `buffer`, each worker its own part: the best over several numbers of streams and
-/// prefetch distances. For DRAM pass far more than the last cache, in huge pages. The buffer is read once per combination.
+/// GB/s (10⁹ bytes) that the pool reads from `buffer`, each worker its own part: the best over several numbers of
+/// streams and prefetch distances. For DRAM pass far more than the last cache, in huge pages. The buffer is read once
+/// per combination.
 double moe_measure_read(moe_pool *pool, const moe_kernels *kernels, const void *buffer, int64_t bytes);
 
 /// fp32 GFLOP/s (a fused multiply-add counts two) of all workers on independent accumulators in registers: the best

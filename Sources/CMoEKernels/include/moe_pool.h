@@ -11,8 +11,8 @@
 
 /// A fork-join pool: `threads` workers, of which the caller of `moe_pool_run` is number 0.
 ///
-/// Workers spin for a bounded time after each run and at each barrier, then sleep on a futex. With more threads than CPUs
-/// nothing spins and nothing is pinned. A pool of one thread runs everything inline.
+/// Workers spin for a bounded time after each run and at each barrier, then sleep on a futex. With more threads than
+/// CPUs nothing spins and nothing is pinned. A pool of one thread runs everything inline.
 typedef struct moe_pool moe_pool;
 
 /// What a pool runs: `worker` is in 0 ..< `threads`.
@@ -21,8 +21,8 @@ typedef void (*moe_pool_body)(void *_Nullable context, int32_t worker, int32_t t
 /// Starts `threads - 1` threads.
 ///
 /// - `cpus`: `threads` CPU numbers, or null for the calling thread's affinity mask in ascending order.
-/// - `pin`: worker i stays on cpus[i]. The caller is never left pinned: a run that finds it on another worker's CPU moves it to
-///   cpus[0] by narrowing its mask and restoring it at once.
+/// - `pin`: worker i stays on cpus[i]. The caller is never left pinned: a run that finds it on another worker's CPU
+///   moves it to cpus[0] by narrowing its mask and restoring it at once.
 /// - `spin_nanoseconds`: how long a worker waits awake, 0 for never; 50'000 is a good value.
 ///
 /// Null when `threads` is below 1 or the system refuses memory or threads.

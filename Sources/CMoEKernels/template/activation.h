@@ -14,8 +14,7 @@ INLINE vf activated(const moe_activation *a, moe_activation_function function, v
     vf positive = at_least(g, splat(0));
     return positive * positive;
   }
-  case MOE_ACTIVATION_SITU:
-    return splat(a->situ_beta) * hyperbolic_tangent(g * splat(1 / a->situ_beta)) * sigmoid(g);
+  case MOE_ACTIVATION_SITU: return splat(a->situ_beta) * hyperbolic_tangent(g * splat(1 / a->situ_beta)) * sigmoid(g);
   }
 }
 
@@ -36,8 +35,9 @@ INLINE vf scaled(const float *x, const float *bias, float scale, int64_t i) {
   return bias ? value + load(bias + i) : value;
 }
 
-INLINE void activate_as(moe_activation_function function, const moe_activation *a, const float *gate, const float *gate_bias,
-                        const float *up, const float *up_bias, float scale, float *out, int64_t count) {
+INLINE void activate_as(moe_activation_function function, const moe_activation *a, const float *gate,
+                        const float *gate_bias, const float *up, const float *up_bias, float scale, float *out,
+                        int64_t count) {
   for (int64_t i = 0; i < count; i += LANES) {
     vf u = scaled(up, up_bias, scale, i);
     vf g = gate ? scaled(gate, gate_bias, scale, i) : u;
@@ -46,13 +46,11 @@ INLINE void activate_as(moe_activation_function function, const moe_activation *
 }
 
 /// `count` is a multiple of 32.
-static void activate(const moe_activation *a, const float *gate, const float *gate_bias, const float *up, const float *up_bias,
-                     float scale, float *out, int64_t count) {
+static void activate(const moe_activation *a, const float *gate, const float *gate_bias, const float *up,
+                     const float *up_bias, float scale, float *out, int64_t count) {
   switch (a->function) {
-#define CASE(function)                                                             \
-  case function:                                                                   \
-    activate_as(function, a, gate, gate_bias, up, up_bias, scale, out, count); \
-    break;
+#define CASE(function)                                                                                                 \
+  case function: activate_as(function, a, gate, gate_bias, up, up_bias, scale, out, count); break;
     CASE(MOE_ACTIVATION_SILU)
     CASE(MOE_ACTIVATION_GELU_ERF)
     CASE(MOE_ACTIVATION_GELU_TANH)

@@ -8,7 +8,8 @@
 //   FUSED             (or not) there are fused multiply-adds and conversions of fp16
 //   EACH_ROWS(F, e)   F(e, rows) for every number of rows of a tile
 //   MOST_ROWS         the most rows per element type: what measured best
-//   TILE_SUMS         sums (vectors) up to which a tile passes over the piece once; beyond, TILE_VECTORS of outputs at a time
+//   TILE_SUMS         vectors of sums up to which a tile passes over the piece once; beyond, TILE_VECTORS of outputs
+//                     at a time
 //
 // and switches the instruction set on for the functions in here.
 
@@ -36,10 +37,10 @@
 #include "ceiling.h"
 #include "tile.h"
 
-#define TILE(element, rows)                                                                                               \
-  static void tile_##element##_##rows(const float *a, const uint8_t *b, int64_t inputs, float *c, int64_t c_stride,      \
-                                      bool resume, const uint8_t *ahead, int64_t ahead_step) {                           \
-    tile(MOE_ELEMENT_##element, rows, a, b, inputs, c, c_stride, resume, ahead, ahead_step);                             \
+#define TILE(element, rows)                                                                                            \
+  static void tile_##element##_##rows(const float *a, const uint8_t *b, int64_t inputs, float *c, int64_t c_stride,    \
+                                      bool resume, const uint8_t *ahead, int64_t ahead_step) {                         \
+    tile(MOE_ELEMENT_##element, rows, a, b, inputs, c, c_stride, resume, ahead, ahead_step);                           \
   }
 #define TILE_ENTRY(element, rows) [rows] = tile_##element##_##rows,
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright 2026 the swift-moe project authors
 
-// The product of a few rows of activations and one piece of a panel. The form of the weights shows in `weights` alone: two inputs of
-// LANES outputs as floats.
+// The product of a few rows of activations and one piece of a panel. The form of the weights shows in `weights` alone,
+// which widens in registers: that costs less than the memory of a widened copy.
 
 /// Input `k` (`parity` is k mod 2), outputs `vector` · LANES ..< + LANES.
 INLINE vf weights(moe_element element, const uint8_t *piece, int64_t k, int parity, int vector) {
@@ -17,8 +17,9 @@ INLINE vf weights(moe_element element, const uint8_t *piece, int64_t k, int pari
 }
 
 /// `rows` rows and `vectors` vectors of outputs from `first` on: rows · vectors sums stay in registers.
-INLINE const uint8_t *tile_pass(moe_element element, int rows, int first, int vectors, const float *a, const uint8_t *b, int64_t inputs,
-                                float *c, int64_t c_stride, bool resume, const uint8_t *ahead, int64_t ahead_step) {
+INLINE const uint8_t *tile_pass(moe_element element, int rows, int first, int vectors, const float *a, const uint8_t *b,
+                                int64_t inputs, float *c, int64_t c_stride, bool resume, const uint8_t *ahead,
+                                int64_t ahead_step) {
   vf sum[MOE_TILE_ROWS][MOE_PANEL / LANES];
   UNROLL for (int m = 0; m < rows; m++)
     UNROLL for (int v = 0; v < vectors; v++)
@@ -36,8 +37,8 @@ INLINE const uint8_t *tile_pass(moe_element element, int rows, int first, int ve
         vf x = splat(a[m * MOE_BLOCK_STRIDE + k + parity]);
         UNROLL for (int v = 0; v < vectors; v++) sum[m][v] = multiply_add(x, w[v], sum[m][v]);
       }
-      // Keeps the weights of the odd input out of registers, which the sums need, until the even input is done.
-      // A new `b` as far as the compiler knows: else it widens the odd input's weights early, and sums fall out of registers.
+      // A new `b` as far as the compiler knows; else it widens the odd input's weights before the even input is done,
+      // and sums fall out of registers.
       __asm__("" : "+r"(b));
     }
     UNROLL for (int64_t line = 0; line < lines; line++) {
@@ -51,8 +52,8 @@ INLINE const uint8_t *tile_pass(moe_element element, int rows, int first, int ve
   return ahead;
 }
 
-INLINE void tile(moe_element element, int rows, const float *a, const uint8_t *b, int64_t inputs, float *c, int64_t c_stride,
-                 bool resume, const uint8_t *ahead, int64_t ahead_step) {
+INLINE void tile(moe_element element, int rows, const float *a, const uint8_t *b, int64_t inputs, float *c,
+                 int64_t c_stride, bool resume, const uint8_t *ahead, int64_t ahead_step) {
   int vectors = rows * (MOE_PANEL / LANES) <= TILE_SUMS ? MOE_PANEL / LANES : TILE_VECTORS;
   for (int first = 0; first < MOE_PANEL / LANES; first += vectors)
     ahead = tile_pass(element, rows, first, vectors, a, b, inputs, c, c_stride, resume, ahead, ahead_step);

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright 2026 the swift-moe project authors
 
-// Vectors of LANES floats, for the instruction set that includes this file. Included once per instruction set, so no guard;
-// LANES, and FUSED where the instruction set has fused multiply-add and conversions of fp16, are defined by who includes.
+// Vectors of LANES floats, for the instruction set that includes this file. Included once per instruction set, so no
+// guard; LANES, and FUSED where the instruction set has fused multiply-add and conversions of fp16, are defined by
+// who includes.
 
 typedef float vf __attribute__((ext_vector_type(LANES)));
 typedef int32_t vi __attribute__((ext_vector_type(LANES)));
@@ -49,8 +50,8 @@ INLINE vf widen_f16(const void *p) {
   return __builtin_convertvector((vhf)h, vf);
 #else
   vu w = __builtin_convertvector(h, vu);
-  // Exponent and fraction in place, then a power of two moves the bias and normalises subnormals; infinity and NaN keep the top
-  // exponent.
+  // Exponent and fraction in place, then a power of two moves the bias and normalises subnormals; infinity and NaN
+  // keep the top exponent.
   vf magnitude = from_bits((w & 0x7fff) << 13) * splat(0x1p112f);
   vu special = (vu)((w & 0x7c00) == 0x7c00) & 0x7f800000;
   return from_bits((vu)magnitude | special | (w & 0x8000) << 16);

@@ -74,6 +74,7 @@ extension Architecture {
     $0.sharedGate = "{b}.shared_expert_gate.weight"
     $0.sharedLayouts =
       .shared("{b}.shared_experts") + .shared("{b}.shared_expert") + .shared("{b}.shared_mlp") + .shared("shared_mlp")
+      + .shared("share_expert")
     $0.routing = { context throws(MoEError) in
       correctionBias.contains(where: context.hasTensor)
         ? try context.deepSeekV3() : try context.softmax(renormalizedByDefault: true)

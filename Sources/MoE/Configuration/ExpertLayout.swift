@@ -40,6 +40,18 @@ public struct ProjectionLayout: Sendable, Hashable {
   public var isInputMajor: Bool
   public var part: Part
 
+  public init(
+    stem: String, weightSuffix: String = ".weight", biasSuffix: String = ".bias", expertAxis: ExpertAxis,
+    isInputMajor: Bool = false, part: Part = .whole
+  ) {
+    self.stem = stem
+    self.weightSuffix = weightSuffix
+    self.biasSuffix = biasSuffix
+    self.expertAxis = expertAxis
+    self.isInputMajor = isInputMajor
+    self.part = part
+  }
+
   /// The logical sizes a projection is checked against.
   public struct Sizes: Sendable, Hashable {
     public var experts: Int
@@ -99,6 +111,14 @@ public struct ExpertLayout: Sendable, Hashable {
   public var gate: ProjectionLayout?
   public var up: ProjectionLayout
   public var down: ProjectionLayout
+
+  /// A layout of your own; most are one of those below.
+  public init(name: String, gate: ProjectionLayout?, up: ProjectionLayout, down: ProjectionLayout) {
+    self.name = name
+    self.gate = gate
+    self.up = up
+    self.down = down
+  }
 
   public subscript(projection: Projection) -> ProjectionLayout? {
     switch projection {

@@ -12,7 +12,8 @@ extension LayerResolver {
     _ candidates: [ExpertLayout], _ specification: LayerSpecification, shared: Bool = false
   ) -> ExpertSource? {
     guard let layout = choose(candidates, specification) else { return nil }
-    if !shared { expertRoots = layout.roots }
+    // Of a family nobody knows, the rest of the block could mean anything.
+    if !shared { expertRoots = isKnown ? layout.roots : [block + "."] }
     var specification = specification
     specification.hasBias =
       specification.hasBias
@@ -125,8 +126,6 @@ extension LayerResolver {
       }
       return nil
     }
-    // An unknown family is taken by its tensors; a known one must have what its configuration declares.
-    guard isKnown || !present.isEmpty else { return nil }
     let specification = LayerSpecification(
       expertCount: 1, hiddenSize: hiddenSize, intermediateSize: size, activation: activation)
     let experts = source(present.isEmpty ? [layouts[0]] : [present[0]], specification, shared: true)
@@ -135,6 +134,7 @@ extension LayerResolver {
     return experts.map { MoEModel.SharedSource(experts: $0, gate: gate, combination: combination) }
   }
 
+  /// The projections of a family that has them, where the configuration gives a width for its experts.
   mutating func latent(hiddenSize: Int, latentSize: Int?) -> MoEModel.LatentSource? {
     guard let names = architecture.latent, let latentSize else { return nil }
     let down = tensor([names.down], "latent projection", shapes: [[latentSize, hiddenSize]])

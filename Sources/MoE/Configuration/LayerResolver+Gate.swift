@@ -68,7 +68,8 @@ extension LayerResolver {
         isMoE = true
         fault(
           .missingTensor, "the layer has a gate but no experts", tensor: gate,
-          expected: architecture.layouts.map { tensors.prefix + $0.inBlock(block).up.stem }.joined(separator: " or "))
+          expected: Set(architecture.layouts.map { tensors.prefix + $0.inBlock(block).up.stem }).sorted()
+            .joined(separator: " or "))
         return
       }
     }

@@ -44,7 +44,7 @@ extension LayerResolver {
     for name in tensors.tensors.keys.sorted()
     where !consumed.contains(name) && expertRoots.contains(where: name.hasPrefix) {
       fault(
-        .unexpectedTensor, "nothing uses this tensor among the experts", tensor: tensors[name]!,
+        .unexpectedTensor, "nothing uses this tensor of the MoE block", tensor: tensors[name]!,
         expected: "experts 0..<\(expertCount)")
     }
   }

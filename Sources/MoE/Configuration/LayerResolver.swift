@@ -21,7 +21,7 @@ struct LayerResolver {
   var block = ""
   /// The names that were asked for.
   var consumed: Set<String> = []
-  /// The modules that hold routed experts and nothing else.
+  /// What the names of tensors begin with that must all be asked for: those of routed experts.
   var expertRoots: Set<String> = []
 
   /// Faults of one layer that are listed; nobody reads more.
@@ -38,14 +38,19 @@ struct LayerResolver {
     self.catalog = catalog
   }
 
+  /// The block that has experts, and the layouts that some of their tensors follow.
+  func candidates() -> (block: String, layouts: [ExpertLayout])? {
+    let patterns = tensors.patterns()
+    for block in architecture.blocks {
+      let present = architecture.layouts.map { $0.inBlock(block) }.filter { $0.isPresent(in: patterns) }
+      if !present.isEmpty { return (block, present) }
+    }
+    return nil
+  }
+
   /// The layer, or nil where it is dense or at fault.
   mutating func resolve() -> MoEModel.Layer? {
-    let patterns = tensors.patterns()
-    let found = architecture.blocks.compactMap { block -> (String, [ExpertLayout])? in
-      let present = architecture.layouts.map { $0.inBlock(block) }.filter { $0.isPresent(in: patterns) }
-      return present.isEmpty ? nil : (block, present)
-    }
-    guard let (block, candidates) = found.first else {
+    guard let (block, candidates) = candidates() else {
       reportGateWithoutExperts()
       return nil
     }
@@ -64,18 +69,15 @@ struct LayerResolver {
       try plan.validate(expertCount: context.layer.expertCount, topK: context.layer.topK)
       return plan
     }
-    let latentSize = attempt { () throws(MoEError) in
-      try architecture.latent == nil ? nil : configuration.size("moe_latent_size")
-    } ?? nil
-    let activation = attempt { () throws(MoEError) in try architecture.activation(context.layer) }
-    let experts = activation.flatMap { activation in
-      source(
-        candidates,
-        LayerSpecification(
-          expertCount: context.layer.expertCount, hiddenSize: latentSize ?? hiddenSize,
-          intermediateSize: context.layer.intermediateSize, activation: activation,
-          hasBias: architecture.hasExpertBias, weightOnInput: plan?.weightOnInput ?? false))
+    var latentSize: Int?
+    let specification = attempt { () throws(MoEError) in
+      latentSize = try architecture.latent == nil ? nil : configuration.size("moe_latent_size")
+      return LayerSpecification(
+        expertCount: context.layer.expertCount, hiddenSize: latentSize ?? hiddenSize,
+        intermediateSize: context.layer.intermediateSize, activation: try architecture.activation(context.layer),
+        hasBias: architecture.hasExpertBias, weightOnInput: plan?.weightOnInput ?? false)
     }
+    let experts = specification.flatMap { source(candidates, $0) }
     let shared = shared(context.layer, hiddenSize: hiddenSize)
     let latent = latent(hiddenSize: hiddenSize, latentSize: latentSize)
     let outputNorm = norm(architecture.outputNorm, "output norm", width: hiddenSize)

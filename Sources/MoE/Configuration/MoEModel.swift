@@ -100,20 +100,25 @@ extension MoEModel {
 
     var notes = checkpoint.catalog.warnings
     var faults: [Fault] = []
+    var known: Set<Fault> = []
     var quantized: [Fault] = []
     var layers: [Layer] = []
     var stackOfLayers: Set<String> = []
+    var others: [Int] = []
     for (stack, members) in CatalogLayer.stacks(of: checkpoint.catalog).sorted(by: { $0.key < $1.key }) {
       for (index, tensors) in members.sorted(by: { $0.key < $1.key })
-      where index < layerCount ?? .max && wanted?.contains(index) ?? true {
+      where index < layerCount ?? .max {
         var resolver = LayerResolver(
           tensors: tensors, architecture: architecture, isKnown: match != nil, configuration: configuration,
           catalog: checkpoint.catalog)
+        guard wanted?.contains(index) ?? true else {
+          if resolver.candidates() != nil { others.append(index) }
+          continue
+        }
         if let layer = resolver.resolve() { layers.append(layer) }
         if resolver.isMoE { stackOfLayers.insert(stack) }
-        // What is wrong with the configuration is wrong in every layer.
-        let earlier = Set(faults)
-        faults += resolver.faults.filter { !earlier.contains($0) }
+        // What is wrong with the configuration is wrong in every layer, and is told once.
+        faults += resolver.faults.filter { known.insert($0).inserted }
         quantized += resolver.quantized.map { [$0] } ?? []
         notes += resolver.notes.filter { !notes.contains($0) }
       }
@@ -126,7 +131,9 @@ extension MoEModel {
     }
     if stackOfLayers.isEmpty {
       faults.append(
-        Self.noLayers(architecture, isKnown: match != nil, configuration, wanted: wanted, path: checkpoint.path))
+        others.isEmpty
+          ? Self.noLayers(architecture, isKnown: match != nil, configuration, path: checkpoint.path)
+          : Self.noSuchLayer(wanted ?? [], others.sorted(), path: checkpoint.path))
     }
     if var fault = quantized.first {
       fault.found = fault.found.map { "\($0), in \(quantized.count) layer(s)" }
@@ -150,9 +157,7 @@ extension MoEModel {
   /// - Throws: `invalidArgument` naming the MoE layers there are.
   public func layer(_ index: Int) throws(MoEError) -> Layer {
     guard let layer = layers.first(where: { $0.index == index }) else {
-      throw MoEError(
-        .invalidArgument, "layer \(index) is no MoE layer", file: checkpoint.path,
-        expected: "one of \(layers.map { String($0.index) }.joined(separator: ", "))")
+      throw MoEError([Self.noSuchLayer([index], layers.map(\.index), path: checkpoint.path)])
     }
     return layer
   }
@@ -170,27 +175,24 @@ extension MoEModel {
   }
 
   private static func noLayers(
-    _ architecture: Architecture, isKnown: Bool, _ configuration: ModelConfiguration, wanted: Set<Int>?, path: String
+    _ architecture: Architecture, isKnown: Bool, _ configuration: ModelConfiguration, path: String
   ) -> Fault {
     let stems = architecture.blocks.prefix(isKnown ? .max : 1).flatMap { block in
       architecture.layouts.map { $0.up.stem.replacing("{b}", with: block) }
     }
-    let looked = Array(Set(stems)).sorted().joined(separator: ", ")
-    let scope = wanted.map { "among layers \($0.sorted().map(String.init).joined(separator: ", "))" } ?? ""
+    let expected = "tensors below each layer such as \(Set(stems).sorted().joined(separator: ", "))"
     if isKnown {
-      return Fault(
-        .missingTensor, "no MoE layer found \(scope)".trimmed, file: path, subject: architecture.name,
-        expected: "tensors below each layer such as \(looked)")
+      return Fault(.missingTensor, "no MoE layer found", file: path, subject: architecture.name, expected: expected)
     }
     return Fault(
-      .unknownArchitecture,
-      "unknown architecture, and no layer \(scope) follows a known layout".trimmed, file: path,
-      subject: identity(configuration), expected: "tensors below each layer such as \(looked)",
-      remedy: "register an Architecture for it")
+      .unknownArchitecture, "unknown architecture, and no layer follows a known layout", file: path,
+      subject: identity(configuration), expected: expected, remedy: "register an Architecture for it")
   }
-}
 
-extension String {
-  /// Without doubled spaces and spaces at the ends.
-  var trimmed: String { split(separator: " ").joined(separator: " ") }
+  private static func noSuchLayer(_ wanted: Set<Int>, _ layers: [Int], path: String) -> Fault {
+    let names = wanted.sorted().map(String.init).joined(separator: ", ")
+    return Fault(
+      .invalidArgument, "layer \(names) is no MoE layer", file: path,
+      expected: "one of \(layers.map(String.init).joined(separator: ", "))")
+  }
 }

@@ -20,7 +20,8 @@ struct FakeDeviceBackend: Backend {
 
   /// Commands that wait.
   final class Queue {
-    fileprivate(set) var pending: [(FakeDevice) throws(MoEError) -> Void] = []
+    fileprivate(set) var pending: [(FakeDevice) -> Void] = []
+    fileprivate(set) var failure: MoEError?
   }
 
   struct Linear: Sendable {
@@ -104,7 +105,8 @@ extension FakeDeviceBackend {
     let commands = queue.pending
     queue.pending = []
     device.state.withLock { $0.commands += commands.count }
-    for command in commands { try command(device) }
+    for command in commands { command(device) }
+    if let failure = queue.failure { throw failure }
   }
 }
 
@@ -202,11 +204,15 @@ extension FakeDeviceBackend {
       try upload(routing.weights, to: weights, on: queue)
       return
     }
-    queue.pending.append { (device) throws(MoEError) in
+    queue.pending.append { device in
       let values = device.values(logits, tokenCount * router.expertCount, Float.self)
-      let routing = try router.route(RouterInput(logits: values, tokenCount: tokenCount, isPadding: isPadding))
-      device.set(ids, routing.ids)
-      device.set(weights, routing.weights)
+      do throws(MoEError) {
+        let routing = try router.route(RouterInput(logits: values, tokenCount: tokenCount, isPadding: isPadding))
+        device.set(ids, routing.ids)
+        device.set(weights, routing.weights)
+      } catch {
+        queue.failure = error
+      }
     }
   }
 

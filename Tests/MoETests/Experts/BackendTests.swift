@@ -99,7 +99,7 @@ import Testing
       let found = try backend.download(output, count: poison.count, as: Float.self, on: queue)
       expectClose(Array(found[..<hidden.count]), expected, backend.name)
       #expect(found[(hidden.count - 45)..<hidden.count].allSatisfy { $0 == 0 })
-      #expect(found[hidden.count...].allSatisfy(\.isNaN))
+      #expect(found[hidden.count...].allSatisfy { $0.isNaN })
     }
   }
 

@@ -91,11 +91,15 @@ import Testing
     var identities: Set<String> = []
     for type in [ElementType.bf16, .f16, .f32] {
       let specification = Self.test.changed { $0.elementType = type }.specification
-      #expect(identities.insert(try CPUBackend().layout(of: specification).identity).inserted)
+      let identity = try CPUBackend().layout(of: specification).identity
+      #expect(identities.insert(identity).inserted)
     }
     let specification = Self.test.specification
-    #expect(identities.insert(try ReferenceBackend().layout(of: specification).identity).inserted)
-    #expect(identities.insert(try FakeDeviceBackend().layout(of: specification).identity).inserted)
+    for identity in [
+      try ReferenceBackend().layout(of: specification).identity, try FakeDeviceBackend().layout(of: specification).identity,
+    ] {
+      #expect(identities.insert(identity).inserted)
+    }
   }
 
   @Test func neverStored() throws {

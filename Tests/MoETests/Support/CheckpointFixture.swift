@@ -33,11 +33,14 @@ struct CheckpointFixture {
   }
 
   /// Adds a tensor of values, or of zero bytes.
-  mutating func add(_ name: String, _ elementType: ElementType = .bf16, _ shape: Shape, _ values: [Float]? = nil) {
+  mutating func add(_ name: String, _ elementType: ElementType, _ shape: Shape, _ values: [Float]? = nil) {
     let bytes = values.map(elementType.encode) ?? [UInt8](
       repeating: 0, count: elementType.byteCount(of: shape.elementCount!)!)
     tensors[name] = Tensor(elementType: elementType, shape: shape, bytes: bytes)
   }
+
+  /// Adds zeros of BF16.
+  mutating func add(_ name: String, _ shape: Shape) { add(name, .bf16, shape) }
 
   /// Replaces a tensor by one of another type or shape.
   mutating func reshape(_ name: String, _ elementType: ElementType? = nil, _ shape: Shape? = nil) {
