@@ -31,7 +31,9 @@ extension Architecture {
     },
     deepSeekV3(
       "Ling-2.0, Ring-2",
-      types: ["bailing_moe_v2", "bailing_moe_v2_5", "bailing_moe_v3", "bailing_hybrid", "bailing_moe_linear", "bailing_moe"],
+      types: [
+        "bailing_moe_v2", "bailing_moe_v2_5", "bailing_moe_v3", "bailing_hybrid", "bailing_moe_linear", "bailing_moe",
+      ],
       classes: [
         "BailingMoeV2ForCausalLM", "BailingMoeLinearV2ForCausalLM", "BailingMoeV2_5ForCausalLM",
         "BailingMoeV3ForCausalLM", "BailingHybridForCausalLM",

@@ -114,21 +114,25 @@ extension Architecture {
       classes: ["GraniteMoeForCausalLM", "GraniteMoeSharedForCausalLM", "GraniteMoeHybridForCausalLM"]
     ) {
       $0.blocks = ["block_sparse_moe"]
-      $0.layouts = [
-        .fused(
-          gateUp: "{b}.input_linear", down: "{b}.output_linear", weightSuffix: ".weight", biasSuffix: ".bias",
-          isInputMajor: false)
-      ] + .projections
+      $0.layouts =
+        [
+          .fused(
+            gateUp: "{b}.input_linear", down: "{b}.output_linear", weightSuffix: ".weight", biasSuffix: ".bias",
+            isInputMajor: false)
+        ] + .projections
       $0.gateWeight = ["{b}.router.layer.weight"]
       $0.sharedLayouts = [.singleFused(gateUp: "shared_mlp.input_linear", down: "shared_mlp.output_linear")]
       $0.routing = { _ in .selectedSoftmax }
     },
-    Architecture("Aria", types: ["aria_text", "aria"], classes: ["AriaTextForCausalLM", "AriaForConditionalGeneration"]) {
-      $0.layouts = [
-        .fused(
-          gateUp: "{b}.experts.fc1", down: "{b}.experts.fc2", weightSuffix: ".weight", biasSuffix: ".bias",
-          isInputMajor: true)
-      ] + .inputMajor
+    Architecture(
+      "Aria", types: ["aria_text", "aria"], classes: ["AriaTextForCausalLM", "AriaForConditionalGeneration"]
+    ) {
+      $0.layouts =
+        [
+          .fused(
+            gateUp: "{b}.experts.fc1", down: "{b}.experts.fc2", weightSuffix: ".weight", biasSuffix: ".bias",
+            isInputMajor: true)
+        ] + .inputMajor
       $0.gateWeight = ["{b}.router.weight"]
       $0.sharedLayouts = .shared("{b}.shared_experts")
       $0.routing = { _ in .selectedSoftmax }

@@ -12,11 +12,12 @@ extension LayerContext {
     do {
       return try Activation(named: name ?? "silu")
     } catch {
-      throw MoEError(error.faults.map { fault in
-        var fault = fault
-        fault.file = configuration.file
-        return fault
-      })
+      throw MoEError(
+        error.faults.map { fault in
+          var fault = fault
+          fault.file = configuration.file
+          return fault
+        })
     }
   }
 

@@ -48,7 +48,8 @@ extension LayerResolver {
     var records: [String: TensorRecord?] = [:]
     var weights: [TensorRecord] = []
     let isPerExpert = layout.up.expertAxis == .none
-    for expert in 0..<(isPerExpert ? specification.expertCount : 1) where !isFull {
+    for expert in 0..<(isPerExpert ? specification.expertCount : 1) {
+      if isFull { break }
       for role in specification.roles {
         for projection in specification.projections {
           let place = layout[projection]!

@@ -11,9 +11,11 @@ extension LayerResolver {
   ) -> MoEModel.GateSource? {
     let idCount = context.expertCount + plan.zeroExpertCount
     let weight = tensor(architecture.gateWeight, "gate", shapes: [[idCount, hiddenSize]])
-    let bias = architecture.gateBias.isEmpty || !(isKnown || exists(architecture.gateBias))
+    let bias =
+      architecture.gateBias.isEmpty || !(isKnown || exists(architecture.gateBias))
       ? nil : tensor(architecture.gateBias, "gate bias", shapes: [[idCount]])
-    let correction = plan.correctionBias == .none
+    let correction =
+      plan.correctionBias == .none
       ? nil : tensor(architecture.correctionBias, "correction bias", shapes: [[idCount], [1, idCount]])
     let table = hashTable(plan, topK: context.topK)
     let scale = architecture.perExpertScale.flatMap { tensor([$0], "per-expert scale", shapes: [[idCount]]) }
@@ -44,6 +46,7 @@ extension LayerResolver {
     for name in architecture.gateWeight.map(inBlock) where tensors[name] != nil && name.hasSuffix(".weight") {
       let bias = String(name.dropLast(".weight".count)) + ".bias"
       guard let tensor = tensors[bias], !consumed.contains(bias), !corrections.contains(bias) else { continue }
+      consumed.insert(bias)
       fault(.unexpectedTensor, "the gate has a bias, and this architecture's gate has none", tensor: tensor)
     }
   }

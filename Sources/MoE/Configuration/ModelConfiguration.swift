@@ -74,7 +74,8 @@ extension ModelConfiguration {
   public func integer(_ keys: [String], layer: Int? = nil) throws(MoEError) -> Int? {
     guard let (key, value) = value(keys) else { return nil }
     guard let integer = Self.integer(value, layer: layer) else {
-      throw mismatch(key, value, expected: layer == nil ? "an integer" : "an integer, or a list with one for each layer")
+      throw mismatch(
+        key, value, expected: layer == nil ? "an integer" : "an integer, or a list with one for each layer")
     }
     return integer
   }

@@ -8,7 +8,8 @@ extension RouterPlan: CustomStringConvertible {
     switch kind {
     case .topK(let recipe): parts = recipe.parts(hasCorrectionBias: correctionBias == .required)
     case .hash(let scoring, let normalization, let scale):
-      parts = ["by token id, weights \(scoring.rawValue)", normalization.phrase, Self.phrase(scale: scale)].compactMap(\.self)
+      parts = ["by token id, weights \(scoring.rawValue)", normalization.phrase, Self.phrase(scale: scale)].compactMap(
+        \.self)
     case .sparseMixer(let jitter): parts = ["sparse mixer, jitter \(jitter)"]
     }
     if zeroExpertCount > 0 { parts.append("\(zeroExpertCount) zero experts") }

@@ -10,30 +10,41 @@ public struct Ceilings: Sendable, Hashable {
   public var bytesPerSecond: Double
   /// 32-bit floating-point operations per second; a fused multiply-add counts two.
   public var operationsPerSecond: Double
+}
 
-  /// Keeps the higher of two measurements.
-  public mutating func raise(to other: Ceilings) {
-    bytesPerSecond = max(bytesPerSecond, other.bytesPerSecond)
-    operationsPerSecond = max(operationsPerSecond, other.operationsPerSecond)
-  }
+/// Measures ``Ceilings``, as often as one likes, and keeps the highest: a disturbance makes a reading only too low.
+///
+/// ```swift
+/// let meter = try CeilingMeter(backend)
+/// meter.measure()         // before, between and after what is compared with them
+/// meter.ceilings.bytesPerSecond
+/// ```
+@safe
+public final class CeilingMeter {
+  public private(set) var ceilings = Ceilings(bytesPerSecond: 0, operationsPerSecond: 0)
+  private let backend: CPUBackend
+  private let memory: AlignedBuffer
 
-  /// Reads `byteCount` bytes of fresh memory and multiplies in registers, for about a second.
-  ///
-  /// - Throws: `outOfMemory`.
-  public static func measure(
-    on backend: CPUBackend, byteCount: Int = 1 << 30
-  ) throws(MoEError) -> Ceilings {
-    let memory: AlignedBuffer
+  /// - Throws: `outOfMemory` when there is no room for memory larger than the caches.
+  public init(_ backend: CPUBackend) throws(MoEError) {
+    self.backend = backend
     do throws(AllocationError) {
-      memory = try AlignedBuffer(byteCount: byteCount, contents: .uninitialized, hugePages: true)
+      memory = try AlignedBuffer(
+        byteCount: Processor.uncachedByteCount, contents: .uninitialized, hugePages: true)
     } catch {
       throw MoEError(error.faults)
     }
     unsafe memory.bytes.initializeMemory(as: UInt8.self, repeating: 1)
+  }
+
+  /// Reads the memory in several ways and multiplies in registers, for less than a second.
+  public func measure() {
     let kernels = unsafe moe_kernels_for(backend.instructionSet.isa)!
-    let read = unsafe moe_measure_read(backend.pool.handle, kernels, memory.bytes.baseAddress!, Int64(byteCount))
+    let read = unsafe moe_measure_read(
+      backend.pool.handle, kernels, memory.bytes.baseAddress!, Int64(memory.byteCount))
     let multiply = unsafe moe_measure_fma(backend.pool.handle, kernels)
-    return Ceilings(bytesPerSecond: read * 1e9, operationsPerSecond: multiply * 1e9)
+    ceilings.bytesPerSecond = max(ceilings.bytesPerSecond, read * 1e9)
+    ceilings.operationsPerSecond = max(ceilings.operationsPerSecond, multiply * 1e9)
   }
 }
 

@@ -59,7 +59,8 @@ public struct Routing: Sendable, Hashable {
     }
     guard let first else { return }
     throw MoEError(
-      .invalidArgument, "\(bad) routed slot(s) are out of range or have no finite weight, the first in token \(first / topK)",
+      .invalidArgument,
+      "\(bad) routed slot(s) are out of range or have no finite weight, the first in token \(first / topK)",
       expected: "expert ids −1 (skip) or 0..<\(idCount) and finite weights",
       found: "id \(ids[first]), weight \(weights[first])")
   }

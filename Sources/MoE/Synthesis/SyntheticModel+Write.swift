@@ -71,7 +71,8 @@ extension SyntheticModel {
 extension SyntheticModel.Tensor {
   /// Writes uniform values of the tensor's deviation, a piece at a time.
   fileprivate func fill(_ writer: SafetensorsWriter, seed: UInt64) throws(CheckpointError) {
-    var generator = SplitMix64(seed: name.utf8.reduce(seed ^ 0xCBF2_9CE4_8422_2325) { ($0 ^ UInt64($1)) &* 0x100_0000_01B3 })
+    var generator = SplitMix64(
+      seed: name.utf8.reduce(seed ^ 0xCBF2_9CE4_8422_2325) { ($0 ^ UInt64($1)) &* 0x100_0000_01B3 })
     let pieceCount = 1 << 18
     let total = shape.elementCount!
     // What an integer becomes in the end is a fraction of its bound.

@@ -67,17 +67,17 @@ struct Bench: ParsableCommand {
     let backend = try options.cpu()
     let bench = try LayerBench(shape, dtype.elementType, on: backend)
     let error = try bench.check()
-    // Measured before and after: a disturbance can make a ceiling only too low.
-    var ceilings = try Ceilings.measure(on: backend)
+    let meter = try CeilingMeter(backend)
+    meter.measure()
     let rows = try tokens.counts.map { count in
+      defer { meter.measure() }
       let routings = try routing.routings(
         expertCount: shape.expertCount, topK: shape.topK, tokenCount: count, count: count >= 64 ? 4 : 32)
       return try bench.measure(routings, atLeast: seconds)
     }
-    ceilings.raise(to: try Ceilings.measure(on: backend))
     let report = BenchReport(
       shape: shape, typeName: dtype.name, threads: backend.pool.threadCount,
-      instructionSet: backend.instructionSet.rawValue, ceilings: ceilings, error: error, rows: rows)
+      instructionSet: backend.instructionSet.rawValue, ceilings: meter.ceilings, error: error, rows: rows)
     print(json ? report.object.serialized(pretty: true) : report.text)
     if let svg { try AtomicFile.write(RooflineChart(report).svg, to: svg) }
   }

@@ -51,12 +51,14 @@ struct Demonstration {
     let layouts = try plans.map { try backend.layout(of: $0.specification) }
     let bytes = zip(plans, layouts).reduce(0) { $0 + LoadPlan($1.0.experts, layout: $1.1).bytesToRead }
     let reference = try MoELayer(plans[0], of: model, on: ReferenceBackend())
-    let ceilings = try Ceilings.measure(on: options.cpu())
-
+    let meter = try CeilingMeter(options.cpu())
+    meter.measure()
     var rows: [Row] = []
     for tokenCount in Self.tokenCounts {
-      rows.append(try measure(layers, plan: plans[0], layout: layouts[0], tokenCount, ceilings, reference))
+      rows.append(try measure(layers, plan: plans[0], layout: layouts[0], tokenCount, reference))
     }
+    meter.measure()
+    let ceilings = meter.ceilings
     let worst = rows.map(\.error).max()!
     if json {
       print(object(model, plans[0], backend.name, loadSeconds, bytes, ceilings, rows).serialized(pretty: true))
@@ -82,13 +84,12 @@ extension Demonstration {
     var tokenCount: Int
     var seconds: Double
     var work: Workload
-    var shareOfCeiling: Double
     /// Relative root-mean-square error of the sampled tokens against Float64.
     var error: Double
   }
 
   private func measure<B: Backend>(
-    _ layers: [MoELayer<B>], plan: MoEModel.Layer, layout: Layout, _ tokenCount: Int, _ ceilings: Ceilings,
+    _ layers: [MoELayer<B>], plan: MoEModel.Layer, layout: Layout, _ tokenCount: Int,
     _ reference: MoELayer<ReferenceBackend>
   ) throws -> Row {
     let batches = (0..<16).map { batch in
@@ -110,7 +111,7 @@ extension Demonstration {
     }
     let work = Workload(first.routing.withoutZeroExperts(plan), layout: layout)
     return Row(
-      tokenCount: tokenCount, seconds: best, work: work, shareOfCeiling: work.floor(ceilings) / best,
+      tokenCount: tokenCount, seconds: best, work: work,
       error: try error(of: first, batches[0], tokenIDs, plan, reference))
   }
 
@@ -177,7 +178,7 @@ extension Demonstration {
         "\(row.tokenCount)", Format.short(row.seconds * 1000), Format.short(Double(row.tokenCount) / row.seconds),
         Format.short(Double(row.work.bytes) / row.seconds / 1e9),
         Format.short(Double(row.work.operations) / row.seconds / 1e9),
-        "\(Format.fixed(100 * row.shareOfCeiling, 0)) %", Format.scientific(row.error),
+        "\(Format.fixed(100 * row.work.floor(ceilings) / row.seconds, 0)) %", Format.scientific(row.error),
       ])
     }
     return facts.text.drop { $0.isNewline } + "\n\n" + table.text
@@ -191,7 +192,7 @@ extension Demonstration {
     let results = rows.map { row -> JSONValue in
       [
         "tokens": .integer(row.tokenCount), "seconds": .number(row.seconds), "bytes": .integer(row.work.bytes),
-        "operations": .integer(row.work.operations), "share_of_ceiling": .number(row.shareOfCeiling),
+        "operations": .integer(row.work.operations), "share_of_ceiling": .number(row.work.floor(ceilings) / row.seconds),
         "error": .number(row.error),
       ]
     }

@@ -13,8 +13,6 @@ struct LayerBench {
   /// The numbers that experts are cut from: each begins a little further on.
   private let pool: [UInt8]
 
-  /// All copies together are at least this large, several times a last-level cache.
-  private static let rotatedBytes = 1 << 30
   /// Experts begin at multiples of this many elements, this many different ones.
   private static let (step, starts) = (64, 61)
 
@@ -38,7 +36,7 @@ struct LayerBench {
       count: specification.parametersPerExpert + Self.step * Self.starts,
       deviation: 1 / Float(shape.hiddenSize).squareRoot(), seed: 1)
     pool = elementType.encode(values)
-    let count = max(1, (Self.rotatedBytes + layout.residentBytes - 1) / layout.residentBytes)
+    let count = max(1, (Processor.uncachedByteCount + layout.residentBytes - 1) / layout.residentBytes)
     var copies: [CPUStorage] = []
     for _ in 0..<count {
       let storage = try backend.allocate(layout)

@@ -58,7 +58,9 @@ final class FakeDevice: Sendable {
   var downloads: Int { state.withLock { $0.downloads } }
   var commands: Int { state.withLock { $0.commands } }
 
-  func values<Element: BitwiseCopyable>(_ buffer: FakeDeviceBackend.Buffer, _ count: Int, _ type: Element.Type) -> [Element] {
+  func values<Element: BitwiseCopyable>(_ buffer: FakeDeviceBackend.Buffer, _ count: Int, _ type: Element.Type)
+    -> [Element]
+  {
     let bytes = state.withLock { $0.memory[buffer.handle]! }
     precondition(count * MemoryLayout<Element>.stride <= bytes.count, "outside of a buffer")
     return unsafe bytes.withUnsafeBytes { bytes in

@@ -20,6 +20,21 @@ import Testing
     expectClose(try run(FakeDeviceBackend()), try run(ReferenceBackend()), bound: 1e-6)
   }
 
+  @Test(arguments: ["DeepSeek-V3", "Qwen2-MoE", "gpt-oss", "Nemotron-H MoE", "DeepSeek-V4", "LongCat-Flash", "Llama-4"])
+  func layers(family: String) throws {
+    let fixture = try CheckpointFixture(synthetic: #require(TinyConfigurations.all[family]))
+    let hidden = randomValues(7 * 32, seed: 4)
+    let input = MoEInput(tokenIDs: [0, 1, 2, 3, 4, 5, 6])
+    let (layers, references) = (
+      try fixture.load(on: FakeDeviceBackend()).layers, try fixture.load(on: ReferenceBackend()).layers
+    )
+    for (layer, reference) in zip(layers, references) {
+      let (found, expected) = (try layer.forward(hidden, input), try reference.forward(hidden, input))
+      #expect(found.routing.ids == expected.routing.ids)
+      expectClose(found.output, expected.output, bound: 1e-6)
+    }
+  }
+
   /// Gate, router and experts in one queue: two uploads in, one download out, and nothing runs before it.
   @Test func nothingComesBackBetweenGateAndOutput() throws {
     let test = ExpertsCase(experts: 8, tokens: 11, topK: 3)

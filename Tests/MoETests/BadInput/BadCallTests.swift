@@ -67,7 +67,9 @@ import Testing
     let stored = try backend.forward(
       experts.storage, hidden: hidden, routing: Routing(topK: 1, ids: [1], weights: [0.25]))
     expectClose(routed, (0..<6).map { stored[$0] + 0.5 * hidden[$0] + 2 * Float($0 + 1) }, bound: 1e-6)
-    for (ids, weights) in [([6, 1, 4], [1, 1, 1]), ([4, 1, 4], [.nan, 1, 1]), ([-2, 4, 4], [1, 1, 1])] as [([Int32], [Float])] {
+    for (ids, weights) in [([6, 1, 4], [1, 1, 1]), ([4, 1, 4], [.nan, 1, 1]), ([-2, 4, 4], [1, 1, 1])]
+      as [([Int32], [Float])]
+    {
       expectFault(.invalidArgument) {
         _ = try experts.forward(hidden, routing: Routing(topK: 3, ids: ids, weights: weights))
       }
@@ -147,7 +149,9 @@ import Testing
 
   @Test func matrices() throws {
     func check(_ backend: some Backend) throws {
-      for (count, rows, columns, bias) in [(5, 2, 3, nil), (6, 2, 3, 1), (0, 0, 3, nil), (6, -2, -3, nil), (1, .max, 2, nil)] as [(Int, Int, Int, Int?)] {
+      for (count, rows, columns, bias) in [
+        (5, 2, 3, nil), (6, 2, 3, 1), (0, 0, 3, nil), (6, -2, -3, nil), (1, .max, 2, nil),
+      ] as [(Int, Int, Int, Int?)] {
         expectFaults([.invalidArgument], ["matrix"]) {
           _ = try backend.makeLinear(
             weights: Array(repeating: 0, count: count), rows: rows, columns: columns,
@@ -168,23 +172,34 @@ import Testing
     func check(_ backend: some Backend) throws {
       let storage = try RandomExperts(Self.test.specification, seed: 1).store(on: backend)
       let queue = try backend.makeQueue()
-      let (hidden, ids) = (try backend.makeBuffer([Float](repeating: 1, count: 12), on: queue), try backend.makeBuffer([Int32](repeating: 0, count: 2), on: queue))
+      let (hidden, ids) = (
+        try backend.makeBuffer([Float](repeating: 1, count: 12), on: queue),
+        try backend.makeBuffer([Int32](repeating: 0, count: 2), on: queue)
+      )
       let weights = try backend.makeBuffer([Float](repeating: 1, count: 2), on: queue)
       let small = try backend.makeBuffer(byteCount: 44)
       expectFault(.invalidArgument, "too small") {
-        try backend.forward(storage, hidden: hidden, ids: ids, weights: weights, tokenCount: 2, topK: 1, into: small, on: queue)
+        try backend.forward(
+          storage, hidden: hidden, ids: ids, weights: weights, tokenCount: 2, topK: 1, into: small, on: queue)
       }
-      expectFault(.invalidArgument, "too small") { try backend.upload([Float](repeating: 1, count: 12), to: small, on: queue) }
-      expectFault(.invalidArgument, "too small") { _ = try backend.download(small, count: 12, as: Float.self, on: queue) }
+      expectFault(.invalidArgument, "too small") {
+        try backend.upload([Float](repeating: 1, count: 12), to: small, on: queue)
+      }
+      expectFault(.invalidArgument, "too small") {
+        _ = try backend.download(small, count: 12, as: Float.self, on: queue)
+      }
       for (tokens, topK) in [(-1, 1), (1, 0), (1, -1), (.max, 1), (1, .max)] {
         expectFault(.invalidArgument) {
-          try backend.forward(storage, hidden: hidden, ids: ids, weights: weights, tokenCount: tokens, topK: topK, into: hidden, on: queue)
+          try backend.forward(
+            storage, hidden: hidden, ids: ids, weights: weights, tokenCount: tokens, topK: topK, into: hidden, on: queue
+          )
         }
       }
       let bad = try backend.makeBuffer([Int32(0), 4], on: queue)
       let output = try backend.makeBuffer(byteCount: 48)
       expectFault(.invalidArgument) {
-        try backend.forward(storage, hidden: hidden, ids: bad, weights: weights, tokenCount: 2, topK: 1, into: output, on: queue)
+        try backend.forward(
+          storage, hidden: hidden, ids: bad, weights: weights, tokenCount: 2, topK: 1, into: output, on: queue)
       }
     }
     try check(CPUBackend())

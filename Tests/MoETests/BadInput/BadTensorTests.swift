@@ -15,24 +15,44 @@ import Testing
     BadCheckpoint("an expert's matrix", [.missingTensor], "layers.0.mlp.experts.3.up_proj.weight", "expert 3's up") {
       $0.remove(layer + "experts.3.up_proj.weight")
     },
-    BadCheckpoint("a whole expert", [.missingTensor, .missingTensor, .missingTensor], "experts.7.gate_proj", "experts.7.down_proj") {
+    BadCheckpoint(
+      "a whole expert", [.missingTensor, .missingTensor, .missingTensor], "experts.7.gate_proj", "experts.7.down_proj"
+    ) {
       for projection in ["gate", "up", "down"] { $0.remove(layer + "experts.7.\(projection)_proj.weight") }
     },
-    BadCheckpoint("one expert more in the configuration", [.missingTensor, .missingTensor, .missingTensor, .missingTensor, .missingTensor, .missingTensor, .shapeMismatch, .shapeMismatch], "experts.8.up_proj", "[9, 32]") {
+    BadCheckpoint(
+      "one expert more in the configuration",
+      [
+        .missingTensor, .missingTensor, .missingTensor, .missingTensor, .missingTensor, .missingTensor, .shapeMismatch,
+        .shapeMismatch,
+      ], "experts.8.up_proj", "[9, 32]"
+    ) {
       $0.configuration["num_experts"] = 9
     },
-    BadCheckpoint("the gate", [.missingTensor], "layers.0.mlp.gate.weight", "gate is missing") { $0.remove(layer + "gate.weight") },
-    BadCheckpoint("the correction bias", of: "DeepSeek-V3", [.missingTensor], "layers.2.mlp.gate.e_score_correction_bias", "one of") {
+    BadCheckpoint("the gate", [.missingTensor], "layers.0.mlp.gate.weight", "gate is missing") {
+      $0.remove(layer + "gate.weight")
+    },
+    BadCheckpoint(
+      "the correction bias", of: "DeepSeek-V3", [.missingTensor], "layers.2.mlp.gate.e_score_correction_bias", "one of"
+    ) {
       $0.remove(last + "gate.e_score_correction_bias")
     },
-    BadCheckpoint("the shared experts", [.missingTensor, .missingTensor, .missingTensor], "mlp.shared_expert.gate_proj.weight", "shared experts'") {
+    BadCheckpoint(
+      "the shared experts", [.missingTensor, .missingTensor, .missingTensor], "mlp.shared_expert.gate_proj.weight",
+      "shared experts'"
+    ) {
       for projection in ["gate", "up", "down"] { $0.remove(layer + "shared_expert.\(projection)_proj.weight") }
     },
-    BadCheckpoint("one matrix of the shared experts", of: "DeepSeek-V3", [.missingTensor], "shared_experts.down_proj.weight") {
+    BadCheckpoint(
+      "one matrix of the shared experts", of: "DeepSeek-V3", [.missingTensor], "shared_experts.down_proj.weight"
+    ) {
       $0.remove(last + "shared_experts.down_proj.weight")
     },
-    BadCheckpoint("the gate of the shared experts", [.missingTensor], "mlp.shared_expert_gate.weight") { $0.remove(layer + "shared_expert_gate.weight") },
-    BadCheckpoint("the experts behind a gate", [.missingTensor], "layers.0.mlp.gate.weight", "gate but no experts") { fixture in
+    BadCheckpoint("the gate of the shared experts", [.missingTensor], "mlp.shared_expert_gate.weight") {
+      $0.remove(layer + "shared_expert_gate.weight")
+    },
+    BadCheckpoint("the experts behind a gate", [.missingTensor], "layers.0.mlp.gate.weight", "gate but no experts") {
+      fixture in
       for name in fixture.tensors.keys where name.hasPrefix(layer + "experts.") { fixture.remove(name) }
     },
     BadCheckpoint("all experts of the model", [.missingTensor, .missingTensor], "gate but no experts") { fixture in
@@ -42,40 +62,69 @@ import Testing
       $0.tensors = [:]
       $0.add("model.norm.weight", [32])
     },
-    BadCheckpoint("a bias of one expert", of: "gpt-oss", [.missingTensor], "mlp.experts.down_proj_bias") { $0.remove(layer + "experts.down_proj_bias") },
-    BadCheckpoint("the gate's bias", of: "gpt-oss", [.missingTensor], "mlp.router.bias") { $0.remove(layer + "router.bias") },
-    BadCheckpoint("a latent projection", of: "Nemotron-H MoE", [.missingTensor], "backbone.layers.1.mixer.fc2_latent_proj.weight") {
+    BadCheckpoint("a bias of one expert", of: "gpt-oss", [.missingTensor], "mlp.experts.down_proj_bias") {
+      $0.remove(layer + "experts.down_proj_bias")
+    },
+    BadCheckpoint("the gate's bias", of: "gpt-oss", [.missingTensor], "mlp.router.bias") {
+      $0.remove(layer + "router.bias")
+    },
+    BadCheckpoint(
+      "a latent projection", of: "Nemotron-H MoE", [.missingTensor], "backbone.layers.1.mixer.fc2_latent_proj.weight"
+    ) {
       $0.remove("backbone.layers.1.mixer.fc2_latent_proj.weight")
     },
-    BadCheckpoint("the scales of Gemma", of: "Gemma-4 MoE", [.missingTensor, .missingTensor], "router.scale", "router.per_expert_scale") {
+    BadCheckpoint(
+      "the scales of Gemma", of: "Gemma-4 MoE", [.missingTensor, .missingTensor], "router.scale",
+      "router.per_expert_scale"
+    ) {
       $0.remove("model.layers.0.router.scale")
       $0.remove("model.layers.0.router.per_expert_scale")
     },
-    BadCheckpoint("half of a fused pair", of: "Granite-MoE", [.missingTensor], "block_sparse_moe.output_linear.weight") {
+    BadCheckpoint("half of a fused pair", of: "Granite-MoE", [.missingTensor], "block_sparse_moe.output_linear.weight")
+    {
       $0.remove("model.layers.0.block_sparse_moe.output_linear.weight")
     },
   ]
 
   static let extra = [
-    BadCheckpoint("an expert too many", [.unexpectedTensor, .unexpectedTensor, .unexpectedTensor], "experts.8.up_proj.weight", "0..<8") {
+    BadCheckpoint(
+      "an expert too many", [.unexpectedTensor, .unexpectedTensor, .unexpectedTensor], "experts.8.up_proj.weight",
+      "0..<8"
+    ) {
       for projection in ["gate", "up"] { $0.add(layer + "experts.8.\(projection)_proj.weight", [12, 32]) }
       $0.add(layer + "experts.8.down_proj.weight", [32, 12])
     },
-    BadCheckpoint("one expert less in the configuration", [.shapeMismatch, .shapeMismatch] + Array(repeating: .unexpectedTensor, count: 6), "experts.7.up_proj.weight") {
+    BadCheckpoint(
+      "one expert less in the configuration",
+      [.shapeMismatch, .shapeMismatch] + Array(repeating: .unexpectedTensor, count: 6), "experts.7.up_proj.weight"
+    ) {
       $0.configuration["num_experts"] = 7
     },
-    BadCheckpoint("an unknown tensor of an expert", [.unexpectedTensor], "experts.2.up_proj.lora_A") { $0.add(layer + "experts.2.up_proj.lora_A", [4]) },
-    BadCheckpoint("a number with a zero before it", [.unexpectedTensor], "experts.03.up_proj.weight") { $0.add(layer + "experts.03.up_proj.weight", [12, 32]) },
-    BadCheckpoint("a bias of the last expert only", [.unexpectedTensor], "experts.7.up_proj.bias") { $0.add(layer + "experts.7.up_proj.bias", [12]) },
-    BadCheckpoint("a bias of the gate", [.unexpectedTensor], "mlp.gate.bias", "gate has a bias") { $0.add(layer + "gate.bias", [8]) },
+    BadCheckpoint("an unknown tensor of an expert", [.unexpectedTensor], "experts.2.up_proj.lora_A") {
+      $0.add(layer + "experts.2.up_proj.lora_A", [4])
+    },
+    BadCheckpoint("a number with a zero before it", [.unexpectedTensor], "experts.03.up_proj.weight") {
+      $0.add(layer + "experts.03.up_proj.weight", [12, 32])
+    },
+    BadCheckpoint("a bias of the last expert only", [.unexpectedTensor], "experts.7.up_proj.bias") {
+      $0.add(layer + "experts.7.up_proj.bias", [12])
+    },
+    BadCheckpoint("a bias of the gate", [.unexpectedTensor], "mlp.gate.bias", "gate has a bias") {
+      $0.add(layer + "gate.bias", [8])
+    },
     BadCheckpoint("fused beside per expert", [.duplicateParameter], "more than once", "per expert", "fused") {
       $0.add(layer + "experts.gate_up_proj", [8, 24, 32])
       $0.add(layer + "experts.down_proj", [8, 32, 12])
     },
-    BadCheckpoint("two spellings of the experts", of: "Mixtral", [.duplicateParameter], "experts.{e}.w3", "experts.{e}.up_proj") {
+    BadCheckpoint(
+      "two spellings of the experts", of: "Mixtral", [.duplicateParameter], "experts.{e}.w3", "experts.{e}.up_proj"
+    ) {
       $0.add("model.layers.0.block_sparse_moe.experts.0.up_proj.weight", [12, 32])
     },
-    BadCheckpoint("shared experts that nobody declares", of: "Qwen3-MoE", [.unexpectedTensor], "mlp.shared_expert.up_proj", "declares none") {
+    BadCheckpoint(
+      "shared experts that nobody declares", of: "Qwen3-MoE", [.unexpectedTensor], "mlp.shared_expert.up_proj",
+      "declares none"
+    ) {
       $0.add(layer + "shared_expert.up_proj.weight", [12, 32])
     },
     BadCheckpoint("a second stack", [.ambiguousLayout], "model.layers.", "other.layers.") { fixture in
@@ -84,29 +133,69 @@ import Testing
   ]
 
   static let wrong = [
-    BadCheckpoint("one row too many", [.shapeMismatch], "experts.3.up_proj.weight", "[12, 32]", "[13, 32]") { $0.reshape(layer + "experts.3.up_proj.weight", nil, [13, 32]) },
-    BadCheckpoint("one column too few", [.shapeMismatch], "experts.0.down_proj.weight", "[32, 11]") { $0.reshape(layer + "experts.0.down_proj.weight", nil, [32, 11]) },
-    BadCheckpoint("transposed", [.shapeMismatch], "[32, 12]") { $0.reshape(layer + "experts.3.gate_proj.weight", nil, [32, 12]) },
+    BadCheckpoint("one row too many", [.shapeMismatch], "experts.3.up_proj.weight", "[12, 32]", "[13, 32]") {
+      $0.reshape(layer + "experts.3.up_proj.weight", nil, [13, 32])
+    },
+    BadCheckpoint("one column too few", [.shapeMismatch], "experts.0.down_proj.weight", "[32, 11]") {
+      $0.reshape(layer + "experts.0.down_proj.weight", nil, [32, 11])
+    },
+    BadCheckpoint("transposed", [.shapeMismatch], "[32, 12]") {
+      $0.reshape(layer + "experts.3.gate_proj.weight", nil, [32, 12])
+    },
     BadCheckpoint("flat", [.shapeMismatch], "[384]") { $0.reshape(layer + "experts.3.gate_proj.weight", nil, [384]) },
-    BadCheckpoint("a dimension of 1 before", [.shapeMismatch], "[1, 12, 32]") { $0.reshape(layer + "experts.3.gate_proj.weight", nil, [1, 12, 32]) },
-    BadCheckpoint("one element for all", [.shapeMismatch], "[1]") { $0.reshape(layer + "experts.3.gate_proj.weight", nil, [1]) },
-    BadCheckpoint("nothing in it", [.shapeMismatch], "[0, 32]") { $0.reshape(layer + "experts.3.gate_proj.weight", nil, [0, 32]) },
-    BadCheckpoint("the gate", [.shapeMismatch], "mlp.gate.weight", "[8, 31]") { $0.reshape(layer + "gate.weight", nil, [8, 31]) },
-    BadCheckpoint("the shared experts", [.shapeMismatch], "shared_expert.up_proj", "[20, 32]", "[19, 32]") { $0.reshape(layer + "shared_expert.up_proj.weight", nil, [19, 32]) },
-    BadCheckpoint("the shared gate", [.shapeMismatch], "shared_expert_gate.weight", "[1, 32]") { $0.reshape(layer + "shared_expert_gate.weight", nil, [32]) },
-    BadCheckpoint("the correction bias", of: "DeepSeek-V3", [.shapeMismatch], "e_score_correction_bias", "[8]") { $0.reshape(last + "gate.e_score_correction_bias", nil, [7]) },
-    BadCheckpoint("one expert less in a fused tensor", of: "gpt-oss", [.shapeMismatch], "gate_up_proj", "[8, 32, 24]", "[7, 32, 24]") {
+    BadCheckpoint("a dimension of 1 before", [.shapeMismatch], "[1, 12, 32]") {
+      $0.reshape(layer + "experts.3.gate_proj.weight", nil, [1, 12, 32])
+    },
+    BadCheckpoint("one element for all", [.shapeMismatch], "[1]") {
+      $0.reshape(layer + "experts.3.gate_proj.weight", nil, [1])
+    },
+    BadCheckpoint("nothing in it", [.shapeMismatch], "[0, 32]") {
+      $0.reshape(layer + "experts.3.gate_proj.weight", nil, [0, 32])
+    },
+    BadCheckpoint("the gate", [.shapeMismatch], "mlp.gate.weight", "[8, 31]") {
+      $0.reshape(layer + "gate.weight", nil, [8, 31])
+    },
+    BadCheckpoint("the shared experts", [.shapeMismatch], "shared_expert.up_proj", "[20, 32]", "[19, 32]") {
+      $0.reshape(layer + "shared_expert.up_proj.weight", nil, [19, 32])
+    },
+    BadCheckpoint("the shared gate", [.shapeMismatch], "shared_expert_gate.weight", "[1, 32]") {
+      $0.reshape(layer + "shared_expert_gate.weight", nil, [32])
+    },
+    BadCheckpoint("the correction bias", of: "DeepSeek-V3", [.shapeMismatch], "e_score_correction_bias", "[8]") {
+      $0.reshape(last + "gate.e_score_correction_bias", nil, [7])
+    },
+    BadCheckpoint(
+      "one expert less in a fused tensor", of: "gpt-oss", [.shapeMismatch], "gate_up_proj", "[8, 32, 24]", "[7, 32, 24]"
+    ) {
       $0.reshape(layer + "experts.gate_up_proj", nil, [7, 32, 24])
     },
-    BadCheckpoint("a fused bias", of: "gpt-oss", [.shapeMismatch], "gate_up_proj_bias", "[8, 24]") { $0.reshape(layer + "experts.gate_up_proj_bias", nil, [8, 23]) },
-    BadCheckpoint("merged rows", of: "DBRX", [.shapeMismatch], "ffn.experts.mlp.v1", "[48, 32]") { $0.reshape("transformer.blocks.0.ffn.experts.mlp.v1", nil, [47, 32]) },
-    BadCheckpoint("double precision", [.typeMismatch], "experts.3.up_proj.weight", "F64", "BF16") { $0.reshape(layer + "experts.3.up_proj.weight", .f64) },
-    BadCheckpoint("integers", [.typeMismatch], "experts.3.up_proj.weight", "I32") { $0.reshape(layer + "experts.3.up_proj.weight", .i32) },
-    BadCheckpoint("one expert in 8 bits", [.typeMismatch], "experts.3.up_proj.weight", "F8_E4M3", "quantised") { $0.reshape(layer + "experts.3.up_proj.weight", .f8e4m3) },
-    BadCheckpoint("an integer gate", [.typeMismatch], "mlp.gate.weight", "I64") { $0.reshape(layer + "gate.weight", .i64) },
-    BadCheckpoint("mixed types", [.typeMismatch], "more than one type", "BF16, F16") { $0.reshape(layer + "experts.3.up_proj.weight", .f16) },
-    BadCheckpoint("mixed types of fused tensors", of: "gpt-oss", [.typeMismatch], "BF16, F32") { $0.reshape(layer + "experts.down_proj", .f32) },
-    BadCheckpoint("a wrong type and a wrong shape at once", [.shapeMismatch, .typeMismatch], "F64", "[1, 1]") { $0.reshape(layer + "experts.3.up_proj.weight", .f64, [1, 1]) },
+    BadCheckpoint("a fused bias", of: "gpt-oss", [.shapeMismatch], "gate_up_proj_bias", "[8, 24]") {
+      $0.reshape(layer + "experts.gate_up_proj_bias", nil, [8, 23])
+    },
+    BadCheckpoint("merged rows", of: "DBRX", [.shapeMismatch], "ffn.experts.mlp.v1", "[48, 32]") {
+      $0.reshape("transformer.blocks.0.ffn.experts.mlp.v1", nil, [47, 32])
+    },
+    BadCheckpoint("double precision", [.typeMismatch], "experts.3.up_proj.weight", "F64", "BF16") {
+      $0.reshape(layer + "experts.3.up_proj.weight", .f64)
+    },
+    BadCheckpoint("integers", [.typeMismatch], "experts.3.up_proj.weight", "I32") {
+      $0.reshape(layer + "experts.3.up_proj.weight", .i32)
+    },
+    BadCheckpoint("one expert in 8 bits", [.typeMismatch], "experts.3.up_proj.weight", "F8_E4M3", "quantised") {
+      $0.reshape(layer + "experts.3.up_proj.weight", .f8e4m3)
+    },
+    BadCheckpoint("an integer gate", [.typeMismatch], "mlp.gate.weight", "I64") {
+      $0.reshape(layer + "gate.weight", .i64)
+    },
+    BadCheckpoint("mixed types", [.typeMismatch], "more than one type", "BF16, F16") {
+      $0.reshape(layer + "experts.3.up_proj.weight", .f16)
+    },
+    BadCheckpoint("mixed types of fused tensors", of: "gpt-oss", [.typeMismatch], "BF16, F32") {
+      $0.reshape(layer + "experts.down_proj", .f32)
+    },
+    BadCheckpoint("a wrong type and a wrong shape at once", [.shapeMismatch, .typeMismatch], "F64", "[1, 1]") {
+      $0.reshape(layer + "experts.3.up_proj.weight", .f64, [1, 1])
+    },
   ]
 
   @Test(arguments: missing + extra + wrong) func isRefused(bad: BadCheckpoint) throws {

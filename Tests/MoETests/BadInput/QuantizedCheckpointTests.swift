@@ -2,6 +2,7 @@
 // Copyright 2026 the swift-moe project authors
 
 import Checkpoints
+import Foundation
 import MoE
 import Tensors
 import Testing
@@ -40,7 +41,9 @@ import Testing
       fixture.add(name + ending, .u8, [8, 24, 1, 16])
       fixture.add(name + "_scales", .u8, [8, 24, 1])
     }
-    expectFaults([.unsupported], ["quantised experts are not read by this version", "mxfp4", ending]) { try fixture.open() }
+    expectFaults([.unsupported], ["quantised experts are not read by this version", "mxfp4", ending]) {
+      try fixture.open()
+    }
   }
 
   @Test func fusedFloat8() throws {
@@ -51,6 +54,15 @@ import Testing
       }
     }
     expectFaults([.unsupported], ["F8_E4M3"]) { try fixture.open() }
+  }
+
+  /// What the oracle has of quantised checkpoints, made by the libraries of their formats.
+  static let folders = (try? FileManager.default.contentsOfDirectory(atPath: Oracle.folder.path)) ?? []
+
+  @Test(arguments: folders.filter { $0.hasPrefix("q_") }.sorted()) func ofTheOracle(name: String) {
+    expectFaults([.unsupported], ["quantised experts are not read by this version"]) {
+      _ = try MoEModel(opening: Oracle.folder.path + "/" + name)
+    }
   }
 
   /// The tensors decide: a model whose experts were left out of the quantisation is plain.

@@ -77,7 +77,8 @@ import Testing
     var configuration = try #require(TinyConfigurations.all[family])
     configuration["model_type"] = type.map { .string($0) }
     configuration["architectures"] = className.map { [.string($0)] }
-    let first = try ModelConfiguration(.object(configuration), file: "").integer("first_k_dense_replace", "num_dense_layers")
+    let first = try ModelConfiguration(.object(configuration), file: "").integer(
+      "first_k_dense_replace", "num_dense_layers")
     let model = try SyntheticModel(configuration: configuration, layerCount: 1)
     let folder = try TemporaryFolder()
     try model.write(to: folder.path, seed: 1, sparse: true)

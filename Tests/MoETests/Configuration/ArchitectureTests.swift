@@ -28,7 +28,8 @@ import Testing
     let references = try fixture.load(on: ReferenceBackend()).layers
     let tokens = 13
     let hidden = randomValues(tokens * 32, seed: 5)
-    let input = MoEInput(tokenIDs: (0..<tokens).map { Int32($0 * 7 % 24) }, residual: randomValues(tokens * 32, seed: 6))
+    let input = MoEInput(
+      tokenIDs: (0..<tokens).map { Int32($0 * 7 % 24) }, residual: randomValues(tokens * 32, seed: 6))
     for (index, (layer, reference)) in zip(layers, references).enumerated() {
       let specification = model.layers[index].specification
       #expect(specification.expertCount == (try numbers.required(.expertCount)))
@@ -49,7 +50,8 @@ import Testing
     let configuration = try #require(TinyConfigurations.all[name])
     let layer = try #require(CheckpointFixture(synthetic: configuration).open().layers.last)
     let withoutShared: Set = [
-      "Mixtral", "Qwen3-MoE", "Qwen3-VL-MoE", "Mellum", "OLMoE", "Jamba", "MiniMax-Text-01", "Arctic", "DBRX", "gpt-oss",
+      "Mixtral", "Qwen3-MoE", "Qwen3-VL-MoE", "Mellum", "OLMoE", "Jamba", "MiniMax-Text-01", "Arctic", "DBRX",
+      "gpt-oss",
       "Gemma-4 MoE", "MiniMax-M2", "LFM2-MoE", "MiMo-V2-Flash", "Phi-3.5-MoE", "LongCat-Flash", "Grok-1, Grok-2",
     ]
     #expect((layer.shared == nil) == withoutShared.contains(name))

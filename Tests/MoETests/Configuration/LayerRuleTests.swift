@@ -15,10 +15,16 @@ import Testing
   /// A multimodal model: the text model's configuration is nested, and its tensors have another prefix.
   @Test(arguments: [
     ("Qwen3.5-MoE", "qwen3_5_moe", "Qwen3_5MoeForConditionalGeneration", "text_config", "model.language_model.layers."),
-    ("Qwen3-VL-MoE", "qwen3_vl_moe", "Qwen3VLMoeForConditionalGeneration", "text_config", "model.language_model.layers."),
+    (
+      "Qwen3-VL-MoE", "qwen3_vl_moe", "Qwen3VLMoeForConditionalGeneration", "text_config",
+      "model.language_model.layers."
+    ),
     ("Kimi-K2", "kimi_k25", "KimiK25ForConditionalGeneration", "text_config", "language_model.model.layers."),
     ("Llama-4", "llama4", "Llama4ForConditionalGeneration", "text_config", "language_model.model.layers."),
-    ("MiniMax-M3", "minimax_m3_vl", "MiniMaxM3VLForConditionalGeneration", "text_config", "language_model.model.layers."),
+    (
+      "MiniMax-M3", "minimax_m3_vl", "MiniMaxM3VLForConditionalGeneration", "text_config",
+      "language_model.model.layers."
+    ),
     ("Aria", "aria", "AriaForConditionalGeneration", "text_config", "language_model.model.layers."),
     ("GLM-4.5", "glm4v_moe", "Glm4vMoeForConditionalGeneration", "text_config", "model.language_model.layers."),
     ("Gemma-4 MoE", "gemma4", "Gemma4ForConditionalGeneration", "text_config", "model.language_model.layers."),
@@ -48,7 +54,9 @@ import Testing
   }
 
   /// Draft layers carry whole MoE blocks under the same names.
-  @Test(arguments: ["DeepSeek-V3", "Qwen3-Next", "GLM-4.5", "Exaone-MoE", "MiMo-V2-Flash"]) func draftLayers(family: String) throws {
+  @Test(arguments: ["DeepSeek-V3", "Qwen3-Next", "GLM-4.5", "Exaone-MoE", "MiMo-V2-Flash"]) func draftLayers(
+    family: String
+  ) throws {
     var fixture = try tiny(family)
     let expected = try fixture.open().layers.map(\.index)
     let total = try ModelConfiguration(.object(fixture.configuration), file: "").required(.layerCount)
@@ -148,7 +156,9 @@ import Testing
     let specification = ExpertsCase(experts: 4, hidden: 32, intermediate: 16).specification
     let stored: StoredLayout = family == "Qwen3-MoE" ? .fusedOutputMajor : .fusedInputMajor
     var fixture = try tiny(family)
-    let gate = fixture.tensors.keys.sorted().first { $0.hasSuffix(family == "Llama-4" ? "router.weight" : "gate.weight") }!
+    let gate = fixture.tensors.keys.sorted().first {
+      $0.hasSuffix(family == "Llama-4" ? "router.weight" : "gate.weight")
+    }!
     fixture.tensors = [:]
     fixture.add(gate, [4, 32])
     stored.add(RandomExperts(specification, seed: 1), to: &fixture)
@@ -161,7 +171,9 @@ import Testing
       fixture.configuration[key] = 16
     }
     if family == "Llama-4" {
-      for projection in ["gate_proj", "up_proj"] { fixture.add("\(block)shared_expert.\(projection).weight", [16, 32]) }
+      for projection in ["gate_proj", "up_proj"] {
+        fixture.add("\(block)shared_expert.\(projection).weight", [16, 32])
+      }
       fixture.add("\(block)shared_expert.down_proj.weight", [32, 16])
     }
     #expect(try fixture.open().layers[0].experts.layoutName == stored.layout.name)

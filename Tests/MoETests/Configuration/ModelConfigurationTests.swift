@@ -11,12 +11,20 @@ import Testing
     ModelConfiguration(.object(values), file: "config.json")
   }
 
-  static let quantities: [ModelConfiguration.Quantity] = [.expertCount, .topK, .hiddenSize, .intermediateSize, .layerCount]
+  static let quantities: [ModelConfiguration.Quantity] = [
+    .expertCount, .topK, .hiddenSize, .intermediateSize, .layerCount,
+  ]
 
   /// The spellings of the facts about checkpoints, A.0.
   @Test(arguments: [
     (0, ["num_experts", "num_local_experts", "n_routed_experts", "moe_num_experts"]),
-    (1, ["num_experts_per_tok", "num_experts_per_token", "moe_topk", "moe_k", "moe_top_k", "top_k_experts", "experts_per_token"]),
+    (
+      1,
+      [
+        "num_experts_per_tok", "num_experts_per_token", "moe_topk", "moe_k", "moe_top_k", "top_k_experts",
+        "experts_per_token",
+      ]
+    ),
     (2, ["hidden_size", "d_model"]),
     (3, ["moe_intermediate_size", "intermediate_size", "expert_ffn_hidden_size", "expert_hidden_dim"]),
     (4, ["num_hidden_layers", "n_layers", "num_layers"]),
@@ -45,7 +53,9 @@ import Testing
     #expect(try read(["num_experts": value]).required(.expertCount, layer: 0) == 8)
   }
 
-  @Test(arguments: ["8", 7.5, true, [4, 8], ["a": 1], 1e300, 0, -8, 1_099_511_627_776, .number(.nan), .number(.infinity)] as [JSONValue])
+  @Test(
+    arguments: ["8", 7.5, true, [4, 8], ["a": 1], 1e300, 0, -8, 1_099_511_627_776, .number(.nan), .number(.infinity)]
+      as [JSONValue])
   func noIntegers(value: JSONValue) {
     expectFaults([.configuration], ["config.json", "num_experts"]) {
       _ = try read(["num_experts": value]).required(.expertCount)

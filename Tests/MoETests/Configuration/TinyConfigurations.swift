@@ -48,8 +48,10 @@ enum TinyConfigurations {
       "qwen3_5_moe_text", "Qwen3_5MoeForCausalLM", qwen(["shared_expert_intermediate_size": 20])),
     "Qwen3-VL-MoE": family("qwen3_vl_moe_text", "Qwen3VLMoeTextModel", qwen()),
     "Mellum": family("mellum", "MellumForCausalLM", qwen()),
-    "OLMoE": family("olmoe", "OlmoeForCausalLM", ["num_experts": 8, "num_experts_per_tok": 2, "intermediate_size": 12]),
-    "Jamba": family("jamba", "JambaForCausalLM", ["num_experts": 4, "num_experts_per_tok": 2, "intermediate_size": 12]),
+    "OLMoE": family(
+      "olmoe", "OlmoeForCausalLM", ["num_experts": 8, "num_experts_per_tok": 2, "intermediate_size": 12]),
+    "Jamba": family(
+      "jamba", "JambaForCausalLM", ["num_experts": 4, "num_experts_per_tok": 2, "intermediate_size": 12]),
     "MiniMax-Text-01": family("minimax_m1", "MiniMaxM1ForCausalLM", mixtral(["shared_intermediate_size": 0])),
     "Arctic": family("arctic", "ArcticForCausalLM", mixtral()),
     "Hunyuan-A13B": family(

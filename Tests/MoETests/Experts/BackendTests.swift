@@ -103,7 +103,8 @@ import Testing
     }
   }
 
-  @Test(arguments: [(1, 1), (33, 40), (64, 32), (5, 130)], [0, 1, 9]) func linear(size: (Int, Int), tokens: Int) throws {
+  @Test(arguments: [(1, 1), (33, 40), (64, 32), (5, 130)], [0, 1, 9]) func linear(size: (Int, Int), tokens: Int) throws
+  {
     let (rows, columns) = size
     let weights = randomValues(rows * columns, seed: 41)
     let bias = randomValues(rows, seed: 42)

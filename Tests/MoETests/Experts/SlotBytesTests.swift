@@ -24,7 +24,9 @@ import Testing
     for slot in 0..<4 {
       let bytes = try bytes(of: slot, in: source, backend)
       #expect(try bytes.count == backend.layout(of: Self.test.specification).bytesPerExpert)
-      try unsafe bytes.withUnsafeBytes { try unsafe backend.replace(LocalExpert(rawValue: 3 - slot), in: target, with: $0) }
+      try unsafe bytes.withUnsafeBytes {
+        try unsafe backend.replace(LocalExpert(rawValue: 3 - slot), in: target, with: $0)
+      }
     }
     let hidden = randomValues(6 * 37, seed: 2)
     let routing = try randomRouting(tokens: 6, topK: 2, experts: 4, seed: 3)
@@ -63,19 +65,24 @@ import Testing
       for count in [0, before.count - 1, before.count + 1] {
         let bytes = [UInt8](repeating: 7, count: count)
         expectFaults([.invalidArgument], ["\(before.count) bytes"]) {
-          try unsafe bytes.withUnsafeBytes { try unsafe backend.replace(LocalExpert(rawValue: 0), in: storage, with: $0) }
+          try unsafe bytes.withUnsafeBytes {
+            try unsafe backend.replace(LocalExpert(rawValue: 0), in: storage, with: $0)
+          }
         }
       }
       #expect(try bytes(of: 0, in: storage, backend) == before)
       // Bytes of any alignment will do.
       try unsafe ([0] + before).withUnsafeBytes {
-        try unsafe backend.replace(LocalExpert(rawValue: 1), in: storage, with: UnsafeRawBufferPointer(rebasing: $0[1...]))
+        try unsafe backend.replace(
+          LocalExpert(rawValue: 1), in: storage, with: UnsafeRawBufferPointer(rebasing: $0[1...]))
       }
       #expect(try bytes(of: 1, in: storage, backend) == before)
       for slot in [-1, 4, .max] {
         expectFaults([.invalidArgument], ["slot"]) { _ = try bytes(of: slot, in: storage, backend) }
         expectFaults([.invalidArgument], ["slot"]) {
-          try unsafe before.withUnsafeBytes { try unsafe backend.replace(LocalExpert(rawValue: slot), in: storage, with: $0) }
+          try unsafe before.withUnsafeBytes {
+            try unsafe backend.replace(LocalExpert(rawValue: slot), in: storage, with: $0)
+          }
         }
         expectFaults([.invalidArgument], ["slot"]) {
           try RandomExperts(Self.test.specification, seed: 1).store(0, on: backend, in: storage, at: slot)
@@ -96,7 +103,8 @@ import Testing
     }
     let specification = Self.test.specification
     for identity in [
-      try ReferenceBackend().layout(of: specification).identity, try FakeDeviceBackend().layout(of: specification).identity,
+      try ReferenceBackend().layout(of: specification).identity,
+      try FakeDeviceBackend().layout(of: specification).identity,
     ] {
       #expect(identities.insert(identity).inserted)
     }

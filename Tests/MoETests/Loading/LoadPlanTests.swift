@@ -9,7 +9,8 @@ import Testing
 
 /// What a load will read, from every layout: each byte of the experts once, and nothing else.
 @Suite struct LoadPlanTests {
-  @Test(arguments: StoredLayout.allCases, [false, true]) func everyByteOnce(stored: StoredLayout, hasBias: Bool) throws {
+  @Test(arguments: StoredLayout.allCases, [false, true]) func everyByteOnce(stored: StoredLayout, hasBias: Bool) throws
+  {
     let test = ExpertsCase(experts: 3, hidden: 10, intermediate: 7, hasBias: hasBias)
     let (fixture, registry) = stored.checkpoint(RandomExperts(test.specification, seed: 1))
     let folder = try TemporaryFolder()
@@ -30,7 +31,9 @@ import Testing
 
     // The ranges of each tensor, one after the other, are the whole tensor.
     var ranges: [String: [Range<Int>]] = [:]
-    for read in plan.slots.flatMap(\.reads) { ranges[read.transfers[0].tensor.name, default: []].append(read.byteRange) }
+    for read in plan.slots.flatMap(\.reads) {
+      ranges[read.transfers[0].tensor.name, default: []].append(read.byteRange)
+    }
     for (name, tensor) in fixture.tensors where name.contains("experts") {
       var end = 0
       for range in try #require(ranges[name]).sorted(by: { $0.lowerBound < $1.lowerBound }) {

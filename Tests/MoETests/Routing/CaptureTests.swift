@@ -41,16 +41,19 @@ import Testing
   @Test func closures() throws {
     let router = CustomRouter(expertCount: 4, topK: 1) { (input) throws(MoEError) in
       try Routing(
-        topK: 1, ids: (0..<input.tokenCount).map { Int32($0 % 4) }, weights: Array(repeating: 1, count: input.tokenCount))
+        topK: 1, ids: (0..<input.tokenCount).map { Int32($0 % 4) },
+        weights: Array(repeating: 1, count: input.tokenCount))
     }
-    #expect(try router.route(RouterInput(logits: Array(repeating: 0, count: 20), tokenCount: 5)).ids == [0, 1, 2, 3, 0])
+    #expect(
+      try router.route(RouterInput(logits: Array(repeating: 0, count: 20), tokenCount: 5)).ids == [0, 1, 2, 3, 0])
     expectFaults([.invalidArgument]) { _ = try router.route(RouterInput(logits: [0], tokenCount: 5)) }
   }
 
   /// What a closure returns is not taken on trust.
-  @Test(arguments: [
-    ([4], [1], 1), ([-2], [1], 1), ([0], [.nan], 1), ([0, 1], [1, 1], 1), ([0, 1], [1, 1], 2),
-  ] as [([Int32], [Float], Int)])
+  @Test(
+    arguments: [
+      ([4], [1], 1), ([-2], [1], 1), ([0], [.nan], 1), ([0, 1], [1, 1], 1), ([0, 1], [1, 1], 2),
+    ] as [([Int32], [Float], Int)])
   func badClosures(ids: [Int32], weights: [Float], topK: Int) throws {
     let router = CustomRouter(expertCount: 4, topK: 1) { (_) throws(MoEError) in
       try Routing(topK: topK, ids: ids, weights: weights)

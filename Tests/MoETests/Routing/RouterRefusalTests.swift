@@ -43,7 +43,8 @@ import Testing
     expectFaults([.configuration]) { _ = try TopKRouter(expertCount: 4, topK: 1, recipe: recipe) }
   }
 
-  @Test(arguments: [(7, 2), (9, 2), (0, 1), (8, -1), (8, .max), (0, .min)]) func lengths(count: Int, tokens: Int) throws {
+  @Test(arguments: [(7, 2), (9, 2), (0, 1), (8, -1), (8, .max), (0, .min)]) func lengths(count: Int, tokens: Int) throws
+  {
     let router = try TopKRouter(expertCount: 4, topK: 1, recipe: TopKRecipe(scoring: .softmax))
     let logits = [Float](repeating: 0, count: count)
     expectFaults([.invalidArgument], ["logits"]) {
@@ -58,8 +59,9 @@ import Testing
     }
   }
 
-  @Test(arguments: [([0, 1, 2], [1, 1, 1], 2), ([0, 1], [1], 1), ([0], [1], 0), ([0], [1], -1)]
-    as [([Int32], [Float], Int)])
+  @Test(
+    arguments: [([0, 1, 2], [1, 1, 1], 2), ([0, 1], [1], 1), ([0], [1], 0), ([0], [1], -1)]
+      as [([Int32], [Float], Int)])
   func routings(ids: [Int32], weights: [Float], topK: Int) {
     expectFaults([.invalidArgument]) { _ = try Routing(topK: topK, ids: ids, weights: weights) }
   }

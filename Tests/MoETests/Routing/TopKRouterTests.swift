@@ -27,7 +27,8 @@ import Testing
       for (hasBias, topK) in [(false, 1), (false, 5), (true, 1), (true, 6)] {
         seed += 1
         let recipe = TopKRecipe(scoring: scoring, groups: groups, normalization: normalization, scale: 2.5)
-        try check(recipe, topK: topK, bias: hasBias ? randomValues(Self.experts, seed: seed, deviation: 0.3) : nil, seed)
+        try check(
+          recipe, topK: topK, bias: hasBias ? randomValues(Self.experts, seed: seed, deviation: 0.3) : nil, seed)
       }
     }
   }

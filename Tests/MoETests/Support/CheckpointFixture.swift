@@ -34,8 +34,10 @@ struct CheckpointFixture {
 
   /// Adds a tensor of values, or of zero bytes.
   mutating func add(_ name: String, _ elementType: ElementType, _ shape: Shape, _ values: [Float]? = nil) {
-    let bytes = values.map(elementType.encode) ?? [UInt8](
-      repeating: 0, count: elementType.byteCount(of: shape.elementCount!)!)
+    let bytes =
+      values.map(elementType.encode)
+      ?? [UInt8](
+        repeating: 0, count: elementType.byteCount(of: shape.elementCount!)!)
     tensors[name] = Tensor(elementType: elementType, shape: shape, bytes: bytes)
   }
 

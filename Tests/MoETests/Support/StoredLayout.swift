@@ -51,7 +51,8 @@ enum StoredLayout: String, Sendable, CaseIterable {
           fixture.add("\(prefix)\(expert).gate_proj\(dotted)", type, Shape([inner] + columns), gate[expert])
           fixture.add("\(prefix)\(expert).up_proj\(dotted)", type, Shape([inner] + columns), up[expert])
           fixture.add(
-            "\(prefix)\(expert).down_proj\(dotted)", type, Shape(role == .bias ? [width] : [width, inner]), down[expert])
+            "\(prefix)\(expert).down_proj\(dotted)", type, Shape(role == .bias ? [width] : [width, inner]), down[expert]
+          )
         }
       case .stacked:
         fixture.add("\(prefix)gate\(dotted)", type, Shape([count, inner] + columns), gate.flatMap(\.self))
@@ -70,7 +71,8 @@ enum StoredLayout: String, Sendable, CaseIterable {
         let isInterleaved = self == .interleavedInputMajor || self == .interleavedOutputMajor
         let fused = zip(gate, up).flatMap { gate, up -> [Float] in
           let rowCount = role == .bias ? 1 : width
-          let rows = isInterleaved
+          let rows =
+            isInterleaved
             ? (0..<inner).flatMap { Self.row($0, of: gate, rowCount) + Self.row($0, of: up, rowCount) } : gate + up
           return isInputMajor && role == .weight ? Self.transposed(rows, rows: 2 * inner) : rows
         }
@@ -106,6 +108,8 @@ extension StoredLayout {
     fixture.add("model.layers.0.mlp.gate.weight", .f32, gate, randomValues(gate.elementCount!, seed: 77))
     add(experts, to: &fixture)
     let layout = layout
-    return (fixture, ArchitectureRegistry([Architecture("Test", types: ["test"], classes: []) { $0.layouts = [layout] }]))
+    return (
+      fixture, ArchitectureRegistry([Architecture("Test", types: ["test"], classes: []) { $0.layouts = [layout] }])
+    )
   }
 }

@@ -34,7 +34,8 @@ public final class CPUStorage: @unchecked Sendable {
   func region(_ slot: LocalExpert) throws(MoEError) -> UnsafeMutableRawBufferPointer {
     try checkSlot(slot.rawValue, of: layout)
     let size = Int(packed.bytes)
-    return unsafe UnsafeMutableRawBufferPointer(rebasing: memory.bytes[slot.rawValue * size..<(slot.rawValue + 1) * size])
+    return unsafe UnsafeMutableRawBufferPointer(
+      rebasing: memory.bytes[slot.rawValue * size..<(slot.rawValue + 1) * size])
   }
 
   /// Makes a region readable.

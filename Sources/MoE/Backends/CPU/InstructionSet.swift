@@ -2,6 +2,7 @@
 // Copyright 2026 the swift-moe project authors
 
 internal import CMoEKernels
+internal import Glibc
 
 /// A level of vector instructions that the kernels are compiled for.
 public enum InstructionSet: String, Sendable, Hashable, CaseIterable {
@@ -35,6 +36,9 @@ public enum Processor {
   public static var features: [String] {
     unsafe text { unsafe moe_cpu_features($0, $1) }.split(separator: " ").map(String.init)
   }
+
+  /// A size of memory that the caches hold only a small part of.
+  public static var uncachedByteCount: Int { max(1 << 30, 4 * sysconf(Int32(_SC_LEVEL3_CACHE_SIZE))) }
 
   private static func text(_ write: (UnsafeMutablePointer<CChar>, Int) -> Void) -> String {
     unsafe withUnsafeTemporaryAllocation(of: CChar.self, capacity: 1024) { buffer in

@@ -20,7 +20,8 @@ extension LayerSpecification {
         gated: activation.isGated, has_bias: hasBias))
     guard layout.bytes > 0 else {
       throw MoEError(
-        .unsupportedByBackend, "an expert of hidden size \(hiddenSize) and intermediate size \(intermediateSize) is no shape")
+        .unsupportedByBackend,
+        "an expert of hidden size \(hiddenSize) and intermediate size \(intermediateSize) is no shape")
     }
     return layout
   }

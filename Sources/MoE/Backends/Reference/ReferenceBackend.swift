@@ -128,7 +128,8 @@ extension ReferenceBackend {
       for row in 0..<linear.rows {
         var sum = linear.bias.map { Double($0[row]) } ?? 0
         for column in 0..<linear.columns {
-          sum += unsafe Double(linear.weights[row * linear.columns + column])
+          sum +=
+            unsafe Double(linear.weights[row * linear.columns + column])
             * Double(input[token * linear.columns + column])
         }
         unsafe output[token * linear.rows + row] = Float(sum)
