@@ -45,6 +45,7 @@ struct Moe: ParsableCommand {
 
   private static func usageString(for error: any Error) -> String {
     let text = fullMessage(for: error)
-    return text.firstRange(of: "Usage:").map { String(text[$0.lowerBound...]) } ?? "See 'moe --help' for more information."
+    return text.firstRange(of: "Usage:").map { String(text[$0.lowerBound...]) }
+      ?? "See 'moe --help' for more information."
   }
 }

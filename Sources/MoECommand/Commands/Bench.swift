@@ -16,7 +16,8 @@ struct Bench: ParsableCommand {
       Times are minima; the median stands beside them.
       """)
 
-  @Argument(help: "A model whose sizes to take, as in 'moe synth --help'.", completion: .list(ModelPreset.all.map(\.name)))
+  @Argument(
+    help: "A model whose sizes to take, as in 'moe synth --help'.", completion: .list(ModelPreset.all.map(\.name)))
   var preset: String?
 
   @Option(help: ArgumentHelp("Sizes of the layer: hidden, intermediate, experts, top-k.", valueName: "H,I,E,k"))
@@ -28,7 +29,9 @@ struct Bench: ParsableCommand {
   @Option(help: ArgumentHelp("Batch sizes.", valueName: "list"))
   var tokens = TokenCounts([1, 8, 64, 512])
 
-  @Option(help: ArgumentHelp("Which experts: uniform, zipf:S or trace:FILE (topk_ids and topk_weights).", valueName: "source"))
+  @Option(
+    help: ArgumentHelp("Which experts: uniform, zipf:S or trace:FILE (topk_ids and topk_weights).", valueName: "source")
+  )
   var routing = RoutingOption.simulated(.uniform)
 
   @Option(help: ArgumentHelp("Experts, instead of the preset's number.", valueName: "count"))

@@ -28,7 +28,9 @@ struct Demonstration {
       line.finish()
       try run(
         folder,
-        made: "\(preset.name), 2 layers, \(Format.bytes(model.byteCount)) in \(Format.fixed(now() - start, 1)) s (synthetic)")
+        made:
+          "\(preset.name), 2 layers, \(Format.bytes(model.byteCount)) in \(Format.fixed(now() - start, 1)) s (synthetic)"
+      )
     }
   }
 
@@ -66,7 +68,8 @@ struct Demonstration {
       print(
         text(
           model, plans, made: made, backend: backend.name,
-          loaded: "\(plans.count) layer(s), \(Format.bytes(bytes)) in \(Format.short(loadSeconds)) s, \(Format.rate(Double(bytes) / loadSeconds))",
+          loaded:
+            "\(plans.count) layer(s), \(Format.bytes(bytes)) in \(Format.short(loadSeconds)) s, \(Format.rate(Double(bytes) / loadSeconds))",
           ceilings, rows))
     }
     guard worst <= Self.largestError else {
@@ -166,7 +169,10 @@ extension Demonstration {
     ])
     facts.append(["router", "\(plan.plan)"])
     facts.append(["loaded", loaded])
-    let machine = backend == "cpu" ? ", \((try? BackendOptions.instructionSet().rawValue) ?? ""), \((try? options.threadCount()) ?? 0) thread(s)" : ""
+    let machine =
+      backend == "cpu"
+      ? ", \((try? BackendOptions.instructionSet().rawValue) ?? ""), \((try? options.threadCount()) ?? 0) thread(s)"
+      : ""
     facts.append(["machine", "\(Processor.model)\(machine)"])
     facts.append([
       "ceilings",
@@ -192,7 +198,8 @@ extension Demonstration {
     let results = rows.map { row -> JSONValue in
       [
         "tokens": .integer(row.tokenCount), "seconds": .number(row.seconds), "bytes": .integer(row.work.bytes),
-        "operations": .integer(row.work.operations), "share_of_ceiling": .number(row.work.floor(ceilings) / row.seconds),
+        "operations": .integer(row.work.operations),
+        "share_of_ceiling": .number(row.work.floor(ceilings) / row.seconds),
         "error": .number(row.error),
       ]
     }

@@ -29,7 +29,9 @@ struct Inspect: ParsableCommand {
     var table = TextTable(["", ""], leftAligned: [0, 1])
     table.append(["checkpoint", model.checkpoint.name])
     table.append(["family", model.architecture])
-    table.append(["files", "\(catalog.files.count), \(catalog.records.count) tensors, \(Format.bytes(catalog.byteCount))"])
+    table.append([
+      "files", "\(catalog.files.count), \(catalog.records.count) tensors, \(Format.bytes(catalog.byteCount))",
+    ])
     for (facts, layers) in groups {
       let bytes = layers.reduce(0) { $0 + expertBytes($1) }
       table.append(["", ""])
@@ -61,11 +63,17 @@ struct Inspect: ParsableCommand {
       ),
       ("router", "\(layer.plan)"),
       ("activation", "\(specification.activation)" + (specification.hasBias ? ", with biases" : "")),
-      ("format", "\(specification.elementType), \(layer.experts.layoutName), \(specification.elementType.bitWidth) bits per weight"),
+      (
+        "format",
+        "\(specification.elementType), \(layer.experts.layoutName), \(specification.elementType.bitWidth) bits per weight"
+      ),
     ]
     if let shared = layer.shared {
       rows.append(
-        ("shared", "intermediate \(shared.experts.specification.intermediateSize)" + (shared.gate == nil ? "" : ", gated")))
+        (
+          "shared",
+          "intermediate \(shared.experts.specification.intermediateSize)" + (shared.gate == nil ? "" : ", gated")
+        ))
     }
     return Facts(rows: rows.map { Facts.Row(name: $0.0, value: $0.1) })
   }
@@ -96,7 +104,8 @@ struct Inspect: ParsableCommand {
     return [
       "schema": 1, "command": "inspect", "path": .string(model.checkpoint.path), "name": .string(model.checkpoint.name),
       "family": .string(model.architecture), "files": .integer(model.checkpoint.catalog.files.count),
-      "tensors": .integer(model.checkpoint.catalog.records.count), "bytes": .integer(model.checkpoint.catalog.byteCount),
+      "tensors": .integer(model.checkpoint.catalog.records.count),
+      "bytes": .integer(model.checkpoint.catalog.byteCount),
       "layers": .array(layers), "notes": .array(model.notes.map { .string($0) }),
     ]
   }

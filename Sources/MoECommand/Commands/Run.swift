@@ -23,13 +23,16 @@ struct Run: ParsableCommand {
   @Option(help: ArgumentHelp("The layer's number in the model.", valueName: "number"))
   var layer: Int?
 
-  @Option(help: ArgumentHelp("A safetensors file with the layer's input.", valueName: "file"), completion: .file(extensions: ["safetensors"]))
+  @Option(
+    help: ArgumentHelp("A safetensors file with the layer's input.", valueName: "file"),
+    completion: .file(extensions: ["safetensors"]))
   var input: String?
 
   @Option(help: ArgumentHelp("The tensor of hidden states in the input file.", valueName: "name"))
   var tensor = "hidden_states"
 
-  @Option(help: ArgumentHelp("The tensor of token ids in the input file, for layers that route by token.", valueName: "name"))
+  @Option(
+    help: ArgumentHelp("The tensor of token ids in the input file, for layers that route by token.", valueName: "name"))
   var tokenIds: String?
 
   @Option(help: ArgumentHelp("What the experts read, where it is not what the router reads.", valueName: "name"))
@@ -38,10 +41,14 @@ struct Run: ParsableCommand {
   @Option(help: ArgumentHelp("Router logits in the input file, instead of the gate.", valueName: "name"))
   var routerLogits: String?
 
-  @Option(help: ArgumentHelp("A file with topk_ids and topk_weights to replay; any output file will do.", valueName: "file"), completion: .file(extensions: ["safetensors"]))
+  @Option(
+    help: ArgumentHelp("A file with topk_ids and topk_weights to replay; any output file will do.", valueName: "file"),
+    completion: .file(extensions: ["safetensors"]))
   var routing: String?
 
-  @Option(name: .shortAndLong, help: ArgumentHelp("The safetensors file to write.", valueName: "file"), completion: .file(extensions: ["safetensors"]))
+  @Option(
+    name: .shortAndLong, help: ArgumentHelp("The safetensors file to write.", valueName: "file"),
+    completion: .file(extensions: ["safetensors"]))
   var output: String?
 
   @OptionGroup var options: BackendOptions

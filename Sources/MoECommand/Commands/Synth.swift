@@ -20,7 +20,9 @@ struct Synth: ParsableCommand {
   @Argument(help: "A model of the list below.", completion: .list(ModelPreset.all.map(\.name)))
   var preset: String
 
-  @Option(name: .shortAndLong, help: "The folder to write; made if it is not there, refused if it is not empty.", completion: .directory)
+  @Option(
+    name: .shortAndLong, help: "The folder to write; made if it is not there, refused if it is not empty.",
+    completion: .directory)
   var output: String
 
   @Option(help: ArgumentHelp("MoE layers (default: all of the model's).", valueName: "count"))

@@ -10,7 +10,9 @@ struct BackendOptions: ParsableArguments {
   @Option(help: ArgumentHelp("Where to compute: cpu or reference.", valueName: "name"))
   var backend = "cpu"
 
-  @Option(help: ArgumentHelp("Worker threads (default: MOE_THREADS, or the processors of the affinity mask).", valueName: "count"))
+  @Option(
+    help: ArgumentHelp(
+      "Worker threads (default: MOE_THREADS, or the processors of the affinity mask).", valueName: "count"))
   var threads: Int?
 
   @Option(help: ArgumentHelp("Precision of activations: f32, or declared by the checkpoint.", valueName: "type"))

@@ -112,7 +112,8 @@ struct LayerBench {
     let output = try backend.makeBuffer(byteCount: tokenCount * shape.hiddenSize * MemoryLayout<Float>.stride)
     var buffers: [(ids: HostBuffer, weights: HostBuffer)] = []
     for routing in routings {
-      buffers.append((try backend.makeBuffer(routing.ids, on: queue), try backend.makeBuffer(routing.weights, on: queue)))
+      buffers.append(
+        (try backend.makeBuffer(routing.ids, on: queue), try backend.makeBuffer(routing.weights, on: queue)))
     }
     var times: [Double] = []
     let end = now() + seconds

@@ -43,9 +43,11 @@ struct RooflineChart {
       body += label(x + 9, y + 14, "T = \(row.tokenCount): \(share) % of ceiling")
     }
     body += label(
-      Self.margin, 28, "\(report.shape.description) \(report.typeName), \(report.threads) thread(s), \(Processor.model)")
+      Self.margin, 28, "\(report.shape.description) \(report.typeName), \(report.threads) thread(s), \(Processor.model)"
+    )
     body += label(
-      Self.margin, 46, "memory read \(Format.rate(ceilings.bytesPerSecond)); horizontal: FLOP per byte, vertical: GFLOP/s")
+      Self.margin, 46,
+      "memory read \(Format.rate(ceilings.bytesPerSecond)); horizontal: FLOP per byte, vertical: GFLOP/s")
     return """
       <svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 \(coordinate(Self.width)) \(coordinate(Self.height))" \
       font-family="sans-serif" font-size="12">
