@@ -33,15 +33,21 @@ static void read_part(void *context, int32_t worker, int32_t threads) {
   (void)sink;
 }
 
+// Read one at a time, each a few milliseconds long, so that a disturbance spoils some of them and not all.
+enum { READ_PARTS = 16 };
+
 double moe_measure_read(moe_pool *pool, const moe_kernels *kernels, const void *buffer, int64_t bytes) {
   static const int32_t streams[] = {1, 2, 4, 8};
   static const int64_t distances[] = {0, 512, 1024, 2048, 4096};
+  int64_t part = bytes / READ_PARTS;
   double best = 0;
   for (size_t s = 0; s < sizeof streams / sizeof *streams; s++) {
     for (size_t d = 0; d < sizeof distances / sizeof *distances; d++) {
-      reading reading = {kernels, buffer, bytes, streams[s], distances[d]};
-      double rate = (double)bytes * 1e-9 / timed(pool, read_part, &reading);
-      if (rate > best) best = rate;
+      for (int64_t p = 0; p < READ_PARTS; p++) {
+        reading reading = {kernels, (const uint8_t *)buffer + p * part, part, streams[s], distances[d]};
+        double rate = (double)part * 1e-9 / timed(pool, read_part, &reading);
+        if (rate > best) best = rate;
+      }
     }
   }
   return best;

@@ -68,7 +68,7 @@ public struct ProjectionLayout: Sendable, Hashable {
   /// The name of the tensor of an expert.
   public func name(_ role: TensorRole, expert: Int) -> String {
     let ending = role == .weight ? weightSuffix : biasSuffix
-    guard let mark = stem.firstRange(of: "{e}") else { return stem + ending }
+    guard let mark = stem.place(of: "{e}") else { return stem + ending }
     return stem[..<mark.lowerBound] + String(expert) + stem[mark.upperBound...] + ending
   }
 

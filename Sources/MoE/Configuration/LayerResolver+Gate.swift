@@ -66,7 +66,7 @@ extension LayerResolver {
   mutating func reportGateWithoutExperts() {
     guard isKnown else { return }
     for block in architecture.blocks {
-      for name in architecture.gateWeight.map({ $0.replacing("{b}", with: block) }) {
+      for name in architecture.gateWeight.map({ $0.inBlock(block) }) {
         guard let gate = tensors[name] else { continue }
         isMoE = true
         fault(

@@ -35,7 +35,7 @@ extension LayerResolver {
     return isRight ? tensor : nil
   }
 
-  func inBlock(_ name: String) -> String { name.replacing("{b}", with: block) }
+  func inBlock(_ name: String) -> String { name.inBlock(block) }
 
   func exists(_ names: [String]) -> Bool { names.contains { tensors[inBlock($0)] != nil } }
 
@@ -81,7 +81,7 @@ extension LayerResolver {
 extension ProjectionLayout {
   /// What follows the stem in a name of any expert; nil for other names.
   fileprivate func ending(of name: String) -> Substring? {
-    guard let mark = stem.firstRange(of: "{e}") else { return name.hasPrefix(stem) ? name.dropFirst(stem.count) : nil }
+    guard let mark = stem.place(of: "{e}") else { return name.hasPrefix(stem) ? name.dropFirst(stem.count) : nil }
     let (head, tail) = (stem[..<mark.lowerBound], stem[mark.upperBound...])
     guard name.hasPrefix(head) else { return nil }
     let rest = name.dropFirst(head.count).drop { $0.isASCII && $0.isNumber }
@@ -94,7 +94,7 @@ extension ExpertLayout {
   func inBlock(_ block: String) -> Self {
     func substitute(_ place: ProjectionLayout) -> ProjectionLayout {
       var place = place
-      place.stem = place.stem.replacing("{b}", with: block)
+      place.stem = place.stem.inBlock(block)
       return place
     }
     return Self(name: name, gate: gate.map(substitute), up: substitute(up), down: substitute(down))
@@ -116,7 +116,7 @@ extension ExpertLayout {
   var roots: Set<String> {
     Set(
       [gate, up, down].compactMap { $0?.stem }.compactMap { stem in
-        stem.firstRange(of: "experts.").map { String(stem[..<$0.upperBound]) }
+        stem.place(of: "experts.").map { String(stem[..<$0.upperBound]) }
       })
   }
 }

@@ -107,7 +107,7 @@ struct LayerResolver {
     let layer = LayerContext(
       configuration: configuration, layer: index, expertCount: expertCount, topK: topK,
       intermediateSize: intermediateSize,
-      hasTensor: { names.contains($0.replacing("{b}", with: block)) })
+      hasTensor: { names.contains($0.inBlock(block)) })
     return (layer, hiddenSize)
   }
 }

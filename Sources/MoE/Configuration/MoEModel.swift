@@ -178,7 +178,7 @@ extension MoEModel {
     _ architecture: Architecture, isKnown: Bool, _ configuration: ModelConfiguration, path: String
   ) -> Fault {
     let stems = architecture.blocks.prefix(isKnown ? .max : 1).flatMap { block in
-      architecture.layouts.map { $0.up.stem.replacing("{b}", with: block) }
+      architecture.layouts.map { $0.up.stem.inBlock(block) }
     }
     let expected = "tensors below each layer such as \(Set(stems).sorted().joined(separator: ", "))"
     if isKnown {

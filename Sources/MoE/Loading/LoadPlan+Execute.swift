@@ -25,11 +25,14 @@ extension LoadPlan {
     progress: (@Sendable (LoadProgress) -> Void)? = nil
   ) throws(MoEError) {
     let faults = Mutex<[Fault]>([])
+    let stagings = BufferCache()
     let done = Mutex(
       LoadProgress(expertsLoaded: 0, expertCount: slots.count, bytesRead: 0, bytesToRead: bytesToRead))
     pool.forEach(slots.count) { index in
       do throws(MoEError) {
-        try load(slots[index], from: catalog, into: storage, of: backend)
+        let staging = stagings.take(byteCount: slots[index].stagingBytes)
+        defer { stagings.give(staging) }
+        try load(slots[index], by: staging, from: catalog, into: storage, of: backend)
       } catch {
         faults.withLock { $0 += error.faults }
         return
@@ -45,9 +48,8 @@ extension LoadPlan {
   }
 
   private func load<B: Backend>(
-    _ slot: Slot, from catalog: TensorCatalog, into storage: B.Storage, of backend: B
+    _ slot: Slot, by staging: HostBuffer, from catalog: TensorCatalog, into storage: B.Storage, of backend: B
   ) throws(MoEError) {
-    let staging = HostBuffer(byteCount: slot.stagingBytes)
     var parameters = ExpertParameters()
     var offset = 0
     for read in slot.reads {
@@ -68,7 +70,5 @@ extension LoadPlan {
       offset += read.byteRange.count
     }
     try backend.store(parameters, slot: slot.slot, in: storage)
-    // The views in `parameters` point into it.
-    withExtendedLifetime(staging) {}
   }
 }

@@ -21,6 +21,7 @@ extension SyntheticModel {
   ) throws(CheckpointError) {
     let shards = shards(ofAtMost: shardBytes)
     let names = shards.indices.map { Self.fileName($0, of: shards.count) }
+    let total = byteCount
     var written = 0
     for (name, shard) in zip(names, shards) {
       let writer = try SafetensorsWriter(
@@ -30,14 +31,14 @@ extension SyntheticModel {
       for tensor in shard {
         if !sparse { try tensor.fill(writer, seed: seed) }
         written += tensor.byteCount
-        progress?(written, byteCount)
+        progress?(written, total)
       }
       try writer.finish()
     }
     if shards.count > 1 {
       let files = zip(names, shards).flatMap { name, shard in shard.map { ($0.name, JSONValue.string(name)) } }
       let index: JSONValue = [
-        "metadata": ["total_size": .integer(byteCount)], "weight_map": .object(Dictionary(uniqueKeysWithValues: files)),
+        "metadata": ["total_size": .integer(total)], "weight_map": .object(Dictionary(uniqueKeysWithValues: files)),
       ]
       try AtomicFile.write(index.serialized(pretty: true), to: folder + "/model.safetensors.index.json")
     }

@@ -187,7 +187,7 @@ private struct SyntheticLayer {
     _ name: String, _ shape: Shape, _ deviation: Float, elementType: ElementType? = nil
   ) -> SyntheticModel.Tensor {
     SyntheticModel.Tensor(
-      name: prefix + name.replacing("{b}", with: block), elementType: elementType ?? self.elementType, shape: shape,
+      name: prefix + name.inBlock(block), elementType: elementType ?? self.elementType, shape: shape,
       deviation: deviation)
   }
 }

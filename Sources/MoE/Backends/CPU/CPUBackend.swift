@@ -4,7 +4,6 @@
 internal import Checkpoints
 
 internal import CMoEKernels
-internal import Synchronization
 internal import Tensors
 
 /// Experts on the processor: weights packed in panels of 32 columns, activations and sums in 32-bit floats.
@@ -19,7 +18,7 @@ internal import Tensors
 public struct CPUBackend: HostBackend {
   public let pool: WorkerPool
   public let instructionSet: InstructionSet
-  private let workspaces = WorkspaceCache()
+  private let workspaces = BufferCache()
 
   public var name: String { "cpu" }
 
@@ -150,17 +149,4 @@ extension CPUBackend {
     let status = unsafe moe_linear(pool.handle, &arguments)
     precondition(status == .ok, "the workspace was sized by the kernels themselves")
   }
-}
-
-/// Scratch memory that is kept between calls, one piece for each call in flight.
-private final class WorkspaceCache: Sendable {
-  private let idle = Mutex<[HostBuffer]>([])
-
-  func take(byteCount: Int) -> HostBuffer {
-    let found = idle.withLock { $0.popLast() }
-    if let found, found.byteCount >= byteCount { return found }
-    return HostBuffer(byteCount: byteCount)
-  }
-
-  func give(_ workspace: HostBuffer) { idle.withLock { $0.append(workspace) } }
 }

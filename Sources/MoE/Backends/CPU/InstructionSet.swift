@@ -38,7 +38,7 @@ public enum Processor {
   }
 
   /// A size of memory that the caches hold only a small part of.
-  public static var uncachedByteCount: Int { max(1 << 30, 4 * sysconf(Int32(_SC_LEVEL3_CACHE_SIZE))) }
+  public static var uncachedByteCount: Int { max(1 << 28, 8 * sysconf(Int32(_SC_LEVEL3_CACHE_SIZE))) }
 
   private static func text(_ write: (UnsafeMutablePointer<CChar>, Int) -> Void) -> String {
     unsafe withUnsafeTemporaryAllocation(of: CChar.self, capacity: 1024) { buffer in
