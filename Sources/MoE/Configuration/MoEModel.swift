@@ -104,6 +104,7 @@ extension MoEModel {
     var quantized: [Fault] = []
     var layers: [Layer] = []
     var stackOfLayers: Set<String> = []
+    var found: Set<Int> = []
     var others: [Int] = []
     for (stack, members) in CatalogLayer.stacks(of: checkpoint.catalog).sorted(by: { $0.key < $1.key }) {
       for (index, tensors) in members.sorted(by: { $0.key < $1.key })
@@ -116,7 +117,10 @@ extension MoEModel {
           continue
         }
         if let layer = resolver.resolve() { layers.append(layer) }
-        if resolver.isMoE { stackOfLayers.insert(stack) }
+        if resolver.isMoE {
+          stackOfLayers.insert(stack)
+          found.insert(index)
+        }
         // What is wrong with the configuration is wrong in every layer, and is told once.
         faults += resolver.faults.filter { known.insert($0).inserted }
         quantized += resolver.quantized.map { [$0] } ?? []
@@ -134,6 +138,13 @@ extension MoEModel {
         others.isEmpty
           ? Self.noLayers(architecture, isKnown: match != nil, configuration, path: checkpoint.path)
           : Self.noSuchLayer(wanted ?? [], others.sorted(), path: checkpoint.path))
+    }
+    if match != nil, !stackOfLayers.isEmpty, let layerCount {
+      var lost: [Int] = []
+      for layer in 0..<min(layerCount, Self.layerLimit) where wanted?.contains(layer) ?? true && !found.contains(layer) {
+        if try configuration.declaresMoE(layer: layer) == true { lost.append(layer) }
+      }
+      if !lost.isEmpty { faults.append(Self.lostLayers(lost, configuration, path: checkpoint.path)) }
     }
     if var fault = quantized.first {
       fault.found = fault.found.map { "\($0), in \(quantized.count) layer(s)" }
@@ -187,6 +198,16 @@ extension MoEModel {
     return Fault(
       .unknownArchitecture, "unknown architecture, and no layer follows a known layout", file: path,
       subject: identity(configuration), expected: expected, remedy: "register an Architecture for it")
+  }
+
+  /// Layers that are looked for one by one: more than any model has.
+  private static let layerLimit = 4096
+
+  private static func lostLayers(_ layers: [Int], _ configuration: ModelConfiguration, path: String) -> Fault {
+    Fault(
+      .missingTensor, "\(configuration.file) declares MoE layers that have no experts", file: path,
+      expected: "experts in layer(s) \(layers.map(String.init).joined(separator: ", "))", found: "none",
+      remedy: "a shard may be missing; or open only the layers that are there")
   }
 
   private static func noSuchLayer(_ wanted: Set<Int>, _ layers: [Int], path: String) -> Fault {

@@ -10,11 +10,12 @@ struct Run: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Run an MoE layer: on the hidden states of a file, or as a checked demonstration.",
     discussion: """
-      moe run                       makes a synthetic Granite-3-1B-A400M, loads it, runs it, checks it, prints a table
-      moe run CKPT                  the same on a checkpoint of yours, with random input
-      moe run CKPT --layer 3 --input x.safetensors --output y.safetensors
-                                    reads hidden_states [tokens, hidden] and writes topk_ids, topk_weights,
-                                    routed_output, shared_output (where there is one) and output
+      Without a checkpoint: makes a synthetic Granite-3-1B-A400M, loads it, runs it, checks it and prints a table.
+
+      With a checkpoint: the same on it, with random input.
+
+      With --layer, --input and --output: reads hidden_states [tokens, hidden] and writes topk_ids, topk_weights, \
+      routed_output, shared_output (where there is one) and output.
       """)
 
   @Argument(help: "A folder, or a safetensors file with config.json beside it.", completion: .directory)
