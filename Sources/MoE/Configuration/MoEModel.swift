@@ -141,7 +141,8 @@ extension MoEModel {
     }
     if match != nil, !stackOfLayers.isEmpty, let layerCount {
       var lost: [Int] = []
-      for layer in 0..<min(layerCount, Self.layerLimit) where wanted?.contains(layer) ?? true && !found.contains(layer) {
+      for layer in 0..<min(layerCount, Self.layerLimit) where wanted?.contains(layer) ?? true && !found.contains(layer)
+      {
         if try configuration.declaresMoE(layer: layer) == true { lost.append(layer) }
       }
       if !lost.isEmpty { faults.append(Self.lostLayers(lost, configuration, path: checkpoint.path)) }
