@@ -74,6 +74,17 @@ public struct Checkpoint: Sendable {
     return value
   }
 
+  /// The JSON object in another file beside `config.json`; nil where there is none.
+  ///
+  /// - Throws: What is wrong with the file.
+  public func companion(_ name: String) throws(CheckpointError) -> JSONValue? {
+    let path = FilePath.join(FilePath.folder(of: configurationPath), name)
+    guard System.absence(of: path) == nil else { return nil }
+    return try JSONValue(
+      parsing: try RandomAccessFile.contents(of: path, limit: Self.configurationSizeLimit), file: path,
+      nonFiniteNumbers: .accepted)
+  }
+
   private static func name(of path: String) -> String {
     let parts = (System.resolved(path) ?? path).split(separator: "/").map(String.init)
     // …/models--organisation--model/snapshots/<revision>

@@ -65,11 +65,15 @@ public struct ProjectionLayout: Sendable, Hashable {
     }
   }
 
+  /// What the names of an expert's tensors begin with.
+  public func stem(expert: Int) -> String {
+    guard let mark = stem.place(of: "{e}") else { return stem }
+    return stem[..<mark.lowerBound] + String(expert) + stem[mark.upperBound...]
+  }
+
   /// The name of the tensor of an expert.
   public func name(_ role: TensorRole, expert: Int) -> String {
-    let ending = role == .weight ? weightSuffix : biasSuffix
-    guard let mark = stem.place(of: "{e}") else { return stem + ending }
-    return stem[..<mark.lowerBound] + String(expert) + stem[mark.upperBound...] + ending
+    stem(expert: expert) + (role == .weight ? weightSuffix : biasSuffix)
   }
 
   /// The shape that the tensor must have.

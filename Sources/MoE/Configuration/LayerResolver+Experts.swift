@@ -12,24 +12,27 @@ extension LayerResolver {
     _ candidates: [ExpertLayout], _ specification: LayerSpecification, shared: Bool = false
   ) -> ExpertSource? {
     guard let layout = choose(candidates, specification) else { return nil }
-    // Of a family nobody knows, the rest of the block could mean anything.
-    if !shared { expertRoots = isKnown ? layout.roots : [block + "."] }
     var specification = specification
     specification.hasBias =
       specification.hasBias
       || specification.projections.contains { tensors[layout[$0]!.name(.bias, expert: 0)] != nil }
-    let found = records(layout, specification, shared: shared)
+    guard let schemes = schemes(layout, specification) else { return nil }
+    // Of a family nobody knows, the rest of the block could mean anything.
+    if !shared { expertRoots = isKnown ? layout.roots : [block + "."] }
+    let quantized = quantizedTransfers(layout, specification, schemes)
+    let found = records(layout, specification, shared: shared, except: schemes)
     let types = Set(found.weights.map(\.elementType))
     if types.count > 1 {
       fault(
         .typeMismatch, "the experts' weights are of more than one type", subject: tensors.prefix + layout.up.stem,
         found: types.map(\.rawValue).sorted().joined(separator: ", "))
     }
-    guard let all = found.all else { return nil }
-    specification.elementType = types.first ?? .bf16
+    guard let all = found.all, faults.isEmpty else { return nil }
+    specification.elementType = schemes.isEmpty ? types.first ?? .bf16 : .f32
     let transfers = (0..<specification.expertCount).map { expert in
       specification.roles.flatMap { role in
-        specification.projections.map { projection in
+        specification.projections.compactMap { projection -> Transfer? in
+          if role == .weight && schemes[projection] != nil { return nil }
           let place = layout[projection]!
           return Transfer(
             expert: LogicalExpert(rawValue: expert), projection: projection, role: role,
@@ -38,12 +41,17 @@ extension LayerResolver {
         }
       }
     }
-    return ExpertSource(specification: specification, layoutName: layout.name, transfers: transfers)
+    let formats = Set(schemes.values.map(\.name)).sorted().joined(separator: "; ")
+    if !schemes.isEmpty { note("experts are stored quantised (\(formats)) and decoded to 32 bits while they load") }
+    return ExpertSource(
+      specification: specification, layoutName: layout.name, transfers: transfers, quantized: quantized,
+      format: schemes.isEmpty ? specification.elementType.rawValue : formats)
   }
 
   /// Every tensor of a layout, looked up once; `all` is nil when one of them is at fault.
   private mutating func records(
-    _ layout: ExpertLayout, _ specification: LayerSpecification, shared: Bool
+    _ layout: ExpertLayout, _ specification: LayerSpecification, shared: Bool,
+    except schemes: [Projection: any QuantizationScheme]
   ) -> (all: [String: TensorRecord]?, weights: [TensorRecord]) {
     var records: [String: TensorRecord?] = [:]
     var weights: [TensorRecord] = []
@@ -51,7 +59,7 @@ extension LayerResolver {
     for expert in 0..<(isPerExpert ? specification.expertCount : 1) {
       if isFull { break }
       for role in specification.roles {
-        for projection in specification.projections {
+        for projection in specification.projections where role != .weight || schemes[projection] == nil {
           let place = layout[projection]!
           let name = place.name(role, expert: expert)
           guard records[name] == nil else { continue }

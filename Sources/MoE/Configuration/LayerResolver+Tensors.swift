@@ -29,7 +29,7 @@ extension LayerResolver {
       fault(
         .typeMismatch, "\(what) is of a type that can't be used here", tensor: tensor,
         expected: allowed.map(\.rawValue).joined(separator: ", "), found: tensor.elementType.rawValue,
-        remedy: tensor.elementType.bitWidth < 16 ? "quantised tensors are not read by this version" : nil)
+        remedy: tensor.elementType.bitWidth < 16 ? "only experts may be quantised" : nil)
       isRight = false
     }
     return isRight ? tensor : nil
@@ -47,45 +47,6 @@ extension LayerResolver {
         .unexpectedTensor, "nothing uses this tensor of the MoE block", tensor: tensors[name]!,
         expected: "experts 0..<\(expertCount)")
     }
-  }
-
-  /// The fault of a layer all of whose experts are quantised, told by the tensors and not by the configuration.
-  func quantizedExperts(_ candidates: [ExpertLayout]) -> Fault? {
-    let places = candidates.flatMap { layout in Projection.allCases.compactMap { layout[$0] } }
-    var plain = 0
-    var example: TensorRecord?
-    for (name, tensor) in tensors.tensors.sorted(by: { $0.key < $1.key }) {
-      guard let ending = places.lazy.compactMap({ $0.ending(of: name) }).first else { continue }
-      if Self.quantizedEndings.contains(String(ending)) {
-        example = example ?? tensor
-      } else if ending.isEmpty || ending == ".weight" {
-        if Self.quantizedTypes.contains(tensor.elementType) { example = example ?? tensor } else { plain += 1 }
-      }
-    }
-    guard let example, plain == 0 else { return nil }
-    let method = ["quantization_config", "compression_config"].lazy
-      .compactMap { try? configuration.string($0 + ".quant_method") }.first
-    return Fault(
-      .unsupported, "quantised experts are not read by this version", file: catalog.path(of: example),
-      subject: example.name, expected: "weights of type BF16, F16 or F32",
-      found: "\(example.elementType)" + (method.map { ", quantised by \($0)" } ?? ""),
-      remedy: "use a checkpoint that is not quantised")
-  }
-
-  private static let quantizedEndings: Set = [".qweight", ".weight_packed", "_blocks", "_packed"]
-  private static let quantizedTypes: Set<ElementType> = [
-    .f8e4m3, .f8e5m2, .f8e4m3fnuz, .f8e5m2fnuz, .f8e8m0, .f6e2m3, .f6e3m2, .f4, .i8, .u8, .i32,
-  ]
-}
-
-extension ProjectionLayout {
-  /// What follows the stem in a name of any expert; nil for other names.
-  fileprivate func ending(of name: String) -> Substring? {
-    guard let mark = stem.place(of: "{e}") else { return name.hasPrefix(stem) ? name.dropFirst(stem.count) : nil }
-    let (head, tail) = (stem[..<mark.lowerBound], stem[mark.upperBound...])
-    guard name.hasPrefix(head) else { return nil }
-    let rest = name.dropFirst(head.count).drop { $0.isASCII && $0.isNumber }
-    return rest.hasPrefix(tail) ? rest.dropFirst(tail.count) : nil
   }
 }
 

@@ -11,13 +11,12 @@ struct LayerResolver {
   let isKnown: Bool
   let configuration: ModelConfiguration
   let catalog: TensorCatalog
+  let quantization: QuantizationSettings
 
   private(set) var faults: [Fault] = []
   private(set) var notes: [String] = []
   /// Whether the layer has experts, whole or not.
   var isMoE = false
-  /// The one fault of a layer whose experts are quantised.
-  var quantized: Fault?
   var block = ""
   /// The names that were asked for.
   var consumed: Set<String> = []
@@ -29,13 +28,14 @@ struct LayerResolver {
 
   init(
     tensors: CatalogLayer, architecture: Architecture, isKnown: Bool, configuration: ModelConfiguration,
-    catalog: TensorCatalog
+    catalog: TensorCatalog, quantization: QuantizationSettings
   ) {
     self.tensors = tensors
     self.architecture = architecture
     self.isKnown = isKnown
     self.configuration = configuration
     self.catalog = catalog
+    self.quantization = quantization
   }
 
   /// The block that has experts, and the layouts that some of their tensors follow.
@@ -56,8 +56,7 @@ struct LayerResolver {
     }
     isMoE = true
     self.block = block
-    quantized = quantizedExperts(candidates)
-    return quantized == nil ? layer(candidates) : nil
+    return layer(candidates)
   }
 
   /// Goes on after a fault as far as it can, so that all of them are listed.

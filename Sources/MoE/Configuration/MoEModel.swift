@@ -98,10 +98,11 @@ extension MoEModel {
     let architecture = match ?? Architecture.unknown
     let layerCount = try configuration.size(ModelConfiguration.Quantity.layerCount.keys)
 
+    let quantization = try QuantizationSettings(checkpoint)
+
     var notes = checkpoint.catalog.warnings
     var faults: [Fault] = []
     var known: Set<Fault> = []
-    var quantized: [Fault] = []
     var layers: [Layer] = []
     var stackOfLayers: Set<String> = []
     var found: Set<Int> = []
@@ -111,7 +112,7 @@ extension MoEModel {
       where index < layerCount ?? .max {
         var resolver = LayerResolver(
           tensors: tensors, architecture: architecture, isKnown: match != nil, configuration: configuration,
-          catalog: checkpoint.catalog)
+          catalog: checkpoint.catalog, quantization: quantization)
         guard wanted?.contains(index) ?? true else {
           if resolver.candidates() != nil { others.append(index) }
           continue
@@ -123,7 +124,6 @@ extension MoEModel {
         }
         // What is wrong with the configuration is wrong in every layer, and is told once.
         faults += resolver.faults.filter { known.insert($0).inserted }
-        quantized += resolver.quantized.map { [$0] } ?? []
         notes += resolver.notes.filter { !notes.contains($0) }
       }
     }
@@ -146,10 +146,6 @@ extension MoEModel {
         if try configuration.declaresMoE(layer: layer) == true { lost.append(layer) }
       }
       if !lost.isEmpty { faults.append(Self.lostLayers(lost, configuration, path: checkpoint.path)) }
-    }
-    if var fault = quantized.first {
-      fault.found = fault.found.map { "\($0), in \(quantized.count) layer(s)" }
-      faults.insert(fault, at: 0)
     }
     guard faults.isEmpty else { throw MoEError(Self.readable(faults)) }
     if match == nil {

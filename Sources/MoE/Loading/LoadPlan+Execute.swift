@@ -39,7 +39,7 @@ extension LoadPlan {
       }
       done.withLock {
         $0.expertsLoaded += 1
-        $0.bytesRead += slots[index].stagingBytes
+        $0.bytesRead += slots[index].bytesToRead
         progress?($0)
       }
     }
@@ -68,6 +68,13 @@ extension LoadPlan {
           rowStride: slice.rowStride, columnStride: slice.columnStride)
       }
       offset += read.byteRange.count
+    }
+    offset = slot.decodedOffset
+    for decode in slot.decodes {
+      let region = unsafe staging.bytes[offset..<offset + decode.decodedByteCount]
+      let floats = unsafe UnsafeMutableRawBufferPointer(rebasing: region).bindMemory(to: Float.self)
+      parameters[decode.projection, .weight] = try unsafe decode.load(from: catalog, into: floats)
+      offset += decode.decodedByteCount
     }
     try backend.store(parameters, slot: slot.slot, in: storage)
   }

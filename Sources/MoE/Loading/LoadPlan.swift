@@ -18,8 +18,22 @@ public struct LoadPlan: Sendable {
   public struct Slot: Sendable {
     public let slot: LocalExpert
     public let reads: [Read]
-    /// Bytes of scratch memory to hold all its reads at once.
-    public var stagingBytes: Int { reads.reduce(0) { $0 + $1.byteRange.count } }
+    /// Projections that are decoded to 32 bits on the way.
+    public let decodes: [QuantizedTransfer]
+
+    /// Bytes read from files.
+    public var bytesToRead: Int {
+      reads.reduce(0) { $0 + $1.byteRange.count } + decodes.reduce(0) { $0 + $1.byteCount }
+    }
+
+    /// Bytes of scratch memory to hold what is read as it is, and what is decoded.
+    public var stagingBytes: Int { decodedOffset + decodes.reduce(0) { $0 + $1.decodedByteCount } }
+
+    /// Where decoded projections begin in the scratch memory: after what is read as it is, aligned.
+    var decodedOffset: Int {
+      let read = reads.reduce(0) { $0 + $1.byteRange.count }
+      return decodes.isEmpty ? read : (read + 63) / 64 * 64
+    }
   }
 
   /// A byte range of one tensor, and the matrices that lie in it.
@@ -30,13 +44,13 @@ public struct LoadPlan: Sendable {
 
   public init(_ source: ExpertSource, layout: Layout) {
     self.layout = layout
-    slots = source.transfers.enumerated().map { index, transfers in
-      Slot(slot: LocalExpert(rawValue: index), reads: Self.reads(transfers))
+    slots = zip(source.transfers, source.quantized).enumerated().map { index, expert in
+      Slot(slot: LocalExpert(rawValue: index), reads: Self.reads(expert.0), decodes: expert.1)
     }
   }
 
   /// Bytes read from files.
-  public var bytesToRead: Int { slots.reduce(0) { $0 + $1.stagingBytes } }
+  public var bytesToRead: Int { slots.reduce(0) { $0 + $1.bytesToRead } }
   /// Bytes the backend keeps.
   public var residentBytes: Int { layout.residentBytes }
   /// Bytes at the height of loading on one thread: what stays, and the staging of one expert.

@@ -28,4 +28,14 @@ public struct ExpertSource: Sendable {
   public let layoutName: String
   /// The transfers of each logical expert.
   public let transfers: [[Transfer]]
+  /// The projections of each logical expert that are stored quantised.
+  public let quantized: [[QuantizedTransfer]]
+  /// The type of the stored weights, or their formats, for people.
+  public let format: String
+
+  /// Bytes of the experts in their files.
+  public var storedBytes: Int {
+    transfers.joined().reduce(0) { $0 + $1.slice.rows * $1.slice.columns * $1.tensor.elementType.bitWidth / 8 }
+      + quantized.joined().reduce(0) { $0 + ($1.part == .whole ? $1.byteCount : $1.byteCount / 2) }
+  }
 }

@@ -33,7 +33,7 @@ struct Inspect: ParsableCommand {
       "files", "\(catalog.files.count), \(catalog.records.count) tensors, \(Format.bytes(catalog.byteCount))",
     ])
     for (facts, layers) in groups {
-      let bytes = layers.reduce(0) { $0 + expertBytes($1) }
+      let bytes = layers.reduce(0) { $0 + $1.experts.storedBytes }
       table.append(["", ""])
       table.append(["MoE layers", "\(Format.ranges(layers.map(\.index))): \(Format.bytes(bytes)) of experts"])
       for row in facts.rows { table.append([row.name, row.value]) }
@@ -52,7 +52,8 @@ struct Inspect: ParsableCommand {
 
   private static func facts(_ layer: MoEModel.Layer) -> Facts {
     let specification = layer.specification
-    let perExpert = expertBytes(layer) / specification.expertCount
+    let bits = bitsPerWeight(layer)
+    let perExpert = layer.experts.storedBytes / specification.expertCount
     var rows = [
       ("experts", "\(specification.expertCount), top \(layer.topK)"),
       (
@@ -65,7 +66,7 @@ struct Inspect: ParsableCommand {
       ("activation", "\(specification.activation)" + (specification.hasBias ? ", with biases" : "")),
       (
         "format",
-        "\(specification.elementType), \(layer.experts.layoutName), \(specification.elementType.bitWidth) bits per weight"
+        "\(layer.experts.format), \(layer.experts.layoutName), \(Format.short(bits)) bits per weight"
       ),
     ]
     if let shared = layer.shared {
@@ -78,10 +79,10 @@ struct Inspect: ParsableCommand {
     return Facts(rows: rows.map { Facts.Row(name: $0.0, value: $0.1) })
   }
 
-  private static func expertBytes(_ layer: MoEModel.Layer) -> Int {
-    layer.experts.transfers.joined().reduce(0) {
-      $0 + $1.slice.rows * $1.slice.columns * $1.tensor.elementType.bitWidth / 8
-    }
+  /// Stored bits, scales included, over weights.
+  private static func bitsPerWeight(_ layer: MoEModel.Layer) -> Double {
+    let weights = layer.specification.expertCount * layer.specification.parametersPerExpert
+    return 8 * Double(layer.experts.storedBytes) / Double(weights)
   }
 
   private static func object(_ model: MoEModel) -> JSONValue {
@@ -93,8 +94,9 @@ struct Inspect: ParsableCommand {
         "hidden_size": .integer(layer.hiddenSize), "expert_hidden_size": .integer(specification.hiddenSize),
         "intermediate_size": .integer(specification.intermediateSize), "router": .string("\(layer.plan)"),
         "activation": .string("\(specification.activation)"), "biases": .bool(specification.hasBias),
-        "format": .string(specification.elementType.rawValue), "layout": .string(layer.experts.layoutName),
-        "expert_bytes": .integer(expertBytes(layer)),
+        "format": .string(layer.experts.format), "bits_per_weight": .number(bitsPerWeight(layer)),
+        "layout": .string(layer.experts.layoutName),
+        "expert_bytes": .integer(layer.experts.storedBytes),
       ]
       if let shared = layer.shared {
         object["shared_intermediate_size"] = .integer(shared.experts.specification.intermediateSize)

@@ -218,7 +218,7 @@ import Testing
     fixture.add(Self.layer + "experts.9.up_proj.weight", [12, 32])
     fixture.reshape(Self.layer + "experts.1.down_proj.weight", nil, [31, 12])
     fixture.remove(Self.layer + "gate.weight")
-    fixture.reshape(Self.layer + "shared_expert.up_proj.weight", .i8)
+    fixture.reshape(Self.layer + "shared_expert.up_proj.weight", .f64)
     fixture.remove("model.layers.1.mlp.shared_expert_gate.weight")
     fixture.reshape("model.layers.1.mlp.experts.0.gate_proj.weight", .f16)
     fixture.configuration["num_experts_per_tok"] = 9

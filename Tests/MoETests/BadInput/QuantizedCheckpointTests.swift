@@ -2,75 +2,83 @@
 // Copyright 2026 the swift-moe project authors
 
 import Checkpoints
-import Foundation
 import MoE
 import Tensors
 import Testing
 
-/// Quantised experts: refused in one sentence, whatever their format.
+/// Quantised experts: loaded by what their tensors are, refused when one is missing, extra or of another kind.
 @Suite struct QuantizedCheckpointTests {
-  /// The endings and types of the formats, and what is left of the plain weight.
-  static let formats: [(method: String, keepsWeight: ElementType?, extra: [String])] = [
-    ("fp8", .f8e4m3, ["weight_scale_inv"]), ("fp8", .f8e4m3, ["weight_scale", "input_scale"]),
-    ("gptq", nil, ["qweight", "qzeros", "scales", "g_idx"]), ("awq", nil, ["qweight", "qzeros", "scales"]),
-    ("compressed-tensors", nil, ["weight_packed", "weight_scale", "weight_shape"]),
-    ("compressed-tensors", .i8, ["weight_scale"]), ("modelopt", .u8, ["weight_scale", "weight_scale_2"]),
-    ("bitsandbytes", .u8, ["weight.absmax", "weight.quant_map"]), ("bitsandbytes", .i8, ["SCB"]),
-    ("mxfp8", .f8e5m2, ["weight_scale"]),
-  ]
-
-  @Test(arguments: formats.indices) func perExpert(index: Int) throws {
-    let format = Self.formats[index]
+  /// DeepSeek-V3 with experts of fp8 codes that are all 1 and a scale of ½ for each projection.
+  private func fixture() throws -> CheckpointFixture {
     var fixture = try CheckpointFixture(synthetic: #require(TinyConfigurations.all["DeepSeek-V3"]))
-    fixture.configuration["quantization_config"] = ["quant_method": .string(format.method)]
+    fixture.configuration["quantization_config"] = ["quant_method": "fp8", "activation_scheme": "dynamic"]
     for (name, tensor) in fixture.tensors where name.contains(".experts.") && name.hasSuffix(".weight") {
-      fixture.remove(name)
-      if let type = format.keepsWeight { fixture.add(name, type, tensor.shape) }
-      for ending in format.extra { fixture.add(String(name.dropLast("weight".count)) + ending, .i32, [4]) }
+      let ones = [Float](repeating: 1, count: tensor.shape.elementCount!)
+      fixture.add(name, .f8e4m3, tensor.shape, ones)
+      fixture.add(name + "_scale", .f32, [], [0.5])
     }
-    expectFaults(
-      [.unsupported], ["quantised experts are not read by this version", format.method, "experts.0.", "2 layer(s)"]
-    ) { try fixture.open() }
+    return fixture
   }
 
-  @Test(arguments: ["_blocks", "_packed"]) func fused(ending: String) throws {
-    var fixture = try CheckpointFixture(synthetic: #require(TinyConfigurations.all["gpt-oss"]))
-    fixture.configuration["quantization_config"] = ["quant_method": "mxfp4"]
-    for (name, _) in fixture.tensors where name.hasSuffix("gate_up_proj") || name.hasSuffix("down_proj") {
-      fixture.remove(name)
-      fixture.add(name + ending, .u8, [8, 24, 1, 16])
-      fixture.add(name + "_scales", .u8, [8, 24, 1])
-    }
-    expectFaults([.unsupported], ["quantised experts are not read by this version", "mxfp4", ending]) {
-      try fixture.open()
-    }
+  private static let expert = "model.layers.1.mlp.experts.2.up_proj"
+
+  @Test func decodesWhileLoading() throws {
+    let model = try fixture().open()
+    let layer = try #require(model.layers.first)
+    #expect(model.notes.contains { $0.contains("fp8, per tensor") })
+    #expect(layer.experts.format == "fp8, per tensor")
+    #expect(layer.specification.elementType == .f32)
+    let specification = layer.specification
+    let weights = specification.expertCount * specification.parametersPerExpert
+    #expect(layer.experts.storedBytes == weights + specification.expertCount * 3 * 4)
+
+    // Every weight is ½, so every gate and up is half the sum of the input.
+    let hidden = [Float](repeating: 1, count: layer.hiddenSize)
+    let experts = try RoutedExperts(layer.experts, of: model.checkpoint.catalog, on: ReferenceBackend())
+    let routed = try experts.forward(hidden, routing: Routing(topK: 1, ids: [3], weights: [1])).routed
+    let sum = Double(layer.hiddenSize) / 2
+    let expected = Double(specification.intermediateSize) / 2 * specification.activation(gate: sum, up: sum)
+    #expect(routed.allSatisfy { abs(Double($0) - expected) <= 1e-6 * expected })
   }
 
-  @Test func fusedFloat8() throws {
-    var fixture = try CheckpointFixture(synthetic: #require(TinyConfigurations.all["Granite-MoE"]))
-    for layer in 0...1 {
-      for name in ["input_linear", "output_linear"] {
-        fixture.reshape("model.layers.\(layer).block_sparse_moe.\(name).weight", .f8e4m3)
-      }
-    }
-    expectFaults([.unsupported], ["F8_E4M3"]) { try fixture.open() }
+  @Test func missingScale() throws {
+    var fixture = try fixture()
+    fixture.remove(Self.expert + ".weight_scale")
+    expectFaults([.missingTensor], [Self.expert + ".weight_scale", "fp8"]) { try fixture.open() }
   }
 
-  /// What the oracle has of quantised checkpoints, made by the libraries of their formats.
-  static let folders = (try? FileManager.default.contentsOfDirectory(atPath: Oracle.folder.path)) ?? []
+  @Test func scaleOfAnotherShape() throws {
+    var fixture = try fixture()
+    fixture.add(Self.expert + ".weight_scale", .f32, [3])
+    expectFaults([.shapeMismatch], [Self.expert + ".weight_scale", "[3]"]) { try fixture.open() }
+  }
 
-  @Test(arguments: folders.filter { $0.hasPrefix("q_") }.sorted()) func ofTheOracle(name: String) {
-    expectFaults([.unsupported], ["quantised experts are not read by this version"]) {
-      _ = try MoEModel(opening: Oracle.folder.path + "/" + name)
-    }
+  @Test func weightOfAnotherType() throws {
+    var fixture = try fixture()
+    fixture.reshape(Self.expert + ".weight", .i8)
+    expectFaults([.typeMismatch], [Self.expert + ".weight", "I8"]) { try fixture.open() }
+  }
+
+  @Test func tensorThatNothingUses() throws {
+    var fixture = try fixture()
+    fixture.add(Self.expert + ".qzeros", .i32, [4])
+    expectFaults([.unexpectedTensor], [Self.expert + ".qzeros"]) { try fixture.open() }
+  }
+
+  @Test func unknownMethod() throws {
+    var fixture = try fixture()
+    fixture.configuration["quantization_config"] = ["quant_method": "mystery"]
+    let error = try #require(throws: MoEError.self) { try fixture.open() }
+    #expect(error.faults.allSatisfy { $0.code == .unsupported })
+    #expect(error.description.contains("mystery"))
   }
 
   /// The tensors decide: a model whose experts were left out of the quantisation is plain.
   @Test func plainExpertsOfAQuantisedModel() throws {
     var fixture = try CheckpointFixture(synthetic: #require(TinyConfigurations.all["DeepSeek-V3"]))
     fixture.configuration["quantization_config"] = ["quant_method": "fp8", "modules_to_not_convert": ["experts"]]
-    try fixture.open()
+    #expect(try fixture.open().layers.allSatisfy { $0.experts.format == "BF16" })
     fixture.reshape("model.layers.1.mlp.shared_experts.up_proj.weight", .f8e4m3)
-    expectFaults([.typeMismatch], ["shared_experts.up_proj", "quantised"]) { try fixture.open() }
+    expectFaults([.missingTensor], ["shared_experts.up_proj.weight_scale"]) { try fixture.open() }
   }
 }

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright 2026 the swift-moe project authors
+
+internal import Tensors
+
+/// bitsandbytes LLM.int8 (Dettmers et al., 2022): signed bytes and the greatest magnitude of each row.
+/// W = q · SCB[n] / 127.
+public struct BitsAndBytes8: QuantizationScheme {
+  public static let formatName = "bitsandbytes int8"
+  public static let methods = ["bitsandbytes"]
+
+  public init() {}
+
+  public static func recognize(_ found: ProjectionTensors, _ settings: ModuleSettings) throws(MoEError) -> Self? {
+    found[".SCB"] != nil ? Self() : nil
+  }
+
+  public var name: String { "bitsandbytes int8" }
+
+  public var tensors: [QuantizedTensor] {
+    [
+      QuantizedTensor(.weight, [".weight"], [.i8], [.rows, .columns]),
+      QuantizedTensor(.scale, [".SCB"], [.f32, .f16, .bf16], [.rows]),
+      .scalar(.arrangement, [".weight_format"], [.u8], isRequired: false),
+    ]
+  }
+
+  public var parameters: QuantizationParameters { QuantizationParameters(.int8, .channel, bits: 8) }
+
+  public func makeDecoder(_ stored: StoredProjection) throws(MoEError) -> any TileDecoder {
+    if let arrangement = stored.tensors[.arrangement]?.bytes.first, arrangement != 0 {
+      throw MoEError(
+        .invalidValue, "the weights are arranged for a GPU", subject: stored.name + ".weight_format",
+        expected: "0 (row after row)", found: "\(arrangement)", remedy: "save the model again with a newer bitsandbytes"
+      )
+    }
+    var decoder = GroupedDecoder(
+      stored, CodeReader(stored.tensors[.weight]!.bytes, bits: 8, .rows(rowBytes: stored.columns)),
+      table: CodeTable.signedBytes, scales: stored.tensors[.scale]!.floats,
+      .rowMajor(.channel, columns: stored.columns))
+    decoder.divisor = 127
+    return decoder
+  }
+}

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright 2026 the swift-moe project authors
+
+public import Tensors
+
+/// Weights as they are: bf16, fp16, fp32 or fp64. Found in quantised checkpoints, too, whatever the ignore list says.
+public struct Unquantized: QuantizationScheme {
+  public static let formatName = "unquantised"
+  public static let methods: [String] = []
+
+  public var elementType: ElementType
+
+  public init(_ elementType: ElementType) { self.elementType = elementType }
+
+  static let types: [ElementType] = [.bf16, .f16, .f32, .f64]
+
+  public static func recognize(_ found: ProjectionTensors, _ settings: ModuleSettings) throws(MoEError) -> Self? {
+    guard let weight = found.first([".weight", ""])?.header, types.contains(weight.elementType) else { return nil }
+    return Self(weight.elementType)
+  }
+
+  public var name: String { elementType.rawValue }
+
+  public var tensors: [QuantizedTensor] {
+    [QuantizedTensor(.weight, [".weight", ""], [elementType], [.rows, .columns])]
+  }
+
+  public var parameters: QuantizationParameters {
+    QuantizationParameters(.dense16, .tensor, bits: elementType.bitWidth)
+  }
+
+  public func makeDecoder(_ stored: StoredProjection) throws(MoEError) -> any TileDecoder {
+    DenseDecoder(rows: stored.rows, columns: stored.columns, weight: stored.tensors[.weight]!)
+  }
+}
+
+private struct DenseDecoder: TileDecoder {
+  let rows: Int
+  let columns: Int
+  let weight: StoredTensor
+
+  func decode(rows: Range<Int>, columns: Range<Int>, into tile: inout MutableSpan<Float>) {
+    let width = weight.elementType.bitWidth / 8
+    var place = 0
+    for row in rows {
+      let first = (row * self.columns + columns.lowerBound) * width
+      for value in weight.elementType.decode(Array(weight.bytes[first..<first + columns.count * width])) {
+        tile[place] = value
+        place += 1
+      }
+    }
+  }
+}

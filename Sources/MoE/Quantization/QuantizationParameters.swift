@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright 2026 the swift-moe project authors
+
+/// What a scheme makes of weights, apart from where the bytes lie.
+public struct QuantizationParameters: Sendable, Hashable {
+  /// How a zero point is stored.
+  public enum ZeroPoint: Sendable, Hashable {
+    /// None: codes are signed, or stand around the middle of their range.
+    case none
+    /// As it is.
+    case stored
+    /// Less by one, so that 0 cannot be stored (GPTQ v1).
+    case storedMinusOne
+    /// Above by half the range, as the codes are (compressed-tensors).
+    case storedAroundMiddle
+  }
+
+  public var form: WeightForm
+  public var granularity: Granularity
+  /// Bits of a code.
+  public var bits: Int
+  public var zeroPoint: ZeroPoint
+  /// Whether a group index may give columns their groups (act-order).
+  public var hasGroupIndex: Bool
+  /// Whether the scale of the activations is stored.
+  public var hasStaticInput: Bool
+
+  public init(
+    _ form: WeightForm, _ granularity: Granularity, bits: Int, zeroPoint: ZeroPoint = .none,
+    hasGroupIndex: Bool = false, hasStaticInput: Bool = false
+  ) {
+    self.form = form
+    self.granularity = granularity
+    self.bits = bits
+    self.zeroPoint = zeroPoint
+    self.hasGroupIndex = hasGroupIndex
+    self.hasStaticInput = hasStaticInput
+  }
+
+  public var isSymmetric: Bool { zeroPoint == .none }
+}

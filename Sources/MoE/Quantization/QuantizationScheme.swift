@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright 2026 the swift-moe project authors
+
+internal import Tensors
+
+/// A format of quantised weights with its parameters: how it is recognised, which tensors a projection has, and what
+/// their bytes mean.
+///
+/// One format is one type in one file and one line in ``QuantizationRegistry/standard``. Logical shapes are
+/// `[out, in]`, written `[rows, columns]`.
+///
+/// ```swift
+/// let found = ProjectionTensors(stem, in: catalog)
+/// let scheme = try QuantizationRegistry.standard.scheme(of: found, settings)
+/// scheme.name                                                     // "GPTQ, 4 bits, groups of 128"
+/// let decoder = try scheme.decoder(of: stored)
+/// let tile = try decoder.decode(rows: 0..<16, columns: 128..<256) // [16, 128] floats
+/// ```
+public protocol QuantizationScheme: Sendable {
+  /// The name of the format, without parameters.
+  static var formatName: String { get }
+
+  /// Every `quant_method` under which it is found; none for weights that are not quantised.
+  static var methods: [String] { get }
+
+  /// The scheme of a projection when it is of this format; nil when it is not.
+  ///
+  /// The tensors that are present decide; settings only say what tensors do not (the size of a group, how a zero point
+  /// is meant).
+  ///
+  /// - Throws: `.configuration` when it is of this format, and a parameter has no meaning or is not given.
+  static func recognize(_ found: ProjectionTensors, _ settings: ModuleSettings) throws(MoEError) -> Self?
+
+  /// For people: the format and its parameters.
+  var name: String { get }
+
+  /// The tensors of a projection on disk.
+  var tensors: [QuantizedTensor] { get }
+
+  var parameters: QuantizationParameters { get }
+
+  /// Prepares the decoding of a projection whose tensors have been found to have declared types and shapes.
+  ///
+  /// Called by ``decoder(of:)``. The weights are those of `[out, in]`, in float32.
+  ///
+  /// - Throws: What is wrong with values that decoding depends on, such as group indices out of range.
+  func makeDecoder(_ stored: StoredProjection) throws(MoEError) -> any TileDecoder
+}
+
+extension QuantizationScheme {
+  /// The decoder of a projection; the oracle of every faster way.
+  ///
+  /// - Throws: All that is wrong with the tensors: `.missingTensor`, `.typeMismatch`, `.shapeMismatch`,
+  ///   `.unexpectedTensor`, `.sizeMismatch`, and `.invalidValue` for contents.
+  public func decoder(of stored: StoredProjection) throws(MoEError) -> any TileDecoder {
+    let faults = faults(in: stored)
+    guard faults.isEmpty else { throw MoEError(faults) }
+    return try makeDecoder(stored)
+  }
+
+  /// The declared tensor of a role.
+  public func tensor(_ role: QuantizedTensorRole) -> QuantizedTensor? { tensors.first { $0.role == role } }
+}
