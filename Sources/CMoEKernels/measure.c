@@ -33,8 +33,9 @@ static void read_part(void *context, int32_t worker, int32_t threads) {
   (void)sink;
 }
 
-// Read one at a time, each a few milliseconds long, so that a disturbance spoils some of them and not all.
-enum { READ_PARTS = 16 };
+// Read one at a time, each about as long as a call that is compared with it, so that a disturbance spoils some of them
+// and not all.
+enum { READ_PARTS = 4 };
 
 double moe_measure_read(moe_pool *pool, const moe_kernels *kernels, const void *buffer, int64_t bytes) {
   static const int32_t streams[] = {1, 2, 4, 8};
