@@ -39,7 +39,7 @@ enum { READ_PARTS = 4 };
 
 double moe_measure_read(moe_pool *pool, const moe_kernels *kernels, const void *buffer, int64_t bytes) {
   static const int32_t streams[] = {1, 2, 4, 8};
-  static const int64_t distances[] = {0, 512, 1024, 2048, 4096};
+  static const int64_t distances[] = {0, 1024};
   int64_t part = bytes / READ_PARTS;
   double best = 0;
   for (size_t s = 0; s < sizeof streams / sizeof *streams; s++) {
