@@ -14,8 +14,6 @@ struct Demonstration {
   static let tokenCounts = [1, 8, 64, 512]
   /// Tokens of each batch that the reference computes too.
   static let sampleCount = 16
-  /// Above this the run has failed.
-  static let largestError = 1e-4
 
   /// On two layers of a model small enough for any machine.
   func runOnSynthetic() throws {
@@ -72,11 +70,7 @@ struct Demonstration {
             "\(plans.count) layer(s), \(Format.bytes(bytes)) in \(Format.short(loadSeconds)) s, \(Format.rate(Double(bytes) / loadSeconds))",
           ceilings, rows))
     }
-    guard worst <= Self.largestError else {
-      throw MoEError(
-        .invalidValue, "the output is not that of the reference backend", subject: backend.name,
-        expected: "a relative error of at most \(Self.largestError)", found: Format.scientific(worst))
-    }
+    try Accuracy.require(worst, of: backend.name)
   }
 }
 
@@ -132,12 +126,7 @@ extension Demonstration {
       topK: output.routing.topK, ids: slots.map { output.routing.ids[$0] },
       weights: slots.map { output.routing.weights[$0] })
     let expected = try reference.forward(rows(hidden), MoEInput(routing: routing)).output
-    let (difference, norm) = zip(rows(output.output), expected).reduce((0.0, 0.0)) { sums, pair in
-      let delta = Double(pair.0) - Double(pair.1)
-      return (sums.0 + delta * delta, sums.1 + Double(pair.1) * Double(pair.1))
-    }
-    let error = (difference / norm).squareRoot()
-    return error.isNaN ? .infinity : error
+    return Accuracy.relativeError(rows(output.output), expected)
   }
 }
 

@@ -2,6 +2,7 @@
 // Copyright 2026 the swift-moe project authors
 
 import ArgumentParser
+import Checkpoints
 import MoE
 import Tensors
 
@@ -95,8 +96,4 @@ struct BackendOptions: ParsableArguments {
         remedy: "start it without mpirun")
     }
   }
-}
-
-extension Fault.Code {
-  static let unsupported = Self(rawValue: "unsupported")
 }

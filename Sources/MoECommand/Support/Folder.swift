@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright 2026 the swift-moe project authors
 
+import Checkpoints
 import Glibc
 import MoE
 import Tensors
@@ -51,7 +52,7 @@ enum Folder {
 
   private static func failure(_ path: String) -> MoEError {
     MoEError(
-      Fault.Code(rawValue: "unwritable"), "the folder can't be made: \(unsafe String(cString: strerror(errno)))",
+      .unwritable, "the folder can't be made: \(unsafe String(cString: strerror(errno)))",
       file: path)
   }
 }

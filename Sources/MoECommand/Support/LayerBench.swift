@@ -90,16 +90,8 @@ struct LayerBench {
     let expected = try reference.forward(
       truth, hidden: hidden,
       routing: Routing(topK: experts.count, ids: experts.indices.map(Int32.init), weights: weights))
-    let squares = zip(found, expected).reduce((0.0, 0.0)) { sums, pair in
-      let delta = Double(pair.0) - Double(pair.1)
-      return (sums.0 + delta * delta, sums.1 + Double(pair.1) * Double(pair.1))
-    }
-    let error = (squares.0 / squares.1).squareRoot()
-    guard error <= Demonstration.largestError else {
-      throw MoEError(
-        .invalidValue, "the output is not that of the reference backend", subject: backend.name,
-        expected: "a relative error of at most \(Demonstration.largestError)", found: Format.scientific(error))
-    }
+    let error = Accuracy.relativeError(found, expected)
+    try Accuracy.require(error, of: backend.name)
     return error
   }
 
