@@ -18,7 +18,9 @@ struct Moe: ParsableCommand {
       Environment: MOE_THREADS (worker threads), MOE_ISA (portable, avx2, avx512); 'moe doctor' shows both.
       """,
     version: "0.1.0",
-    subcommands: [Run.self, Inspect.self, Synth.self, Bench.self, Doctor.self])
+    subcommands: [
+      Run.self, Inspect.self, Plan.self, Extract.self, Synth.self, Bench.self, Doctor.self,
+    ])
 
   static func main() {
     do {

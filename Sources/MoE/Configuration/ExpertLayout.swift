@@ -22,13 +22,6 @@ public struct ProjectionLayout: Sendable, Hashable {
     case half(Int)
     /// Every second row from the index on (gpt-oss).
     case alternate(Int)
-
-    var index: Int {
-      switch self {
-      case .whole: 0
-      case .half(let index), .alternate(let index): index
-      }
-    }
   }
 
   /// The name below the layer without its ending; `{e}` stands for the expert.
@@ -87,24 +80,6 @@ public struct ProjectionLayout: Sendable, Hashable {
     }
     return Shape(dimensions)
   }
-
-  /// The elements of an expert. A bias is a matrix of one column.
-  public func slice(_ role: TensorRole, expert: Int, _ sizes: Sizes) -> StridedSlice {
-    let out = part == .whole ? sizes.rows : 2 * sizes.rows
-    let columns = role == .bias ? 1 : sizes.columns
-    var rowStride = role == .weight && isInputMajor ? 1 : columns
-    let columnStride = role == .weight && isInputMajor ? out : 1
-    var offset = expertAxis == .none ? 0 : expert * out * columns
-    switch part {
-    case .whole: break
-    case .half(let index): offset += index * sizes.rows * rowStride
-    case .alternate(let index):
-      offset += index * rowStride
-      rowStride *= 2
-    }
-    return StridedSlice(
-      offset: offset, rows: sizes.rows, columns: columns, rowStride: rowStride, columnStride: columnStride)
-  }
 }
 
 /// How the experts of a layer are named and arranged: one of the layouts that families use.
@@ -130,6 +105,21 @@ public struct ExpertLayout: Sendable, Hashable {
     case .up: up
     case .down: down
     }
+  }
+
+  /// The projections that are there, those of one tensor together.
+  func matrices(of projections: [Projection]) -> [(place: ProjectionLayout, parts: [MatrixSource.Part])] {
+    var matrices: [(place: ProjectionLayout, parts: [MatrixSource.Part])] = []
+    for projection in projections {
+      guard let place = self[projection] else { continue }
+      let part = MatrixSource.Part(projection: projection, rows: place.part)
+      if let index = matrices.firstIndex(where: { $0.place.stem == place.stem }) {
+        matrices[index].parts.append(part)
+      } else {
+        matrices.append((place, [part]))
+      }
+    }
+    return matrices
   }
 
   /// Whether gate and up share a tensor.

@@ -5,7 +5,7 @@ internal import Checkpoints
 internal import Tensors
 
 extension LayerResolver {
-  /// The transfers of a group of experts, from the one layout that its tensors follow.
+  /// The matrices of a group of experts, from the one layout that their tensors follow.
   ///
   /// - Parameter shared: whether they are the shared experts.
   mutating func source(
@@ -16,63 +16,53 @@ extension LayerResolver {
     specification.hasBias =
       specification.hasBias
       || specification.projections.contains { tensors[layout[$0]!.name(.bias, expert: 0)] != nil }
-    guard let schemes = schemes(layout, specification) else { return nil }
+    let matrices = layout.matrices(of: specification.projections)
+    var schemes: [any QuantizationScheme] = []
+    for (place, _) in matrices {
+      guard let scheme = scheme(place) else { return nil }
+      schemes.append(scheme)
+    }
     // Of a family nobody knows, the rest of the block could mean anything.
     if !shared { expertRoots = isKnown ? layout.roots : [block + "."] }
-    let quantized = quantizedTransfers(layout, specification, schemes)
-    let found = records(layout, specification, shared: shared, except: schemes)
-    let types = Set(found.weights.map(\.elementType))
-    if types.count > 1 {
-      fault(
-        .typeMismatch, "the experts' weights are of more than one type", subject: tensors.prefix + layout.up.stem,
-        found: types.map(\.rawValue).sorted().joined(separator: ", "))
-    }
-    guard let all = found.all, faults.isEmpty else { return nil }
-    specification.elementType = schemes.isEmpty ? types.first ?? .bf16 : .f32
-    let transfers = (0..<specification.expertCount).map { expert in
-      specification.roles.flatMap { role in
-        specification.projections.compactMap { projection -> Transfer? in
-          if role == .weight && schemes[projection] != nil { return nil }
-          let place = layout[projection]!
-          return Transfer(
-            expert: LogicalExpert(rawValue: expert), projection: projection, role: role,
-            tensor: all[place.name(role, expert: expert)]!,
-            slice: place.slice(role, expert: expert, specification.sizes(of: projection)))
+    var stacked: [String: MatrixSource] = [:]
+    var experts: [[MatrixSource]] = []
+    for expert in 0..<specification.expertCount {
+      if isFull { return nil }
+      var own: [MatrixSource] = []
+      for ((place, parts), scheme) in zip(matrices, schemes) {
+        let name =
+          "\(shared ? "shared experts'" : place.expertAxis == .none ? "expert \(expert)'s" : "experts'") "
+          + (parts.count == 1 ? parts[0].projection.rawValue : "gate and up")
+        var matrix = stacked[place.stem] ?? matrix(name, place, expert, scheme, specification, parts)
+        if place.expertAxis != .none {
+          stacked[place.stem] = matrix
+          matrix.move(to: expert)
         }
+        own.append(matrix)
       }
+      experts.append(own)
     }
-    let formats = Set(schemes.values.map(\.name)).sorted().joined(separator: "; ")
-    if !schemes.isEmpty { note("experts are stored quantised (\(formats)) and decoded to 32 bits while they load") }
-    return ExpertSource(
-      specification: specification, layoutName: layout.name, transfers: transfers, quantized: quantized,
-      format: schemes.isEmpty ? specification.elementType.rawValue : formats)
+    reportMixedTypes(experts)
+    guard faults.isEmpty else { return nil }
+    let types = Set(experts.joined().map(\.denseType))
+    specification.elementType = types.count == 1 ? (types.first ?? nil) ?? .f32 : .f32
+    let source = ExpertSource(specification: specification, layoutName: layout.name, experts: experts)
+    if types.contains(nil) {
+      note("experts are stored quantised (\(source.format)) and decoded to 32 bits while they load")
+    }
+    return source
   }
 
-  /// Every tensor of a layout, looked up once; `all` is nil when one of them is at fault.
-  private mutating func records(
-    _ layout: ExpertLayout, _ specification: LayerSpecification, shared: Bool,
-    except schemes: [Projection: any QuantizationScheme]
-  ) -> (all: [String: TensorRecord]?, weights: [TensorRecord]) {
-    var records: [String: TensorRecord?] = [:]
-    var weights: [TensorRecord] = []
-    let isPerExpert = layout.up.expertAxis == .none
-    for expert in 0..<(isPerExpert ? specification.expertCount : 1) {
-      if isFull { break }
-      for role in specification.roles {
-        for projection in specification.projections where role != .weight || schemes[projection] == nil {
-          let place = layout[projection]!
-          let name = place.name(role, expert: expert)
-          guard records[name] == nil else { continue }
-          let owner = shared ? "shared experts'" : isPerExpert ? "expert \(expert)'s" : "experts'"
-          let what = "\(owner) \(place.part == .whole ? projection.rawValue : "gate and up") \(role)"
-          let record = tensor([name], what, shapes: [place.shape(role, specification.sizes(of: projection))])
-          records[name] = .some(record)
-          if role == .weight, let record { weights.append(record) }
-        }
-      }
+  /// Projections may be of different types, experts may not.
+  private mutating func reportMixedTypes(_ experts: [[MatrixSource]]) {
+    for index in experts[0].indices {
+      let types = Set(experts.compactMap { $0[index][.weight] == nil ? nil : $0[index].denseType })
+      guard types.count > 1 else { continue }
+      fault(
+        .typeMismatch, "the experts' weights are of more than one type", subject: experts[0][index].stem,
+        expected: "one type for all experts of a projection",
+        found: types.map(\.rawValue).sorted().joined(separator: ", "))
     }
-    let all = records.compactMapValues(\.self)
-    return (all.count == records.count && !isFull ? all : nil, weights)
   }
 
   /// The layout of the candidates whose shapes fit; reports when there is none, or more than one place for a tensor.

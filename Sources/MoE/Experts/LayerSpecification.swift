@@ -48,10 +48,11 @@ public struct LayerSpecification: Sendable, Hashable {
   /// The greatest of any size; the bound keeps the bytes of an expert countable.
   static let largestSize = 1 << 24
 
-  /// - Throws: `unsupportedByBackend` when a size is not positive or the bytes of the layer can't be counted.
+  /// - Throws: `unsupportedByBackend` when a size is not positive or the bytes of the layer can't be counted. There may be
+  ///   no expert: a rank may have no share.
   func validate() throws(MoEError) {
     let sizes = 1...Self.largestSize
-    guard sizes.contains(expertCount), sizes.contains(hiddenSize), sizes.contains(intermediateSize),
+    guard (0...Self.largestSize).contains(expertCount), sizes.contains(hiddenSize), sizes.contains(intermediateSize),
       !(2 * parametersPerExpert * MemoryLayout<Double>.stride).multipliedReportingOverflow(by: expertCount).overflow
     else {
       throw MoEError(

@@ -10,9 +10,3 @@ public enum Projection: String, Sendable, Hashable, CaseIterable {
   /// w2
   case down
 }
-
-/// What a tensor is to its projection.
-public enum TensorRole: String, Sendable, Hashable, CaseIterable {
-  case weight
-  case bias
-}

@@ -39,7 +39,7 @@ public struct RoutedExperts<B: Backend>: Sendable {
     _ source: ExpertSource, of catalog: TensorCatalog, on backend: B, router: (any Router)? = nil,
     progress: (@Sendable (LoadProgress) -> Void)? = nil
   ) throws(MoEError) {
-    let plan = LoadPlan(source, layout: try backend.layout(of: source.specification))
+    let plan = try LoadPlan(source, on: backend)
     let storage = try backend.allocate(plan.layout)
     try plan.execute(from: catalog, into: storage, of: backend, progress: progress)
     self.init(backend: backend, storage: storage, router: router)

@@ -32,7 +32,7 @@ extension LoadPlan {
       do throws(MoEError) {
         let staging = stagings.take(byteCount: slots[index].stagingBytes)
         defer { stagings.give(staging) }
-        try load(slots[index], by: staging, from: catalog, into: storage, of: backend)
+        try backend.store(slots[index].parameters(from: catalog, in: staging), slot: slots[index].slot, in: storage)
       } catch {
         faults.withLock { $0 += error.faults }
         return
@@ -45,37 +45,5 @@ extension LoadPlan {
     }
     let found = faults.withLock { $0 }
     guard found.isEmpty else { throw MoEError(found) }
-  }
-
-  private func load<B: Backend>(
-    _ slot: Slot, by staging: HostBuffer, from catalog: TensorCatalog, into storage: B.Storage, of backend: B
-  ) throws(MoEError) {
-    var parameters = ExpertParameters()
-    var offset = 0
-    for read in slot.reads {
-      let bytes = unsafe UnsafeMutableRawBufferPointer(
-        rebasing: staging.bytes[offset..<offset + read.byteRange.count])
-      do throws(CheckpointError) {
-        unsafe try catalog.read(read.transfers[0].tensor, range: read.byteRange, into: bytes)
-      } catch {
-        throw MoEError(error.faults)
-      }
-      for transfer in read.transfers {
-        let slice = transfer.slice
-        parameters[transfer.projection, transfer.role] = unsafe ParameterView(
-          base: UnsafeRawPointer(bytes.baseAddress! + (transfer.byteRange.lowerBound - read.byteRange.lowerBound)),
-          elementType: transfer.tensor.elementType, rows: slice.rows, columns: slice.columns,
-          rowStride: slice.rowStride, columnStride: slice.columnStride)
-      }
-      offset += read.byteRange.count
-    }
-    offset = slot.decodedOffset
-    for decode in slot.decodes {
-      let region = unsafe staging.bytes[offset..<offset + decode.decodedByteCount]
-      let floats = unsafe UnsafeMutableRawBufferPointer(rebasing: region).bindMemory(to: Float.self)
-      parameters[decode.projection, .weight] = try unsafe decode.load(from: catalog, into: floats)
-      offset += decode.decodedByteCount
-    }
-    try backend.store(parameters, slot: slot.slot, in: storage)
   }
 }

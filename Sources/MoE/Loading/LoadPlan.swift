@@ -3,76 +3,84 @@
 
 internal import Checkpoints
 
-/// What loading a group of experts will do: a value made from headers alone, before anything is allocated.
+/// What loading a rank's share of a layer's experts will do: a value made from headers alone, before anything is
+/// allocated.
 ///
 /// ```swift
-/// let plan = LoadPlan(layer.experts, layout: try backend.layout(of: layer.specification))
-/// print(plan.bytesToRead, plan.residentBytes, plan.peakBytes)
+/// let rank = try ParallelLayout(tensorParallel: 2, expertParallel: 4, rank: 5)
+/// let plan = try LoadPlan(layer.experts, on: CPUBackend(), as: rank)
+/// print(plan.bytesToRead, plan.residentBytes, plan.peakBytes(workers: 8))
 /// ```
 public struct LoadPlan: Sendable {
+  /// How the backend keeps this rank's share.
   public let layout: Layout
-  /// The reads and moves of each slot, in the order of slots.
+  public let rank: ParallelLayout
+  public let placement: ExpertPlacement
+  /// The part of the intermediate size that this rank keeps.
+  public let intermediate: Range<Int>
+  /// The transfers of each slot, in the order of slots.
   public let slots: [Slot]
+  /// What a user should know: shares that don't divide, types that are converted.
+  public let notes: [String]
 
   /// One expert's way from the checkpoint into its slot.
   public struct Slot: Sendable {
     public let slot: LocalExpert
-    public let reads: [Read]
-    /// Projections that are decoded to 32 bits on the way.
-    public let decodes: [QuantizedTransfer]
+    public let expert: LogicalExpert
+    public let transfers: [Transfer]
 
     /// Bytes read from files.
-    public var bytesToRead: Int {
-      reads.reduce(0) { $0 + $1.byteRange.count } + decodes.reduce(0) { $0 + $1.byteCount }
-    }
-
-    /// Bytes of scratch memory to hold what is read as it is, and what is decoded.
-    public var stagingBytes: Int { decodedOffset + decodes.reduce(0) { $0 + $1.decodedByteCount } }
-
-    /// Where decoded projections begin in the scratch memory: after what is read as it is, aligned.
-    var decodedOffset: Int {
-      let read = reads.reduce(0) { $0 + $1.byteRange.count }
-      return decodes.isEmpty ? read : (read + 63) / 64 * 64
-    }
+    public var bytesToRead: Int { transfers.reduce(0) { $0 + $1.bytesToRead } }
+    /// Bytes of scratch memory while it is under way.
+    public var stagingBytes: Int { transfers.reduce(0) { $0 + $1.stagingBytes } }
   }
 
-  /// A byte range of one tensor, and the matrices that lie in it.
-  public struct Read: Sendable {
-    public var byteRange: Range<Int>
-    public var transfers: [Transfer]
-  }
-
-  public init(_ source: ExpertSource, layout: Layout) {
-    self.layout = layout
-    slots = zip(source.transfers, source.quantized).enumerated().map { index, expert in
-      Slot(slot: LocalExpert(rawValue: index), reads: Self.reads(expert.0), decodes: expert.1)
+  /// - Parameters:
+  ///   - placement: the experts of every rank; each expert once, in order, when nil.
+  /// - Throws: every reason why the backend, the placement or the cut is impossible.
+  public init<B: Backend>(
+    _ source: ExpertSource, on backend: B, as rank: ParallelLayout = .single, placement: ExpertPlacement? = nil
+  ) throws(MoEError) {
+    let specification = source.specification
+    let placement =
+      if let placement { placement } else {
+        try ExpertPlacement.initial(expertCount: specification.expertCount, ranks: rank.expertParallel)
+      }
+    guard placement.expertCount == specification.expertCount, placement.rankCount == rank.expertParallel else {
+      throw MoEError(
+        .invalidArgument, "a placement of other experts or ranks",
+        expected: "\(specification.expertCount) experts on \(rank.expertParallel) ranks",
+        found: "\(placement.expertCount) on \(placement.rankCount)")
     }
+    let cut = try IntermediateCut(source, over: rank.tensorParallel)
+    let kept = cut.ranges[rank.tensorRank]
+    let experts = placement.experts(of: rank.expertRank)
+
+    var local = specification
+    local.expertCount = experts.count
+    local.intermediateSize = kept.count
+    layout = try backend.layout(of: local)
+    self.rank = rank
+    self.placement = placement
+    intermediate = kept
+    slots = experts.enumerated().map { index, expert in
+      let transfers = source.experts[expert.rawValue].map { matrix in
+        let isDown = matrix.parts.contains { $0.projection == .down }
+        return Transfer(
+          matrix, rows: isDown ? 0..<specification.hiddenSize : kept,
+          columns: isDown ? kept : 0..<specification.hiddenSize, biasRank: !isDown || rank.tensorRank == 0)
+      }
+      return Slot(slot: LocalExpert(rawValue: index), expert: expert, transfers: transfers)
+    }
+    notes = [cut.note].compactMap(\.self)
   }
 
   /// Bytes read from files.
   public var bytesToRead: Int { slots.reduce(0) { $0 + $1.bytesToRead } }
   /// Bytes the backend keeps.
   public var residentBytes: Int { layout.residentBytes }
-  /// Bytes at the height of loading on one thread: what stays, and the staging of one expert.
-  public var peakBytes: Int { residentBytes + (slots.map(\.stagingBytes).max() ?? 0) }
-
-  /// Joins the transfers that touch the same part of a tensor, so that each byte is read once.
-  private static func reads(_ transfers: [Transfer]) -> [Read] {
-    var reads: [Read] = []
-    for transfer in transfers {
-      let range = transfer.byteRange
-      if let index = reads.firstIndex(where: {
-        $0.transfers[0].tensor.name == transfer.tensor.name && $0.byteRange.lowerBound <= range.upperBound
-          && range.lowerBound <= $0.byteRange.upperBound
-      }) {
-        let joined = reads[index].byteRange
-        reads[index].byteRange =
-          min(joined.lowerBound, range.lowerBound)..<max(joined.upperBound, range.upperBound)
-        reads[index].transfers.append(transfer)
-      } else {
-        reads.append(Read(byteRange: range, transfers: [transfer]))
-      }
-    }
-    return reads
+  /// Bytes at the height of loading: what stays, and the staging of one expert for each worker.
+  public func peakBytes(workers: Int = 1) -> Int {
+    residentBytes + min(workers, slots.count) * (slots.map(\.stagingBytes).max() ?? 0)
   }
 }

@@ -1,41 +1,180 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright 2026 the swift-moe project authors
 
+internal import Checkpoints
 internal import Tensors
 
-public import Checkpoints
+/// A matrix on its way into a slot: the bytes that are read for it, and the slice that becomes its projections.
+public struct Transfer: Sendable {
+  public let source: MatrixSource
+  /// The rows of each of its projections, and the columns, that this rank keeps.
+  public let rows: Range<Int>
+  public let columns: Range<Int>
+  public let reads: [Read]
+  /// Whether a bias is there but another rank adds it: this one keeps zeros.
+  public let omitsBias: Bool
 
-/// One matrix or vector that moves from a checkpoint into a slot.
-public struct Transfer: Sendable, Hashable {
-  public var expert: LogicalExpert
-  public var projection: Projection
-  public var role: TensorRole
-  public var tensor: TensorRecord
-  /// The part of `tensor`, as the logical `[out, in]`.
-  public var slice: StridedSlice
+  /// The bytes of one tensor.
+  public struct Read: Sendable, Hashable {
+    public let piece: MatrixSource.Piece
+    public let runs: [ByteRuns]
 
-  /// The bytes of `tensor` that have to be read for it.
-  public var byteRange: Range<Int> {
-    let width = tensor.elementType.bitWidth / 8
-    return slice.span.lowerBound * width..<slice.span.upperBound * width
+    /// From the first byte to the last, which is what it takes in memory; in bytes of the tensor.
+    var span: Range<Int> {
+      let spans = runs.map(\.span)
+      let start = spans.map(\.lowerBound).min() ?? 0
+      return start..<(spans.map(\.upperBound).max() ?? start)
+    }
   }
+
+  /// - Parameter biasRank: whether this rank adds a bias that only one of the ranks that share an expert adds.
+  init(_ source: MatrixSource, rows: Range<Int>, columns: Range<Int>, biasRank: Bool) {
+    self.source = source
+    self.rows = rows
+    self.columns = columns
+    omitsBias = source[.bias] != nil && !biasRank
+    reads = source.pieces.filter { $0.role != .bias || biasRank }.map {
+      Read(piece: $0, runs: source.runs($0, rows: rows, columns: columns))
+    }
+  }
+
+  /// Bytes read from files.
+  public var bytesToRead: Int { reads.reduce(0) { $0 + $1.runs.byteCount } }
+
+  /// The projections it gives.
+  var projections: [Projection] { source.parts.map(\.projection) }
+
+  /// Bytes of decoded weights of each projection; 0 where none are decoded.
+  private var decodedBytes: Int {
+    source.denseType == nil ? rows.count * columns.count * MemoryLayout<Float>.stride : 0
+  }
+
+  /// Bytes of scratch memory while it is under way.
+  var stagingBytes: Int {
+    let staged = reads.reduce(0) { $0 + (isRaw($1.piece) ? $1.span.count : $1.piece.byteCount).aligned }
+    let zeros = omitsBias ? rows.count * MemoryLayout<Float>.stride : 0
+    return staged + source.parts.count * (decodedBytes.aligned + zeros.aligned)
+  }
+
+  /// Whether a backend takes the bytes as they are.
+  private func isRaw(_ piece: MatrixSource.Piece) -> Bool { piece.role == .bias || source.denseType != nil }
 }
 
-/// Where the tensors of a group of experts stand in a checkpoint.
-public struct ExpertSource: Sendable {
-  public let specification: LayerSpecification
-  /// The arrangement, for example `fused, output-major`.
-  public let layoutName: String
-  /// The transfers of each logical expert.
-  public let transfers: [[Transfer]]
-  /// The projections of each logical expert that are stored quantised.
-  public let quantized: [[QuantizedTransfer]]
-  /// The type of the stored weights, or their formats, for people.
-  public let format: String
+extension Int {
+  /// Rounded up to a cache line.
+  fileprivate var aligned: Int { (self + 63) / 64 * 64 }
+}
 
-  /// Bytes of the experts in their files.
-  public var storedBytes: Int {
-    transfers.joined().reduce(0) { $0 + $1.slice.rows * $1.slice.columns * $1.tensor.elementType.bitWidth / 8 }
-      + quantized.joined().reduce(0) { $0 + ($1.part == .whole ? $1.byteCount : $1.byteCount / 2) }
+// MARK: - Under way
+
+extension Transfer {
+  /// Where the bytes of a tensor come from: a file, or memory.
+  typealias Reader = (_ piece: MatrixSource.Piece, _ run: Range<Int>, UnsafeMutableRawBufferPointer) throws(MoEError) ->
+    Void
+
+  /// Reads, decodes and enters the projections into `parameters`, as views into `scratch`.
+  ///
+  /// - Parameter scratch: ``stagingBytes``, of which the first `used` are taken.
+  func load(
+    into parameters: inout ExpertParameters, scratch: UnsafeMutableRawBufferPointer, used: inout Int, _ read: Reader
+  ) throws(MoEError) {
+    var stored: [TensorRole: StoredTensor] = [:]
+    for entry in reads {
+      let piece = entry.piece
+      guard !isRaw(piece) else {
+        let bytes = unsafe take(entry.span.count, of: scratch, &used)
+        try unsafe self.read(entry, from: entry.span.lowerBound, into: bytes, read)
+        unsafe enter(piece, at: UnsafeRawPointer(bytes.baseAddress!), from: entry.span.lowerBound, into: &parameters)
+        continue
+      }
+      // What isn't read stays 0: decoding a slice does not look at it.
+      var bytes = [UInt8](repeating: 0, count: piece.byteCount)
+      let failure = unsafe bytes.withUnsafeMutableBytes { target -> MoEError? in
+        do throws(MoEError) {
+          try unsafe self.read(entry, from: piece.offset, into: target, read)
+          return nil
+        } catch {
+          return error
+        }
+      }
+      if let failure { throw failure }
+      stored[piece.role] = StoredTensor(piece.tensor.elementType, Shape(piece.shape), bytes)
+    }
+    if source.denseType == nil {
+      let projection = StoredProjection(source.stem, rows: source.rows, columns: source.columns, stored)
+      let decoder = try source.scheme.decoder(of: projection)
+      for part in source.parts {
+        let bytes = unsafe take(decodedBytes, of: scratch, &used)
+        parameters[part.projection, .weight] = unsafe decode(part, by: decoder, into: bytes)
+      }
+    }
+    if omitsBias {
+      for part in source.parts {
+        let zeros = unsafe take(rows.count * MemoryLayout<Float>.stride, of: scratch, &used)
+        unsafe zeros.initializeMemory(as: UInt8.self, repeating: 0)
+        parameters[part.projection, .bias] = unsafe ParameterView(
+          base: UnsafeRawPointer(zeros.baseAddress!), elementType: .f32, rows: rows.count, columns: 1, rowStride: 1,
+          columnStride: 1)
+      }
+    }
+  }
+
+  private func take(
+    _ count: Int, of scratch: UnsafeMutableRawBufferPointer, _ used: inout Int
+  ) -> UnsafeMutableRawBufferPointer {
+    defer { used += count.aligned }
+    return unsafe UnsafeMutableRawBufferPointer(rebasing: scratch[used..<used + count])
+  }
+
+  private func read(
+    _ entry: Read, from origin: Int, into bytes: UnsafeMutableRawBufferPointer, _ read: Reader
+  ) throws(MoEError) {
+    for runs in entry.runs {
+      for range in runs.ranges {
+        let target = unsafe UnsafeMutableRawBufferPointer(
+          rebasing: bytes[range.lowerBound - origin..<range.upperBound - origin])
+        try unsafe read(entry.piece, range, target)
+      }
+    }
+  }
+
+  /// Views of plain weights or of a bias, whose byte `origin` of the tensor is at `base`.
+  private func enter(
+    _ piece: MatrixSource.Piece, at base: UnsafeRawPointer, from origin: Int, into parameters: inout ExpertParameters
+  ) {
+    let isBias = piece.role == .bias
+    let isInputMajor = piece.axes.first?.extent == .columns
+    let (rowStride, columnStride) = isBias ? (1, 1) : isInputMajor ? (1, source.rows) : (source.columns, 1)
+    let first = isBias ? 0 : columns.lowerBound * columnStride
+    for part in source.parts {
+      let rows = source.storedRows(part.rows, rows)
+      let element = rows.first * rowStride + first
+      let place = piece.offset - origin + element * (piece.tensor.elementType.bitWidth / 8)
+      parameters[part.projection, piece.role] = unsafe ParameterView(
+        base: base + place, elementType: piece.tensor.elementType, rows: rows.count,
+        columns: isBias ? 1 : columns.count, rowStride: rows.step * rowStride, columnStride: columnStride)
+    }
+  }
+
+  private func decode(
+    _ part: MatrixSource.Part, by decoder: any TileDecoder, into bytes: UnsafeMutableRawBufferPointer
+  ) -> ParameterView {
+    let floats = unsafe bytes.bindMemory(to: Float.self)
+    let stored = source.storedRows(part.rows, rows)
+    if stored.step == 1 {
+      var span = unsafe floats.mutableSpan
+      decoder.decode(rows: stored.first..<stored.first + stored.count, columns: columns, into: &span)
+    } else {
+      for index in 0..<stored.count {
+        let row = stored.first + index * stored.step
+        var span = unsafe UnsafeMutableBufferPointer(
+          rebasing: floats[index * columns.count..<(index + 1) * columns.count]
+        ).mutableSpan
+        decoder.decode(rows: row..<row + 1, columns: columns, into: &span)
+      }
+    }
+    return unsafe ParameterView(
+      base: UnsafeRawPointer(floats.baseAddress!), elementType: .f32, rows: rows.count, columns: columns.count,
+      rowStride: columns.count, columnStride: 1)
   }
 }

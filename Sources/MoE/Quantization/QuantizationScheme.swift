@@ -59,5 +59,5 @@ extension QuantizationScheme {
   }
 
   /// The declared tensor of a role.
-  public func tensor(_ role: QuantizedTensorRole) -> QuantizedTensor? { tensors.first { $0.role == role } }
+  public func tensor(_ role: TensorRole) -> QuantizedTensor? { tensors.first { $0.role == role } }
 }

@@ -5,7 +5,7 @@ public import Tensors
 
 /// The declaration of one tensor of a projection on disk.
 public struct QuantizedTensor: Sendable, Hashable {
-  public var role: QuantizedTensorRole
+  public var role: TensorRole
   /// The endings of its name below the projection's, the usual one first. A fused tensor is a parameter without
   /// `.weight`; hence also endings such as `_scale_inv` and the empty one.
   public var suffixes: [String]
@@ -16,7 +16,7 @@ public struct QuantizedTensor: Sendable, Hashable {
   public var isRequired: Bool
 
   public init(
-    _ role: QuantizedTensorRole, _ suffixes: [String], _ elementTypes: [ElementType], layouts: [[StoredAxis]],
+    _ role: TensorRole, _ suffixes: [String], _ elementTypes: [ElementType], layouts: [[StoredAxis]],
     isRequired: Bool = true
   ) {
     self.role = role
@@ -27,7 +27,7 @@ public struct QuantizedTensor: Sendable, Hashable {
   }
 
   public init(
-    _ role: QuantizedTensorRole, _ suffixes: [String], _ elementTypes: [ElementType], _ layout: [StoredAxis],
+    _ role: TensorRole, _ suffixes: [String], _ elementTypes: [ElementType], _ layout: [StoredAxis],
     isRequired: Bool = true
   ) {
     self.init(role, suffixes, elementTypes, layouts: [layout], isRequired: isRequired)
@@ -35,7 +35,7 @@ public struct QuantizedTensor: Sendable, Hashable {
 
   /// One number for the projection, as a scalar or as an array of one.
   public static func scalar(
-    _ role: QuantizedTensorRole, _ suffixes: [String], _ elementTypes: [ElementType] = [.f32, .bf16, .f16],
+    _ role: TensorRole, _ suffixes: [String], _ elementTypes: [ElementType] = [.f32, .bf16, .f16],
     isRequired: Bool = true
   ) -> Self {
     Self(role, suffixes, elementTypes, layouts: [[], [.fixed(1)], [.fixed(1), .fixed(1)]], isRequired: isRequired)
@@ -49,13 +49,18 @@ public struct QuantizedTensor: Sendable, Hashable {
     }
   }
 
-  /// Whether it may have this shape for a matrix of this size.
-  public func accepts(_ shape: Shape, rows: Int, columns: Int) -> Bool {
-    layouts.contains { layout in
+  /// The arrangement that gives this shape for a matrix of this size; nil when none does.
+  public func layout(of shape: Shape, rows: Int, columns: Int) -> [StoredAxis]? {
+    layouts.first { layout in
       layout.count == shape.rank
         && zip(layout, shape.dimensions).allSatisfy { axis, extent in
           axis == .any || axis.extent(rows: rows, columns: columns) == extent
         }
     }
+  }
+
+  /// Whether it may have this shape for a matrix of this size.
+  public func accepts(_ shape: Shape, rows: Int, columns: Int) -> Bool {
+    layout(of: shape, rows: rows, columns: columns) != nil
   }
 }

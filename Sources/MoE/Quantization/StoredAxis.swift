@@ -58,6 +58,16 @@ public struct StoredAxis: Sendable, Hashable {
 }
 
 extension StoredAxis {
+  /// The entries that hold a range of rows, columns or elements: whole steps, of which there are at most `limit`
+  /// entries.
+  func entries(of range: Range<Int>, limit: Int) -> Range<Int> {
+    guard !range.isEmpty else { return 0..<0 }
+    let first = range.lowerBound / step * entries
+    let steps = range.upperBound / step + (range.upperBound % step > 0 ? 1 : 0)
+    let (end, overflow) = steps.multipliedReportingOverflow(by: entries)
+    return min(first, limit)..<(overflow ? limit : min(end, limit))
+  }
+
   public static let rows = Self(.rows)
   public static let columns = Self(.columns)
 

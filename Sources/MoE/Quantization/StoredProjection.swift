@@ -33,9 +33,9 @@ public struct StoredProjection: Sendable, Hashable {
   public var rows: Int
   /// *in*
   public var columns: Int
-  public var tensors: [QuantizedTensorRole: StoredTensor]
+  public var tensors: [TensorRole: StoredTensor]
 
-  public init(_ name: String = "", rows: Int, columns: Int, _ tensors: [QuantizedTensorRole: StoredTensor]) {
+  public init(_ name: String = "", rows: Int, columns: Int, _ tensors: [TensorRole: StoredTensor]) {
     self.name = name
     self.rows = rows
     self.columns = columns

@@ -48,14 +48,14 @@ struct Demonstration {
     }
     line.finish()
     let loadSeconds = now() - start
-    let layouts = try plans.map { try backend.layout(of: $0.specification) }
-    let bytes = zip(plans, layouts).reduce(0) { $0 + LoadPlan($1.0.experts, layout: $1.1).bytesToRead }
+    let loads = try plans.map { try LoadPlan($0.experts, on: backend) }
+    let bytes = loads.reduce(0) { $0 + $1.bytesToRead }
     let reference = try MoELayer(plans[0], of: model, on: ReferenceBackend())
     let meter = try CeilingMeter(options.cpu())
     meter.measure()
     var rows: [Row] = []
     for tokenCount in Self.tokenCounts {
-      rows.append(try measure(layers, plan: plans[0], layout: layouts[0], tokenCount, reference))
+      rows.append(try measure(layers, plan: plans[0], layout: loads[0].layout, tokenCount, reference))
     }
     meter.measure()
     let ceilings = meter.ceilings

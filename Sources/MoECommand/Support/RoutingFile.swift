@@ -31,10 +31,14 @@ enum RoutingFile {
 
   static func tensors(_ routing: Routing) -> [(TensorDeclaration, bytes: [UInt8])] {
     let shape: Shape = [routing.tokenCount, routing.topK]
-    let ids = routing.ids.flatMap { id in (0..<4).map { UInt8(truncatingIfNeeded: id >> ($0 * 8)) } }
     return [
-      (TensorDeclaration("topk_ids", .i32, shape), bytes: ids),
+      (TensorDeclaration("topk_ids", .i32, shape), bytes: littleEndianBytes(routing.ids)),
       (TensorDeclaration("topk_weights", .f32, shape), bytes: ElementType.f32.encode(routing.weights)),
     ]
   }
+}
+
+/// The bytes of an I32 tensor.
+func littleEndianBytes(_ values: [Int32]) -> [UInt8] {
+  values.flatMap { value in (0..<4).map { UInt8(truncatingIfNeeded: value >> ($0 * 8)) } }
 }

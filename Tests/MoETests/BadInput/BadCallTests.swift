@@ -114,7 +114,7 @@ import Testing
   }
 
   static let impossible: [LayerSpecification] = [
-    LayerSpecification(expertCount: 0, hiddenSize: 4, intermediateSize: 4),
+    LayerSpecification(expertCount: -1, hiddenSize: 4, intermediateSize: 4),
     LayerSpecification(expertCount: -1, hiddenSize: 4, intermediateSize: 4),
     LayerSpecification(expertCount: 1, hiddenSize: 0, intermediateSize: 4),
     LayerSpecification(expertCount: 1, hiddenSize: 4, intermediateSize: -4),

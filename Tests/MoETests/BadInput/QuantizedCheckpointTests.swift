@@ -73,6 +73,15 @@ import Testing
     #expect(error.description.contains("mystery"))
   }
 
+  /// Formats may differ by projection: each is loaded as it is.
+  @Test func projectionsOfDifferentTypes() throws {
+    var fixture = try CheckpointFixture(synthetic: #require(TinyConfigurations.all["gpt-oss"]))
+    fixture.reshape("model.layers.0.mlp.experts.down_proj", .f32)
+    let layer = try #require(try fixture.open().layers.first)
+    #expect(layer.experts.format == "gate BF16, up BF16, down F32")
+    #expect(layer.specification.elementType == .f32)
+  }
+
   /// The tensors decide: a model whose experts were left out of the quantisation is plain.
   @Test func plainExpertsOfAQuantisedModel() throws {
     var fixture = try CheckpointFixture(synthetic: #require(TinyConfigurations.all["DeepSeek-V3"]))

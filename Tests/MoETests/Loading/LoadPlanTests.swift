@@ -20,19 +20,23 @@ import Testing
     #expect(layer.specification == test.specification)
 
     let backend = CPUBackend()
-    let layout = try backend.layout(of: layer.specification)
-    let plan = LoadPlan(layer.experts, layout: layout)
+    let plan = try LoadPlan(layer.experts, on: backend)
     let biasBytes = hasBias ? 3 * (7 + 7 + 10) * 2 : 0
     #expect(plan.bytesToRead == 3 * 3 * 10 * 7 * 2 + biasBytes)
-    #expect(plan.residentBytes == 3 * layout.bytesPerExpert)
-    #expect(plan.peakBytes == plan.residentBytes + plan.bytesToRead / 3)
+    #expect(plan.residentBytes == 3 * plan.layout.bytesPerExpert)
+    // What is read lies at multiples of 64 bytes.
+    let staging = plan.peakBytes() - plan.residentBytes
+    #expect(staging % 64 == 0 && staging >= plan.bytesToRead / 3 && staging < plan.bytesToRead / 3 + 6 * 64)
+    #expect(plan.peakBytes(workers: 2) == plan.residentBytes + 2 * staging)
     #expect(plan.slots.map(\.slot.rawValue) == [0, 1, 2])
-    for slot in plan.slots { #expect(slot.reads.count == stored.readsPerExpert * (hasBias ? 2 : 1)) }
+    for slot in plan.slots {
+      #expect(slot.transfers.flatMap(\.reads).count == stored.readsPerExpert * (hasBias ? 2 : 1))
+    }
 
     // The ranges of each tensor, one after the other, are the whole tensor.
     var ranges: [String: [Range<Int>]] = [:]
-    for read in plan.slots.flatMap(\.reads) {
-      ranges[read.transfers[0].tensor.name, default: []].append(read.byteRange)
+    for read in plan.slots.flatMap(\.transfers).flatMap(\.reads) {
+      ranges[read.piece.tensor.name, default: []] += read.runs.flatMap(\.ranges)
     }
     for (name, tensor) in fixture.tensors where name.contains("experts") {
       var end = 0
@@ -76,7 +80,7 @@ import Testing
     try fixture.write(to: folder.path)
     let model = try MoEModel(opening: folder.path, registry: registry)
     let backend = CPUBackend()
-    let plan = try LoadPlan(model.layer(0).experts, layout: backend.layout(of: test.specification))
+    let plan = try LoadPlan(model.layer(0).experts, on: backend)
     let pool = try #require(WorkerPool(threads: threads))
     let seen = Mutex<[LoadProgress]>([])
     try plan.execute(

@@ -12,7 +12,7 @@ import Testing
   }
 
   private func decoded(
-    _ scheme: some QuantizationScheme, rows: Int, columns: Int, _ tensors: [QuantizedTensorRole: StoredTensor]
+    _ scheme: some QuantizationScheme, rows: Int, columns: Int, _ tensors: [TensorRole: StoredTensor]
   ) throws -> [Float] {
     try scheme.decoder(of: StoredProjection("p", rows: rows, columns: columns, tensors)).decode()
   }
@@ -31,7 +31,7 @@ import Testing
     // Word n of the only row: inputs 0...7 of output n. Symmetric zero points are stored as 7, and mean 8.
     var weight = words(0x7654_3210)
     for _ in 1..<8 { weight += words(0) }
-    let tensors: [QuantizedTensorRole: StoredTensor] = [
+    let tensors: [TensorRole: StoredTensor] = [
       .weight: StoredTensor(.i32, [1, 8], weight), .zeroPoint: StoredTensor(.i32, [1, 1], words(0x7777_7777)),
       .scale: StoredTensor(.f32, [1, 8], ElementType.f32.encode([Float](repeating: 1, count: 8))),
     ]
@@ -180,7 +180,7 @@ import Testing
       for place in 0..<4 { word |= codes[first + place] << UInt32(6 * place) }
       return [0, 8, 16].map { UInt8(truncatingIfNeeded: word >> UInt32($0)) }
     }
-    let stored: [QuantizedTensorRole: StoredTensor] = [
+    let stored: [TensorRole: StoredTensor] = [
       .weight: StoredTensor(.u8, [1, 24], bytes), .scale: StoredTensor(.u8, [1, 1], [128]),
     ]
     let e2m3 = try decoded(MXFP6(), rows: 1, columns: 32, stored)

@@ -50,7 +50,7 @@ struct QuantizedCase: Sendable {
     let (rows, columns) = size(of: stem)
     let experts = expert == nil ? nil : found.tensors.values.first?.shape[0]
     #expect(scheme.faults(in: found, rows: rows, columns: columns, experts: experts) == [])
-    var stored: [QuantizedTensorRole: StoredTensor] = [:]
+    var stored: [TensorRole: StoredTensor] = [:]
     for tensor in scheme.tensors {
       guard let (suffix, header) = found.first(tensor.suffixes) else { continue }
       let record = try #require(catalog[stem + suffix])

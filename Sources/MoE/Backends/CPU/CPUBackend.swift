@@ -66,9 +66,10 @@ public struct CPUBackend: HostBackend {
         var source = unsafe moe_source(
           base: view.base, element: element, row_stride: Int64(view.rowStride),
           column_stride: Int64(view.columnStride))
-        switch role {
-        case .weight: unsafe moe_pack_projection([storage.packed], projection.packed, source, region)
-        case .bias: unsafe moe_pack_bias([storage.packed], projection.packed, &source, region)
+        if role == .bias {
+          unsafe moe_pack_bias([storage.packed], projection.packed, &source, region)
+        } else {
+          unsafe moe_pack_projection([storage.packed], projection.packed, source, region)
         }
       }
     }

@@ -1,15 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright 2026 the swift-moe project authors
 
-/// What a stored tensor is to its projection. Open: a format of your own may need one of its own.
-///
-/// The roles of unquantised checkpoints have the raw values of `TensorRole`.
-public struct QuantizedTensorRole: RawRepresentable, Sendable, Hashable {
+/// What a tensor is to its projection. Open: a format of your own may need one of its own.
+public struct TensorRole: RawRepresentable, Sendable, Hashable {
   public let rawValue: String
   public init(rawValue: String) { self.rawValue = rawValue }
 }
 
-extension QuantizedTensorRole {
+extension TensorRole {
   /// Weights or packed codes of weights.
   public static let weight = Self(rawValue: "weight")
   /// Scales of the declared granularity; the only ones, or those below a global scale.
@@ -41,6 +39,6 @@ extension QuantizedTensorRole {
   public static let bias = Self(rawValue: "bias")
 }
 
-extension QuantizedTensorRole: CustomStringConvertible {
+extension TensorRole: CustomStringConvertible {
   public var description: String { rawValue }
 }

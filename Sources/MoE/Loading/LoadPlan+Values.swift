@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright 2026 the swift-moe project authors
+
+public import Checkpoints
+internal import Tensors
+
+/// A tensor of an expert as a rank holds it, decoded: `[rows, columns]` (`[out, in]`), or a bias `[rows]`.
+public struct ExpertTensor: Sendable, Hashable {
+  public var projection: Projection
+  public var role: TensorRole
+  public var rows: Int
+  /// 1 for a bias.
+  public var columns: Int
+  public var values: [Float]
+}
+
+extension LoadPlan {
+  /// What a slot will hold, in 32-bit floats and without any padding: the weights of each projection, then the biases.
+  ///
+  /// - Throws: what reading and decoding find.
+  public func values(of slot: Slot, from catalog: TensorCatalog) throws(MoEError) -> [ExpertTensor] {
+    let scratch = HostBuffer(byteCount: slot.stagingBytes)
+    // The views point into it.
+    defer { withExtendedLifetime(scratch) {} }
+    let parameters = try slot.parameters(from: catalog, in: scratch)
+    var tensors: [ExpertTensor] = []
+    for role in layout.specification.roles {
+      for projection in layout.specification.projections {
+        guard let view = parameters[projection, role] else { continue }
+        tensors.append(
+          ExpertTensor(
+            projection: projection, role: role, rows: view.rows, columns: view.columns, values: try view.decoded()))
+      }
+    }
+    return tensors
+  }
+}
+
+extension LoadPlan.Slot {
+  /// Reads and decodes the tensors of the expert, as views into `scratch`.
+  func parameters(from catalog: TensorCatalog, in scratch: HostBuffer) throws(MoEError) -> ExpertParameters {
+    var parameters = ExpertParameters()
+    var used = 0
+    for transfer in transfers {
+      try unsafe transfer.load(into: &parameters, scratch: scratch.bytes, used: &used) {
+        (piece, run, target) throws(MoEError) in
+        do throws(CheckpointError) {
+          unsafe try catalog.read(piece.tensor, range: run, into: target)
+        } catch {
+          throw MoEError(error.faults)
+        }
+      }
+    }
+    return parameters
+  }
+}
