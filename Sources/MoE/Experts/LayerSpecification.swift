@@ -45,6 +45,14 @@ public struct LayerSpecification: Sendable, Hashable {
     projection == .down ? (hiddenSize, intermediateSize) : (intermediateSize, hiddenSize)
   }
 
+  /// With its sizes rounded up to multiples.
+  func padded(hidden: Int, intermediate: Int) -> Self {
+    var padded = self
+    padded.hiddenSize = (hiddenSize + hidden - 1) / hidden * hidden
+    padded.intermediateSize = (intermediateSize + intermediate - 1) / intermediate * intermediate
+    return padded
+  }
+
   /// The greatest of any size; the bound keeps the bytes of an expert countable.
   static let largestSize = 1 << 24
 

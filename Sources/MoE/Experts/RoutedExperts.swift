@@ -14,6 +14,7 @@ public import Checkpoints
 /// depends neither on the number of threads nor on the other tokens of the batch.
 public struct RoutedExperts<B: Backend>: Sendable {
   public let backend: B
+  /// The sizes of the model; those of `storage` may be padded.
   public let specification: LayerSpecification
   public let storage: B.Storage
   /// What the router's logits are turned into experts by; needed only when routing is not given.
@@ -22,12 +23,15 @@ public struct RoutedExperts<B: Backend>: Sendable {
   public var substitutes: [Int32: SubstituteExpert] = [:]
 
   /// Experts in memory that was filled before.
+  ///
+  /// - Parameter specification: the sizes without padding; those of the storage when nil.
   public init(
-    backend: B, storage: B.Storage, router: (any Router)? = nil, substitutes: [Int32: SubstituteExpert] = [:]
+    backend: B, storage: B.Storage, specification: LayerSpecification? = nil, router: (any Router)? = nil,
+    substitutes: [Int32: SubstituteExpert] = [:]
   ) {
     self.backend = backend
     self.storage = storage
-    specification = backend.specification(of: storage)
+    self.specification = specification ?? backend.specification(of: storage)
     self.router = router
     self.substitutes = substitutes
   }
@@ -42,7 +46,7 @@ public struct RoutedExperts<B: Backend>: Sendable {
     let plan = try LoadPlan(source, on: backend)
     let storage = try backend.allocate(plan.layout)
     try plan.execute(from: catalog, into: storage, of: backend, progress: progress)
-    self.init(backend: backend, storage: storage, router: router)
+    self.init(backend: backend, storage: storage, specification: plan.specification, router: router)
   }
 }
 
@@ -77,7 +81,9 @@ extension RoutedExperts {
     let width = specification.hiddenSize
     try validateRows(hidden, width: width, tokenCount: routing.tokenCount, name: "hidden states")
     let (stored, substituted) = try split(routing)
-    var routed = try backend.forward(storage, hidden: hidden, routing: stored)
+    let stride = backend.specification(of: storage).hiddenSize
+    var routed = try backend.forward(storage, hidden: hidden.resized(rows: width, to: stride), routing: stored)
+      .resized(rows: stride, to: width)
     for slot in substituted {
       let row = slot / routing.topK * width
       let weight = routing.weights[slot]
@@ -127,5 +133,17 @@ extension RoutedExperts {
       substituted.append(slot)
     }
     return (stored, substituted)
+  }
+}
+
+extension [Float] {
+  /// Rows of `width` as rows of another width: cut off, or followed by zeros.
+  fileprivate func resized(rows width: Int, to newWidth: Int) -> Self {
+    guard width != newWidth else { return self }
+    var result = Self(repeating: 0, count: count / width * newWidth)
+    for row in 0..<count / width {
+      for column in 0..<Swift.min(width, newWidth) { result[row * newWidth + column] = self[row * width + column] }
+    }
+    return result
   }
 }

@@ -30,9 +30,9 @@ extension LoadPlan {
       LoadProgress(expertsLoaded: 0, expertCount: slots.count, bytesRead: 0, bytesToRead: bytesToRead))
     pool.forEach(slots.count) { index in
       do throws(MoEError) {
-        let staging = stagings.take(byteCount: slots[index].stagingBytes)
+        let staging = stagings.take(byteCount: stagingBytes(slots[index]))
         defer { stagings.give(staging) }
-        try backend.store(slots[index].parameters(from: catalog, in: staging), slot: slots[index].slot, in: storage)
+        try unsafe store(slots[index], by: staging, into: storage, of: backend, Self.reader(catalog))
       } catch {
         faults.withLock { $0 += error.faults }
         return
@@ -45,5 +45,17 @@ extension LoadPlan {
     }
     let found = faults.withLock { $0 }
     guard found.isEmpty else { throw MoEError(found) }
+  }
+
+  /// Brings one expert into its slot.
+  ///
+  /// - Parameter scratch: at least ``stagingBytes(_:)``.
+  func store<B: Backend>(
+    _ slot: Slot, by scratch: HostBuffer, into storage: B.Storage, of backend: B, _ read: Transfer.Reader
+  ) throws(MoEError) {
+    var used = 0
+    let parameters = try unsafe slot.parameters(in: scratch.bytes, used: &used, read)
+    try unsafe backend.store(
+      padded(parameters, scratch: scratch.bytes, used: used), slot: slot.slot, in: storage)
   }
 }

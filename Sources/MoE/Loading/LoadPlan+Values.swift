@@ -22,10 +22,11 @@ extension LoadPlan {
     let scratch = HostBuffer(byteCount: slot.stagingBytes)
     // The views point into it.
     defer { withExtendedLifetime(scratch) {} }
-    let parameters = try slot.parameters(from: catalog, in: scratch)
+    var used = 0
+    let parameters = try unsafe slot.parameters(in: scratch.bytes, used: &used, Self.reader(catalog))
     var tensors: [ExpertTensor] = []
-    for role in layout.specification.roles {
-      for projection in layout.specification.projections {
+    for role in specification.roles {
+      for projection in specification.projections {
         guard let view = parameters[projection, role] else { continue }
         tensors.append(
           ExpertTensor(
@@ -36,21 +37,26 @@ extension LoadPlan {
   }
 }
 
-extension LoadPlan.Slot {
-  /// Reads and decodes the tensors of the expert, as views into `scratch`.
-  func parameters(from catalog: TensorCatalog, in scratch: HostBuffer) throws(MoEError) -> ExpertParameters {
-    var parameters = ExpertParameters()
-    var used = 0
-    for transfer in transfers {
-      try unsafe transfer.load(into: &parameters, scratch: scratch.bytes, used: &used) {
-        (piece, run, target) throws(MoEError) in
-        do throws(CheckpointError) {
-          unsafe try catalog.read(piece.tensor, range: run, into: target)
-        } catch {
-          throw MoEError(error.faults)
-        }
+extension LoadPlan {
+  /// Reads from files.
+  static func reader(_ catalog: TensorCatalog) -> Transfer.Reader {
+    { (piece, run, target) throws(MoEError) in
+      do throws(CheckpointError) {
+        unsafe try catalog.read(piece.tensor, range: run, into: target)
+      } catch {
+        throw MoEError(error.faults)
       }
     }
+  }
+}
+
+extension LoadPlan.Slot {
+  /// Reads and decodes the tensors of the expert, as views into `scratch`.
+  func parameters(
+    in scratch: UnsafeMutableRawBufferPointer, used: inout Int, _ read: Transfer.Reader
+  ) throws(MoEError) -> ExpertParameters {
+    var parameters = ExpertParameters()
+    for transfer in transfers { try unsafe transfer.load(into: &parameters, scratch: scratch, used: &used, read) }
     return parameters
   }
 }

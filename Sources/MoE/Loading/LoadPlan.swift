@@ -12,7 +12,9 @@ internal import Checkpoints
 /// print(plan.bytesToRead, plan.residentBytes, plan.peakBytes(workers: 8))
 /// ```
 public struct LoadPlan: Sendable {
-  /// How the backend keeps this rank's share.
+  /// This rank's share: its slots, its part of the intermediate size.
+  public let specification: LayerSpecification
+  /// How the backend keeps it. Its sizes are those of the share, padded to the backend's alignment with zeros.
   public let layout: Layout
   public let rank: ParallelLayout
   public let placement: ExpertPlacement
@@ -20,6 +22,8 @@ public struct LoadPlan: Sendable {
   public let intermediate: Range<Int>
   /// The transfers of each slot, in the order of slots.
   public let slots: [Slot]
+  /// All experts, of this rank and of others.
+  let source: ExpertSource
   /// What a user should know: shares that don't divide, types that are converted.
   public let notes: [String]
 
@@ -31,8 +35,8 @@ public struct LoadPlan: Sendable {
 
     /// Bytes read from files.
     public var bytesToRead: Int { transfers.reduce(0) { $0 + $1.bytesToRead } }
-    /// Bytes of scratch memory while it is under way.
-    public var stagingBytes: Int { transfers.reduce(0) { $0 + $1.stagingBytes } }
+    /// Bytes of scratch memory while it is under way, without padding.
+    var stagingBytes: Int { transfers.reduce(0) { $0 + $1.stagingBytes } }
   }
 
   /// - Parameters:
@@ -41,6 +45,7 @@ public struct LoadPlan: Sendable {
   public init<B: Backend>(
     _ source: ExpertSource, on backend: B, as rank: ParallelLayout = .single, placement: ExpertPlacement? = nil
   ) throws(MoEError) {
+    self.source = source
     let specification = source.specification
     let placement =
       if let placement { placement } else {
@@ -59,7 +64,10 @@ public struct LoadPlan: Sendable {
     var local = specification
     local.expertCount = experts.count
     local.intermediateSize = kept.count
-    layout = try backend.layout(of: local)
+    self.specification = local
+    let tight = try backend.layout(of: local)
+    let padded = local.padded(hidden: tight.hiddenAlignment, intermediate: tight.intermediateAlignment)
+    layout = padded == local ? tight : try backend.layout(of: padded)
     self.rank = rank
     self.placement = placement
     intermediate = kept
@@ -72,7 +80,15 @@ public struct LoadPlan: Sendable {
       }
       return Slot(slot: LocalExpert(rawValue: index), expert: expert, transfers: transfers)
     }
-    notes = [cut.note].compactMap(\.self)
+    notes = [cut.note, Self.paddingNote(local, padded, backend.name)].compactMap(\.self)
+  }
+
+  private static func paddingNote(
+    _ tight: LayerSpecification, _ padded: LayerSpecification, _ backend: String
+  ) -> String? {
+    guard padded != tight else { return nil }
+    return "the \(backend) backend pads \(tight.hiddenSize) × \(tight.intermediateSize) (hidden × intermediate) to "
+      + "\(padded.hiddenSize) × \(padded.intermediateSize)"
   }
 
   /// Bytes read from files.
@@ -81,6 +97,9 @@ public struct LoadPlan: Sendable {
   public var residentBytes: Int { layout.residentBytes }
   /// Bytes at the height of loading: what stays, and the staging of one expert for each worker.
   public func peakBytes(workers: Int = 1) -> Int {
-    residentBytes + min(workers, slots.count) * (slots.map(\.stagingBytes).max() ?? 0)
+    residentBytes + min(workers, slots.count) * (slots.map(stagingBytes).max() ?? 0)
   }
+
+  /// Bytes of scratch memory for an expert on its way.
+  func stagingBytes(_ slot: Slot) -> Int { slot.stagingBytes + paddingBytes }
 }

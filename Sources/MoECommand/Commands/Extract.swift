@@ -70,7 +70,7 @@ struct Extract: ParsableCommand {
 
   /// Expert by expert: no more than one is in memory.
   private func write(_ plan: LoadPlan, _ slots: [LoadPlan.Slot], from catalog: TensorCatalog) throws {
-    let specification = plan.layout.specification
+    let specification = plan.specification
     var tensors = [TensorDeclaration("replicas", .i32, [plan.slots.count])]
     for slot in slots {
       for role in specification.roles {

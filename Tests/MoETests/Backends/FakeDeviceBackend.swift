@@ -10,6 +10,8 @@ import Tensors
 /// has to, and it keeps its experts transposed.
 struct FakeDeviceBackend: Backend {
   let device = FakeDevice()
+  var hiddenAlignment = 1
+  var intermediateAlignment = 1
 
   var name: String { "fake" }
 
@@ -120,6 +122,7 @@ extension FakeDeviceBackend {
     let biases = specification.hasBias ? specification.projections.map { specification.size(of: $0).rows } : []
     return Layout(
       identity: "fake/transposed", specification: specification, residentType: .f32,
+      hiddenAlignment: hiddenAlignment, intermediateAlignment: intermediateAlignment,
       bytesPerExpert: (specification.parametersPerExpert + biases.reduce(0, +)) * 4, workspacePerRow: 0)
   }
 

@@ -73,6 +73,28 @@ import Testing
     try check(FakeDeviceBackend())
   }
 
+  /// A backend that wants other sizes gets zeros behind the real ones, and the layer computes the same.
+  @Test(arguments: StoredLayout.allCases, [false, true]) func padsForTheBackend(stored: StoredLayout, hasBias: Bool)
+    throws
+  {
+    let test = ExpertsCase(experts: 3, hidden: 10, intermediate: 7, hasBias: hasBias)
+    let experts = RandomExperts(test.specification, seed: 3)
+    let (fixture, registry) = stored.checkpoint(experts)
+    let folder = try TemporaryFolder()
+    try fixture.write(to: folder.path)
+    let model = try MoEModel(opening: folder.path, registry: registry)
+    let backend = FakeDeviceBackend(hiddenAlignment: 16, intermediateAlignment: 4)
+    let plan = try LoadPlan(model.layer(0).experts, on: backend)
+    #expect(plan.layout.specification.hiddenSize == 16 && plan.layout.specification.intermediateSize == 8)
+    #expect(plan.notes == ["the fake backend pads 10 × 7 (hidden × intermediate) to 16 × 8"])
+    let loaded = try RoutedExperts(model.layer(0).experts, of: model.checkpoint.catalog, on: backend)
+    let hidden = randomValues(4 * 10, seed: 5)
+    let routing = try randomRouting(tokens: 4, topK: 2, experts: 3, seed: 6)
+    let found = try loaded.forward(hidden, routing: routing).routed
+    let reference = try RoutedExperts(model.layer(0).experts, of: model.checkpoint.catalog, on: ReferenceBackend())
+    expectClose(found, try reference.forward(hidden, routing: routing).routed, bound: 1e-6)
+  }
+
   @Test(arguments: [1, 3]) func progress(threads: Int) throws {
     let test = ExpertsCase(experts: 6, hidden: 10, intermediate: 7)
     let (fixture, registry) = StoredLayout.perExpert.checkpoint(RandomExperts(test.specification, seed: 1))
