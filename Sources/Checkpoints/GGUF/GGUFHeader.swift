@@ -12,8 +12,8 @@ public struct GGUFHeader: Sendable, Hashable {
   public let version: Int
   /// The metadata. Integers are exact but for those above the greatest `Int`, which are numbers.
   public let metadata: [String: JSONValue]
-  /// The tensors, sorted by name.
-  public let tensors: [GGUFTensor]
+  /// The tensors, sorted by name. A multiple of `alignment` lies between the start of the data and each of them.
+  public let tensors: [TensorRecord]
   /// The data of each tensor begin at a multiple of it.
   public let alignment: Int
   /// Where the data begin, from the start of the file.
