@@ -12,7 +12,7 @@ public struct GGUFHeader: Sendable, Hashable {
   public let version: Int
   /// The metadata. Integers are exact but for those above the greatest `Int`, which are numbers.
   public let metadata: [String: JSONValue]
-  /// The tensors, sorted by name. A multiple of `alignment` lies between the start of the data and each of them.
+  /// The tensors, sorted by name.
   public let tensors: [TensorRecord]
   /// The data of each tensor begin at a multiple of it.
   public let alignment: Int

@@ -18,17 +18,17 @@ extension LayerResolver {
       || specification.projections.contains { tensors[layout[$0]!.name(.bias, expert: 0)] != nil }
     guard let schemes = schemes(layout, specification) else { return nil }
     // Of a family nobody knows, the rest of the block could mean anything.
-    if !shared { expertRoots = isKnown ? layout.roots : [block + "."] }
+    if !shared { expertRoots = isKnown || catalog.ggufMetadata != nil ? layout.roots : [block + "."] }
     let quantized = quantizedTransfers(layout, specification, schemes)
     let found = records(layout, specification, shared: shared, except: schemes)
     let types = Set(found.weights.map(\.elementType))
-    if types.count > 1 {
+    if types.count > 1 && catalog.ggufMetadata == nil {
       fault(
         .typeMismatch, "the experts' weights are of more than one type", subject: tensors.prefix + layout.up.stem,
         found: types.map(\.rawValue).sorted().joined(separator: ", "))
     }
     guard let all = found.all, faults.isEmpty else { return nil }
-    specification.elementType = schemes.isEmpty ? types.first ?? .bf16 : .f32
+    specification.elementType = schemes.isEmpty && types.count < 2 ? types.first ?? .bf16 : .f32
     let transfers = (0..<specification.expertCount).map { expert in
       specification.roles.flatMap { role in
         specification.projections.compactMap { projection -> Transfer? in
@@ -96,7 +96,7 @@ extension LayerResolver {
       specification.projections.allSatisfy { projection in
         let place = layout[projection]!
         guard let tensor = tensors[place.name(.weight, expert: 0)] else { return true }
-        return tensor.shape == place.shape(.weight, specification.sizes(of: projection))
+        return tensor.logicalShape == place.shape(.weight, specification.sizes(of: projection))
       }
     }
     let (hidden, intermediate) = (specification.hiddenSize, specification.intermediateSize)
@@ -139,7 +139,9 @@ extension LayerResolver {
       expertCount: 1, hiddenSize: hiddenSize, intermediateSize: size, activation: activation)
     let experts = source(present.isEmpty ? [layouts[0]] : [present[0]], specification, shared: true)
     let gateName = architecture.sharedGate.flatMap { isKnown || exists([$0]) ? $0 : nil }
-    let gate = gateName.flatMap { tensor([$0], "gate of the shared experts", shapes: [[1, hiddenSize]]) }
+    let gate = gateName.flatMap {
+      tensor([$0], "gate of the shared experts", shapes: [[1, hiddenSize], [hiddenSize]])
+    }
     return experts.map { MoEModel.SharedSource(experts: $0, gate: gate, combination: combination) }
   }
 

@@ -80,11 +80,10 @@ extension LayerResolver {
           expected: shape?.description ?? "a matrix whose sizes divide", found: "\(tensor.shape)")
         continue
       }
-      guard declared.elementTypes.contains(tensor.elementType) else {
+      guard declared.accepts(tensor.elementType, ggmlType: tensor.ggmlType) else {
         fault(
           .typeMismatch, "\(scheme.name): the \(declared.role) is of another type than declared", tensor: tensor,
-          expected: declared.elementTypes.map(\.rawValue).joined(separator: " or "),
-          found: tensor.elementType.rawValue)
+          expected: declared.typeNames, found: tensor.typeName)
         continue
       }
       let size = isStacked ? tensor.byteCount / expertCount : tensor.byteCount

@@ -14,6 +14,8 @@ public struct QuantizedTensor: Sendable, Hashable {
   /// The arrangements that it may have, the usual one first. `[]` is a scalar.
   public var layouts: [[StoredAxis]]
   public var isRequired: Bool
+  /// The blocks that its bytes are; nil for plain elements.
+  public var ggmlType: GGMLType? = nil
 
   public init(
     _ role: QuantizedTensorRole, _ suffixes: [String], _ elementTypes: [ElementType], layouts: [[StoredAxis]],
@@ -48,6 +50,14 @@ public struct QuantizedTensor: Sendable, Hashable {
       return extents.count == layout.count ? Shape(extents) : nil
     }
   }
+
+  /// Whether it may be of this type.
+  public func accepts(_ type: ElementType, ggmlType: GGMLType?) -> Bool {
+    elementTypes.contains(type) && self.ggmlType == ggmlType
+  }
+
+  /// The types that it may have, for messages.
+  var typeNames: String { ggmlType?.name ?? elementTypes.map(\.rawValue).joined(separator: " or ") }
 
   /// Whether it may have this shape for a matrix of this size.
   public func accepts(_ shape: Shape, rows: Int, columns: Int) -> Bool {
