@@ -41,11 +41,16 @@ extension LayerResolver {
         }
       }
     }
-    let formats = Set(schemes.values.map(\.name)).sorted().joined(separator: "; ")
-    if !schemes.isEmpty { note("experts are stored quantised (\(formats)) and decoded to 32 bits while they load") }
+    let quantizedFormats = Set(schemes.values.map(\.name))
+    let formats = quantizedFormats.union(types.map(\.rawValue)).sorted().joined(separator: "; ")
+    if !schemes.isEmpty {
+      note(
+        "experts are stored quantised (\(quantizedFormats.sorted().joined(separator: "; "))) and decoded to 32 bits while "
+          + "they load")
+    }
     return ExpertSource(
       specification: specification, layoutName: layout.name, transfers: transfers, quantized: quantized,
-      format: schemes.isEmpty ? specification.elementType.rawValue : formats)
+      format: formats)
   }
 
   /// Every tensor of a layout, looked up once; `all` is nil when one of them is at fault.
