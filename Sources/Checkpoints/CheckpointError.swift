@@ -61,6 +61,9 @@ extension Fault.Code {
   /// The bytes of a tensor are not those of its shape and type.
   public static let sizeMismatch = Fault.Code(rawValue: "sizeMismatch")
 
+  /// The metadata of a GGUF file lack what nothing can be understood without, or it has no meaning.
+  public static let metadata = Fault.Code(rawValue: "metadata")
+
   /// The index of a sharded checkpoint breaks the rules of the format.
   public static let malformedIndex = Fault.Code(rawValue: "malformedIndex")
   /// A file of a set is absent.

@@ -225,7 +225,7 @@ import Testing
   @Test(
     arguments: [
       ([0x50, 0x4B, 3, 4, 0, 0, 0, 0, 0], Fault.Code.pickle, "convert it once"), ([0x80, 2, 0x7D], .pickle, "pickle"),
-      (Array("GGUF\u{3}\0\0\0\0\0\0\0".utf8), .unsupported, "GGUF is not read by this version"),
+      (Array("GGUF\u{3}\0\0\0\0\0\0\0".utf8), .unsupported, "by a name that ends in .gguf"),
       (Array("version https://git-lfs.github.com/spec/v1\n".utf8), .lfsPointer, "git lfs pull"),
       (Array("<!DOCTYPE html>".utf8), .malformedHeader, "a web page"),
     ] as [([UInt8], Fault.Code, String)])

@@ -171,11 +171,33 @@ import Testing
     expectFaults([.pickle]) { _ = try open(folder) }
   }
 
-  @Test func gguf() throws {
+  /// Which container of a folder is opened: the first file of it, or a fault that names what is ambiguous.
+  @Test(arguments: [
+    (["m.gguf"], "m.gguf"), (["m.gguf", "oracle.safetensors"], "m.gguf"), (["m.gguf", "config.json"], "m.gguf"),
+    (["m.gguf", "mmproj-m.gguf", "imatrix.gguf"], "m.gguf"), (["m.gguf", "a.safetensors", "b.safetensors"], "m.gguf"),
+    (["m.gguf", "model.safetensors", "config.json"], "model.safetensors"),
+    (["m.gguf", "n.gguf", "model-00001-of-00001.safetensors", "config.json"], "model-00001-of-00001.safetensors"),
+    (["m.gguf", "model.safetensors"], "ambiguous: model.safetensors, m.gguf"),
+    (["m.gguf", "x.safetensors", "config.json"], "ambiguous: x.safetensors, m.gguf"),
+    (["m.gguf", "n.gguf"], "ambiguous: m.gguf, n.gguf"),
+    (["m-00001-of-00002.gguf", "m-00002-of-00002.gguf", "n.gguf"], "ambiguous: m-00001-of-00002.gguf, n.gguf"),
+  ])
+  func containers(names: [String], expected: String) throws {
     let folder = try TemporaryFolder()
-    try folder.write("GGUF", "m.Q4_K_M.gguf")
-    for path in [folder.path, folder["m.Q4_K_M.gguf"]] {
-      expectFaults([.unsupported], "GGUF is not read by this version") { _ = try TensorCatalog(opening: path) }
+    for name in names {
+      if name.hasSuffix(".safetensors") {
+        try folder.writeTensors(["a"], name)
+      } else {
+        try folder.write(name.hasSuffix(".gguf") ? GGUFImage().bytes : Array("{}".utf8), name)
+      }
+    }
+    guard expected.hasPrefix("ambiguous: ") else {
+      let catalog = try TensorCatalog(opening: folder.path)
+      #expect(catalog.files.map(\.path) == [folder[expected]])
+      return #expect((catalog.ggufMetadata != nil) == expected.hasSuffix(".gguf"))
+    }
+    expectFaults([.ambiguous], "found \(expected.dropFirst("ambiguous: ".count));") {
+      _ = try TensorCatalog(opening: folder.path)
     }
   }
 

@@ -3,11 +3,13 @@
 
 import Tensors
 
-/// A model on disk: its tensors and its `config.json`.
+/// A model on disk: its tensors and its settings.
 ///
 /// ```swift
 /// let checkpoint = try Checkpoint(opening: "/models/mixtral")
 /// checkpoint.configuration["num_local_experts"]?.integer  // 8
+/// let quantised = try Checkpoint(opening: "qwen3-30b-a3b-Q4_K_M.gguf")
+/// quantised.configuration["num_experts"]?.integer         // 128, from qwen3moe.expert_count
 /// ```
 public struct Checkpoint: Sendable {
   /// The folder or the file that was opened.
@@ -15,25 +17,41 @@ public struct Checkpoint: Sendable {
   /// A name for people: `organisation/model` in the cache of Hugging Face, else that of the folder.
   public let name: String
   public let catalog: TensorCatalog
-  /// The whole `config.json`.
+  /// The whole `config.json`, or the metadata of a GGUF file under the names that a `config.json` has for them.
   public let configuration: JSONValue
-  /// The path of `config.json`, for messages.
+  /// The path of `config.json` or of the GGUF file, for messages.
   public let configurationPath: String
+  /// For messages: what the keys of `configuration` are called in the file, where that is another name.
+  public let configurationKeys: [String: String]
 
   /// The limit on the size of a `config.json`.
   public static let configurationSizeLimit = 64 << 20
 
-  /// Opens what `TensorCatalog` opens, and the `config.json` beside it.
+  /// Opens what `TensorCatalog` opens, and of safetensors the `config.json` beside it.
   ///
-  /// - Throws: All faults of both.
+  /// - Throws: All faults of both; `.metadata` for a GGUF file that does not say its architecture.
   public init(opening path: String) throws(CheckpointError) {
     self.path = path
+    name = Self.name(of: path)
     var faults: [Fault] = []
+    var source: CheckpointSource? = nil
     var catalog: TensorCatalog? = nil
     var configuration: JSONValue? = nil
-    do throws(CheckpointError) { catalog = try TensorCatalog(opening: path) } catch { faults += error.faults }
+    do throws(CheckpointError) {
+      let found = try CheckpointSource(path)
+      source = found
+      catalog = try TensorCatalog(found, path: path)
+    } catch {
+      faults += error.faults
+    }
+    if let catalog, let metadata = catalog.ggufMetadata {
+      let settings = try GGUFConfiguration(metadata, file: catalog.files[0].path)
+      (self.catalog, self.configuration, configurationKeys) = (catalog, settings.value, settings.keys)
+      configurationPath = catalog.files[0].path
+      return
+    }
     // Without the path itself there is no place to look for the other file.
-    if let status = try? System.status(at: path) {
+    if source?.isGGUF != true, let status = try? System.status(at: path) {
       let folder = status.kind == .folder ? path : FilePath.folder(of: path)
       do throws(CheckpointError) {
         configuration = try Self.configuration(in: folder)
@@ -44,9 +62,9 @@ public struct Checkpoint: Sendable {
     guard let catalog, let configuration, faults.isEmpty else { throw CheckpointError(faults) }
     self.catalog = catalog
     self.configuration = configuration
+    configurationKeys = [:]
     configurationPath = FilePath.join(
       path.hasSuffix(".safetensors") || path.hasSuffix(".json") ? FilePath.folder(of: path) : path, "config.json")
-    name = Self.name(of: path)
   }
 
   /// Reads the `config.json` of a folder.
@@ -74,10 +92,11 @@ public struct Checkpoint: Sendable {
     return value
   }
 
-  /// The JSON object in another file beside `config.json`; nil where there is none.
+  /// The JSON object in another file beside `config.json`; nil where there is none. A GGUF file has no companions.
   ///
   /// - Throws: What is wrong with the file.
   public func companion(_ name: String) throws(CheckpointError) -> JSONValue? {
+    guard catalog.ggufMetadata == nil else { return nil }
     let path = FilePath.join(FilePath.folder(of: configurationPath), name)
     guard System.absence(of: path) == nil else { return nil }
     return try JSONValue(

@@ -29,10 +29,26 @@ extension TensorCatalog {
       }
     }
 
+    let records = Self.merged(shards.map { $0?.header.tensors ?? [] }, of: files, &faults)
+    var warnings = warnings
+    if let (index, indexPath) = index {
+      Self.compare(records, with: index, indexPath, isOpen: shards.map { $0 != nil }, &faults)
+      let total = records.reduce(0) { $0 + $1.byteCount }
+      if let totalSize = index.totalSize, totalSize != total {
+        warnings.append("\(indexPath): metadata.total_size is \(totalSize), but the tensors have \(total) bytes")
+      }
+    }
+    try faults.check()
+    let open = shards.compactMap(\.self)
+    self.init(
+      path: path, files: open.map(\.file), records: records, metadata: open.map(\.header.metadata), warnings: warnings)
+  }
+
+  /// The tensors of all files, sorted by name.
+  static func merged(_ tensors: [[TensorRecord]], of files: [String], _ faults: inout FaultList) -> [TensorRecord] {
     var records: [TensorRecord] = []
-    for (number, shard) in shards.enumerated() {
-      guard let shard else { continue }
-      for var record in shard.header.tensors {
+    for (number, tensors) in tensors.enumerated() {
+      for var record in tensors {
         record.file = number
         records.append(record)
       }
@@ -44,16 +60,7 @@ extension TensorCatalog {
           .duplicateTensor, "the tensor is in two files", file: files[next.file], subject: record.name,
           expected: "it in one", found: "it in \(FilePath.lastName(of: files[record.file])) too"))
     }
-    var warnings = warnings
-    if let (index, indexPath) = index {
-      Self.compare(records, with: index, indexPath, isOpen: shards.map { $0 != nil }, &faults)
-      let total = records.reduce(0) { $0 + $1.byteCount }
-      if let totalSize = index.totalSize, totalSize != total {
-        warnings.append("\(indexPath): metadata.total_size is \(totalSize), but the tensors have \(total) bytes")
-      }
-    }
-    try faults.check()
-    self.init(path: path, shards: shards.compactMap(\.self), records: records, warnings: warnings)
+    return records
   }
 
   /// The fault of a file, in the light of an index that names it.

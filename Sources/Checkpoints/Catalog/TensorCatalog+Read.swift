@@ -34,10 +34,21 @@ extension TensorCatalog {
     return try files[record.file].bytes(in: record.offset..<record.offset + record.byteCount)
   }
 
-  /// The elements of a tensor as floats; see `ElementType.decode`.
+  /// The elements of a tensor as floats; see `ElementType.decode` and `GGMLType.decode`.
   ///
-  /// - Throws: As `bytes(of:)`, and `.unsupported` for 4- and 6-bit and complex elements.
+  /// - Throws: As `bytes(of:)`, where the limit holds for the floats of blocks, too; `.unsupported` for 4- and 6-bit and
+  ///   complex elements.
   public func floats(of record: TensorRecord) throws(CheckpointError) -> [Float] {
+    if let type = record.ggmlType {
+      let count = record.byteCount / type.blockBytes * type.blockElements
+      guard count <= Self.arrayByteLimit / 4 else {
+        throw fault(
+          .tooLarge, "the tensor is too large for an array", record,
+          expected: "at most \(Self.arrayByteLimit / 4) floats",
+          found: "\(count)")
+      }
+      return type.decode(try bytes(of: record))
+    }
     guard record.elementType.isDecodable else {
       throw fault(
         .unsupported, "the elements cannot be read as floats", record, expected: "elements of whole bytes",
@@ -50,10 +61,10 @@ extension TensorCatalog {
   ///
   /// - Throws: As `bytes(of:)`; `.unsupported` for other elements, and for a U64 above the greatest `Int`.
   public func integers(of record: TensorRecord) throws(CheckpointError) -> [Int] {
-    guard let integers = record.elementType.decodeIntegers(try bytes(of: record)) else {
+    guard record.ggmlType == nil, let integers = record.elementType.decodeIntegers(try bytes(of: record)) else {
       throw fault(
         .unsupported, "the elements cannot be read as whole numbers", record, expected: "I8 to I64, U8 to U64 or BOOL",
-        found: record.elementType.rawValue)
+        found: record.typeName)
     }
     return integers
   }

@@ -11,26 +11,32 @@ import Tensors
 /// let weights = try catalog.floats(of: router)
 /// ```
 ///
+/// Safetensors and GGUF alike; quantised tensors of the latter are bytes with a `TensorRecord.ggmlType`.
+///
 /// Sendable and immutable: threads may read from it at once.
 public struct TensorCatalog: Sendable {
   /// The folder or the file that was opened.
   public let path: String
-  /// The files, in the order of their names.
+  /// The files, in the order of their names; those of a GGUF set in the order of their numbers.
   public let files: [RandomAccessFile]
   /// The tensors, sorted by name.
   public let records: [TensorRecord]
-  /// The `__metadata__` of each file.
+  /// The `__metadata__` of each safetensors file.
   public let metadata: [[String: String]]
+  /// The metadata of a model in GGUF, those of its first file; nil for safetensors.
+  public let ggufMetadata: [String: JSONValue]?
   /// What is strange, but no reason to refuse, as sentences without a full stop.
   public let warnings: [String]
 
   init(
-    path: String, shards: [SafetensorsFile], records: [TensorRecord], warnings: [String]
+    path: String, files: [RandomAccessFile], records: [TensorRecord], metadata: [[String: String]] = [],
+    ggufMetadata: [String: JSONValue]? = nil, warnings: [String]
   ) {
     self.path = path
-    files = shards.map(\.file)
-    metadata = shards.map(\.header.metadata)
+    self.files = files
     self.records = records
+    self.metadata = metadata
+    self.ggufMetadata = ggufMetadata
     self.warnings = warnings
   }
 

@@ -20,11 +20,24 @@ public struct TensorDeclaration: Sendable, Hashable {
 /// that of the shape and the type.
 public struct TensorRecord: Sendable, Hashable {
   public let name: String
+  /// U8 where the bytes are blocks of ggml.
   public let elementType: ElementType
+  /// Outermost first: `[experts, out, in]`. Of blocks, the last extent counts the bytes of a row.
   public let shape: Shape
+  /// What the blocks of a quantised GGUF tensor are; nil for plain elements, of any container.
+  public internal(set) var ggmlType: GGMLType? = nil
   /// The index of its file in `TensorCatalog.files`.
   public internal(set) var file: Int
   /// The first byte, from the start of the file. Any alignment.
   public let offset: Int
   public let byteCount: Int
+
+  /// The shape in weights, also where they are stored as blocks.
+  public var logicalShape: Shape {
+    guard let ggmlType, let rowBytes = shape.dimensions.last else { return shape }
+    return Shape(shape.dimensions.dropLast() + [rowBytes / ggmlType.blockBytes * ggmlType.blockElements])
+  }
+
+  /// The name of its type in the field, e.g. `BF16` or `Q4_K`.
+  public var typeName: String { ggmlType?.name ?? elementType.rawValue }
 }

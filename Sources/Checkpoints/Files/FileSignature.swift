@@ -43,8 +43,8 @@ enum FileSignature {
           """)
     case .gguf:
       Fault(
-        .unsupported, "GGUF is not read by this version", file: path,
-        remedy: "use the safetensors checkpoint that it was made from")
+        .unsupported, "a GGUF file in the place of a safetensors file", file: path,
+        remedy: "open it by itself, by a name that ends in .gguf")
     case .lfsPointer:
       Fault(
         .lfsPointer, "a Git LFS pointer in the place of the file", file: path,

@@ -6,10 +6,10 @@
 /// ```swift
 /// let file = try GGUFFile(opening: "mixtral-Q4_K_M.gguf")
 /// file.header.metadata["llama.expert_count"]?.integer  // 8
-/// for tensor in file.header.tensors { print(tensor.name, tensor.type, tensor.shape) }
+/// for tensor in file.header.tensors { print(tensor.name, tensor.typeName, tensor.logicalShape) }
 /// ```
 ///
-/// A file may be one of several: `GGUFCheckpoint` opens all of them.
+/// A file may be one of several: `TensorCatalog` opens all of them.
 public struct GGUFFile: Sendable {
   public let file: RandomAccessFile
   public let header: GGUFHeader

@@ -13,7 +13,7 @@ public struct GGUFHeader: Sendable, Hashable {
   /// The metadata. Integers are exact but for those above the greatest `Int`, which are numbers.
   public let metadata: [String: JSONValue]
   /// The tensors, sorted by name.
-  public let tensors: [GGUFTensor]
+  public let tensors: [TensorRecord]
   /// The data of each tensor begin at a multiple of it.
   public let alignment: Int
   /// Where the data begin, from the start of the file.

@@ -19,8 +19,15 @@ extension GGUFHeaderParser {
       guard let shape = shape(of: entry), let type, let byteCount = byteCount(of: entry, type, shape), let offset else {
         continue
       }
+      // A row of blocks is a row of bytes; its length divides.
+      let isPlain = type.elementType != nil
+      let stored =
+        isPlain ? shape : Shape(shape.dimensions.dropLast() + [type.byteCount(ofRow: shape.dimensions.last!)!])
       tensors.append(
-        GGUFTensor(name: entry.name, type: type, shape: shape, file: 0, offset: offset, byteCount: byteCount))
+        TensorRecord(
+          name: entry.name, elementType: type.elementType ?? .u8, shape: stored, ggmlType: isPlain ? nil : type,
+          file: 0,
+          offset: offset, byteCount: byteCount))
     }
   }
 
@@ -91,7 +98,7 @@ extension GGUFHeaderParser {
   mutating func checkLayout() {
     tensors.sort { ($0.offset, $0.byteCount, $0.name) < ($1.offset, $1.byteCount, $1.name) }
     // Beyond the end there may be no `Int` for the end of a tensor.
-    let end = { (tensor: GGUFTensor) in tensor.offset.addingReportingOverflow(tensor.byteCount) }
+    let end = { (tensor: TensorRecord) in tensor.offset.addingReportingOverflow(tensor.byteCount) }
     let cut = tensors.filter { tensor in
       let (last, overflow) = end(tensor)
       return overflow || last > cursor.fileSize

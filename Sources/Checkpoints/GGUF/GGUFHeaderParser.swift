@@ -11,7 +11,7 @@ struct GGUFHeaderParser {
   var version = 0
   var metadata: [String: JSONValue] = [:]
   var entries: [Entry] = []
-  var tensors: [GGUFTensor] = []
+  var tensors: [TensorRecord] = []
   /// Nil when the file has an impossible one: no offset can be judged then.
   var alignment: Int? = 32
   var dataOffset = 0

@@ -27,7 +27,7 @@ struct CatalogLayer {
   /// Splits `model.layers.3.mlp.gate.weight` into `model.layers.`, 3 and `mlp.gate.weight`.
   private static func place(of name: String) -> (stack: String, layer: Int, rest: String)? {
     let bytes = name.utf8
-    for marker: StaticString in ["layers.", "blocks."] {
+    for marker: StaticString in ["layers.", "blocks.", "blk."] {
       guard let range = name.place(of: marker),
         range.lowerBound == name.startIndex || bytes[bytes.index(before: range.lowerBound)] == UInt8(ascii: "."),
         let dot = bytes[range.upperBound...].firstIndex(of: UInt8(ascii: ".")),

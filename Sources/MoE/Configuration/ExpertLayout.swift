@@ -156,14 +156,14 @@ extension ExpertLayout {
       down: projection(down, .whole))
   }
 
-  /// All experts in a 3-D tensor for each projection, `[experts, out, in]` (Step-3).
-  public static func stacked(gate: String, up: String, down: String) -> Self {
+  /// All experts in a 3-D tensor for each projection, `[experts, out, in]` (Step-3, GGUF).
+  public static func stacked(gate: String?, up: String, down: String) -> Self {
     func projection(_ stem: String) -> ProjectionLayout {
       ProjectionLayout(
         stem: stem, weightSuffix: ".weight", biasSuffix: ".bias", expertAxis: .leading, isInputMajor: false,
         part: .whole)
     }
-    return Self(name: "stacked", gate: projection(gate), up: projection(up), down: projection(down))
+    return Self(name: "stacked", gate: gate.map(projection), up: projection(up), down: projection(down))
   }
 
   /// DBRX: all experts' rows in 2-D tensors, down transposed.

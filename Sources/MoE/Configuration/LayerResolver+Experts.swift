@@ -23,7 +23,7 @@ extension LayerResolver {
       schemes.append(scheme)
     }
     // Of a family nobody knows, the rest of the block could mean anything.
-    if !shared { expertRoots = isKnown ? layout.roots : [block + "."] }
+    if !shared { expertRoots = isKnown || catalog.ggufMetadata != nil ? layout.roots : [block + "."] }
     var stacked: [String: MatrixSource] = [:]
     var experts: [[MatrixSource]] = []
     for expert in 0..<specification.expertCount {
@@ -86,7 +86,7 @@ extension LayerResolver {
       specification.projections.allSatisfy { projection in
         let place = layout[projection]!
         guard let tensor = tensors[place.name(.weight, expert: 0)] else { return true }
-        return tensor.shape == place.shape(.weight, specification.sizes(of: projection))
+        return tensor.logicalShape == place.shape(.weight, specification.sizes(of: projection))
       }
     }
     let (hidden, intermediate) = (specification.hiddenSize, specification.intermediateSize)
@@ -129,7 +129,9 @@ extension LayerResolver {
       expertCount: 1, hiddenSize: hiddenSize, intermediateSize: size, activation: activation)
     let experts = source(present.isEmpty ? [layouts[0]] : [present[0]], specification, shared: true)
     let gateName = architecture.sharedGate.flatMap { isKnown || exists([$0]) ? $0 : nil }
-    let gate = gateName.flatMap { tensor([$0], "gate of the shared experts", shapes: [[1, hiddenSize]]) }
+    let gate = gateName.flatMap {
+      tensor([$0], "gate of the shared experts", shapes: [[1, hiddenSize], [hiddenSize]])
+    }
     return experts.map { MoEModel.SharedSource(experts: $0, gate: gate, combination: combination) }
   }
 

@@ -91,10 +91,10 @@ extension LayerResolver {
         expected: shape?.description ?? "a matrix whose sizes divide", found: "\(tensor.shape)")
       return nil
     }
-    guard declared.elementTypes.contains(tensor.elementType) else {
+    guard declared.accepts(tensor.elementType, ggmlType: tensor.ggmlType) else {
       fault(
         .typeMismatch, "\(scheme.name): the \(declared.role) is of another type than declared", tensor: tensor,
-        expected: declared.elementTypes.map(\.rawValue).joined(separator: " or "), found: tensor.elementType.rawValue)
+        expected: declared.typeNames, found: tensor.typeName)
       return nil
     }
     return (tensor, axes)

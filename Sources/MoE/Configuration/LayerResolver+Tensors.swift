@@ -18,17 +18,17 @@ extension LayerResolver {
     }
     consumed.insert(name)
     var isRight = true
-    if let shapes, !shapes.contains(tensor.shape) {
+    if let shapes, !shapes.contains(tensor.logicalShape) {
       fault(
         .shapeMismatch, "\(what) has another shape than the configuration declares", tensor: tensor,
-        expected: shapes.map(\.description).joined(separator: " or "), found: "\(tensor.shape)")
+        expected: shapes.map(\.description).joined(separator: " or "), found: "\(tensor.logicalShape)")
       isRight = false
     }
     let allowed: [ElementType] = isInteger ? [.i64, .i32] : [.bf16, .f16, .f32]
-    if !allowed.contains(tensor.elementType) {
+    if !allowed.contains(tensor.elementType), isInteger || tensor.ggmlType == nil {
       fault(
         .typeMismatch, "\(what) is of a type that can't be used here", tensor: tensor,
-        expected: allowed.map(\.rawValue).joined(separator: ", "), found: tensor.elementType.rawValue,
+        expected: allowed.map(\.rawValue).joined(separator: ", "), found: tensor.typeName,
         remedy: tensor.elementType.bitWidth < 16 ? "only experts may be quantised" : nil)
       isRight = false
     }
@@ -78,6 +78,8 @@ extension ExpertLayout {
     Set(
       [gate, up, down].compactMap { $0?.stem }.compactMap { stem in
         stem.place(of: "experts.").map { String(stem[..<$0.upperBound]) }
+          ?? stem.place(of: "{e}").map { String(stem[..<$0.lowerBound]) }
+          ?? (stem.hasSuffix("_exps") ? stem + "." : nil)
       })
   }
 }

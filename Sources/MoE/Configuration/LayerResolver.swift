@@ -42,8 +42,11 @@ struct LayerResolver {
   func candidates() -> (block: String, layouts: [ExpertLayout])? {
     let patterns = tensors.patterns()
     for block in architecture.blocks {
-      let present = architecture.layouts.map { $0.inBlock(block) }.filter { $0.isPresent(in: patterns) }
-      if !present.isEmpty { return (block, present) }
+      let layouts = architecture.layouts.map { $0.inBlock(block) }
+      let present = layouts.filter { $0.isPresent(in: patterns) }
+      // Two layouts may have the same tensor for down.
+      let distinct = present.filter { $0.isPresent(in: patterns, by: [.gate, .up]) }
+      if !present.isEmpty { return (block, distinct.isEmpty ? present : distinct) }
     }
     return nil
   }

@@ -75,7 +75,7 @@ extension MoEModel {
   /// Reads a checkpoint's headers and resolves its MoE layers.
   ///
   /// - Parameters:
-  ///   - path: a folder, or a safetensors file with `config.json` beside it.
+  ///   - path: a folder, a safetensors file with `config.json` beside it, or a GGUF file.
   ///   - layers: the layers to resolve; all when nil.
   /// - Throws: a ``MoEError`` with every fault of every layer asked for.
   public init(
@@ -93,9 +93,13 @@ extension MoEModel {
   public init(
     _ checkpoint: Checkpoint, layers wanted: Set<Int>? = nil, registry: ArchitectureRegistry = .standard
   ) throws(MoEError) {
-    let configuration = ModelConfiguration(checkpoint.configuration, file: checkpoint.configurationPath)
-    let match = registry.match(configuration)
-    let architecture = match ?? Architecture.unknown
+    let isGGUF = checkpoint.catalog.ggufMetadata != nil
+    let configuration =
+      isGGUF
+      ? GGUFFamily.configuration(of: checkpoint)
+      : ModelConfiguration(checkpoint.configuration, file: checkpoint.configurationPath)
+    let match = registry.match(configuration).map { isGGUF ? $0.inGGUF() : $0 }
+    let architecture = match ?? (isGGUF ? Architecture.unknownInGGUF : Architecture.unknown)
     let layerCount = try configuration.size(ModelConfiguration.Quantity.layerCount.keys)
 
     let quantization = try QuantizationSettings(checkpoint)

@@ -30,9 +30,13 @@ public struct ModelConfiguration: Sendable {
 
   private let scopes: [[String: JSONValue]]
   public let file: String
+  /// What keys are called in the file, where that is another name: the metadata of a GGUF file.
+  public let fileKeys: [String: String]
 
-  public init(_ root: JSONValue, file: String) {
+  /// - Parameter keys: What keys are called in the file, where that is another name; see `Checkpoint.configurationKeys`.
+  public init(_ root: JSONValue, file: String, keys: [String: String] = [:]) {
     self.file = file
+    fileKeys = keys
     var scopes: [[String: JSONValue]] = []
     if case .object(let object) = root {
       for key in ["text_config", "llm_config", "language_config"] {
@@ -42,6 +46,9 @@ public struct ModelConfiguration: Sendable {
     }
     self.scopes = scopes
   }
+
+  /// A key as the file has it, for messages.
+  func shown(_ key: String) -> String { fileKeys[key] ?? key }
 
   /// The first value that is present and not null, with its key.
   func value(_ keys: [String]) -> (key: String, value: JSONValue)? { values(keys).first }
@@ -94,21 +101,21 @@ extension ModelConfiguration {
   public func required(_ quantity: Quantity, layer: Int? = nil) throws(MoEError) -> Int {
     let spellings = values(quantity.keys)
     guard let value = try size(quantity.keys, layer: layer) else {
+      let keys = fileKeys.isEmpty ? quantity.keys : quantity.keys.compactMap { fileKeys[$0] }
       throw MoEError(
-        .configuration, "\(quantity.name) is not given", file: file,
-        expected: "one of " + quantity.keys.joined(separator: ", "))
+        .configuration, "\(quantity.name) is not given", file: file, expected: "one of " + keys.joined(separator: ", "))
     }
     let numbers = Set(spellings.map { Self.integer($0.value, layer: layer) })
     guard numbers.count == 1 || !quantity.isOneNumber else {
       throw MoEError(
         .configuration, "\(quantity.name) is given twice, and differently", file: file,
-        subject: spellings.map(\.key).joined(separator: " and "),
+        subject: spellings.map { shown($0.key) }.joined(separator: " and "),
         found: spellings.map { $0.value.serialized() }.joined(separator: " and "),
         remedy: "remove the wrong one")
     }
     guard value > 0 else {
       throw MoEError(
-        .configuration, "\(quantity.name) is out of range", file: file, subject: spellings[0].key,
+        .configuration, "\(quantity.name) is out of range", file: file, subject: shown(spellings[0].key),
         expected: "1...\(Self.largestSize)", found: "0")
     }
     return value
@@ -176,7 +183,8 @@ extension ModelConfiguration {
   static let largestSize = LayerSpecification.largestSize
 
   func mismatch(_ key: String, _ value: JSONValue, expected: String) -> MoEError {
-    MoEError(.configuration, "wrong type", file: file, subject: key, expected: expected, found: value.serialized())
+    MoEError(
+      .configuration, "wrong type", file: file, subject: shown(key), expected: expected, found: value.serialized())
   }
 }
 

@@ -59,8 +59,10 @@ extension Backend {
   func makeLinear(
     _ tensor: TensorRecord, bias: TensorRecord? = nil, of catalog: TensorCatalog
   ) throws(MoEError) -> Linear {
-    try makeLinear(
-      weights: catalog.values(of: tensor), rows: tensor.shape[0], columns: tensor.shape[1],
+    // A matrix of one row may be stored as a vector.
+    let sizes = tensor.logicalShape.dimensions
+    return try makeLinear(
+      weights: catalog.values(of: tensor), rows: sizes.count > 1 ? sizes[0] : 1, columns: sizes.last ?? 1,
       bias: bias.map { (bias) throws(MoEError) in try catalog.values(of: bias) })
   }
 }

@@ -14,11 +14,15 @@ public struct ProjectionTensors: Sendable {
   /// A stored tensor without its bytes.
   public struct Header: Sendable, Hashable {
     public var elementType: ElementType
+    /// Of blocks, the last extent counts the bytes of a row.
     public var shape: Shape
+    /// What the blocks of a GGUF tensor are; nil for plain elements.
+    public var ggmlType: GGMLType?
 
-    public init(_ elementType: ElementType, _ shape: Shape) {
+    public init(_ elementType: ElementType, _ shape: Shape, ggmlType: GGMLType? = nil) {
       self.elementType = elementType
       self.shape = shape
+      self.ggmlType = ggmlType
     }
   }
 
@@ -49,7 +53,8 @@ public struct ProjectionTensors: Sendable {
     while low < records.count, records[low].name.hasPrefix(stem) {
       let ending = String(records[low].name.dropFirst(stem.count))
       if ending.isEmpty || ending.hasPrefix(".") || ending.hasPrefix("_") {
-        tensors[ending] = Header(records[low].elementType, records[low].shape)
+        tensors[ending] = Header(
+          records[low].elementType, records[low].shape, ggmlType: records[low].ggmlType)
       }
       low += 1
     }

@@ -54,6 +54,7 @@ public struct QuantizationRegistry: Sendable {
   /// Every format of this package. Those that have tensors of their own come first.
   public static let standard = Self([
     Unquantized.self,
+    GGMLBlocks.self,
     GPTOSSMXFP4.self,
     BitsAndBytes4.self,
     BitsAndBytes8.self,

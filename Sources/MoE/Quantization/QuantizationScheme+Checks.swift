@@ -23,8 +23,7 @@ extension QuantizationScheme {
         continue
       }
       faults += self.faults(
-        tensor, header.elementType, header.shape, rows: rows, columns: columns, experts: experts,
-        subject: found.stem + suffix)
+        tensor, header, rows: rows, columns: columns, experts: experts, subject: found.stem + suffix)
     }
     let known = Set(tensors.flatMap(\.suffixes) + [".bias", "_bias"])
     for suffix in found.tensors.keys.sorted() where !known.contains(suffix) {
@@ -65,9 +64,9 @@ extension QuantizationScheme {
         continue
       }
       let subject = stored.name + (tensor.suffixes.first ?? "")
+      let header = ProjectionTensors.Header(found.elementType, found.shape, ggmlType: tensor.ggmlType)
       let wrong = self.faults(
-        tensor, found.elementType, found.shape, rows: stored.rows, columns: stored.columns, experts: nil,
-        subject: subject)
+        tensor, header, rows: stored.rows, columns: stored.columns, experts: nil, subject: subject)
       faults += wrong
       let size = found.shape.elementCount.flatMap { found.elementType.byteCount(of: $0) }
       if wrong.isEmpty, size != found.bytes.count {
@@ -87,15 +86,16 @@ extension QuantizationScheme {
   }
 
   private func faults(
-    _ tensor: QuantizedTensor, _ type: ElementType, _ shape: Shape, rows: Int, columns: Int, experts: Int?,
+    _ tensor: QuantizedTensor, _ header: ProjectionTensors.Header, rows: Int, columns: Int, experts: Int?,
     subject: String
   ) -> [Fault] {
+    let shape = header.shape
     var faults: [Fault] = []
-    if !tensor.elementTypes.contains(type) {
+    if !tensor.accepts(header.elementType, ggmlType: header.ggmlType) {
       faults.append(
         Fault(
           .typeMismatch, "the \(tensor.role) of \(name) has another type", subject: subject,
-          expected: tensor.elementTypes.map(\.rawValue).joined(separator: " or "), found: type.rawValue))
+          expected: tensor.typeNames, found: header.ggmlType?.name ?? header.elementType.rawValue))
     }
     let shapes = tensor.shapes(rows: rows, columns: columns).map { Shape((experts.map { [$0] } ?? []) + $0.dimensions) }
     let isStacked = experts != nil

@@ -14,6 +14,8 @@ public struct QuantizedTensor: Sendable, Hashable {
   /// The arrangements that it may have, the usual one first. `[]` is a scalar.
   public var layouts: [[StoredAxis]]
   public var isRequired: Bool
+  /// The blocks that its bytes are; nil for plain elements.
+  public var ggmlType: GGMLType? = nil
 
   public init(
     _ role: TensorRole, _ suffixes: [String], _ elementTypes: [ElementType], layouts: [[StoredAxis]],
@@ -48,6 +50,14 @@ public struct QuantizedTensor: Sendable, Hashable {
       return extents.count == layout.count ? Shape(extents) : nil
     }
   }
+
+  /// Whether it may be of this type.
+  public func accepts(_ type: ElementType, ggmlType: GGMLType?) -> Bool {
+    elementTypes.contains(type) && self.ggmlType == ggmlType
+  }
+
+  /// The types that it may have, for messages.
+  var typeNames: String { ggmlType?.name ?? elementTypes.map(\.rawValue).joined(separator: " or ") }
 
   /// The arrangement that gives this shape for a matrix of this size; nil when none does.
   public func layout(of shape: Shape, rows: Int, columns: Int) -> [StoredAxis]? {

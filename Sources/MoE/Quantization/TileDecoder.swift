@@ -15,12 +15,19 @@ public protocol TileDecoder: Sendable {
   /// - Precondition: The ranges are in the matrix, and `tile` has their size.
   func decode(rows: Range<Int>, columns: Range<Int>, into tile: inout MutableSpan<Float>)
 
+  /// The tile as codes, without loss; nil where the format has no such view, or the columns cut one of its blocks.
+  ///
+  /// - Precondition: The ranges are in the matrix.
+  func coded(rows: Range<Int>, columns: Range<Int>) -> CodedWeights?
+
   /// What is wrong with the values: codes and scales that are no finite numbers, scales of 0 or less over weights that
   /// are not 0, zero points beyond the codes. Reads the whole matrix.
   func valueFaults() -> [Fault]
 }
 
 extension TileDecoder {
+  public func coded(rows: Range<Int>, columns: Range<Int>) -> CodedWeights? { nil }
+
   /// Weights that are not finite.
   public func valueFaults() -> [Fault] {
     for row in 0..<rows {

@@ -18,6 +18,8 @@ public enum WeightForm: String, Sendable, Hashable, CaseIterable {
   case fp4E4M3
   /// 16 values of a table with a scale for a block (nf4).
   case codebook4
+  /// Codes of 2 to 8 bits into a table, with scales of 16 to 256 columns below factors of a block: see ``CodedWeights``.
+  case ggmlBlock
 }
 
 extension WeightForm {

@@ -11,7 +11,7 @@ struct Inspect: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Show a checkpoint's MoE layers: experts, sizes, router, format, bytes. Reads headers only.")
 
-  @Argument(help: "A folder, or a safetensors file with config.json beside it.", completion: .directory)
+  @Argument(help: "A folder, a safetensors file with config.json beside it, or a GGUF file.", completion: .directory)
   var checkpoint: String
 
   @Flag(help: "Print one JSON object.")

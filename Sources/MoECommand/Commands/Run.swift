@@ -18,7 +18,7 @@ struct Run: ParsableCommand {
       routed_output, shared_output (where there is one) and output.
       """)
 
-  @Argument(help: "A folder, or a safetensors file with config.json beside it.", completion: .directory)
+  @Argument(help: "A folder, a safetensors file with config.json beside it, or a GGUF file.", completion: .directory)
   var checkpoint: String?
 
   @Option(help: ArgumentHelp("The layer's number in the model.", valueName: "number"))

@@ -115,13 +115,13 @@ extension BlockBytes {
 
   /// The 6-bit scale of sub-block `part`.
   @inline(__always)
-  fileprivate func scale(_ part: Int) -> UInt8 {
+  func scale(_ part: Int) -> UInt8 {
     part < 4 ? self[4 + part] & 63 : self[8 + part] & 15 | (self[part] & 0xC0) >> 2
   }
 
   /// The 6-bit minimum of sub-block `part`.
   @inline(__always)
-  fileprivate func minimum(_ part: Int) -> UInt8 {
+  func minimum(_ part: Int) -> UInt8 {
     part < 4 ? self[8 + part] & 63 : self[8 + part] >> 4 | (self[4 + part] & 0xC0) >> 2
   }
 }

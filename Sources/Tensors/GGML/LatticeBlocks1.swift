@@ -29,11 +29,17 @@ enum IQ1_S: BlockFormat {
 enum IQ1_M: BlockFormat {
   static let (name, elements, bytes) = ("IQ1_M", 256, 56)
 
-  static func decode(_ block: BlockBytes, _ values: BlockFloats) {
-    let coordinates = Lattice.iq1.coordinates
+  /// d, four bits from each of the last words.
+  @inline(__always)
+  static func scale(_ block: BlockBytes) -> Float {
     var bits: UInt16 = 0
     for index in 0..<4 { bits |= (block.word(48 + 2 * index) >> 12) << UInt16(4 * index) }
-    let scale = Float(Float16(bitPattern: bits))
+    return Float(Float16(bitPattern: bits))
+  }
+
+  static func decode(_ block: BlockBytes, _ values: BlockFloats) {
+    let coordinates = Lattice.iq1.coordinates
+    let scale = scale(block)
     for index in 0..<32 {
       let part = index / 2
       let subscale = scale * Float(2 * (block.word(48 + part / 4 * 2) >> UInt16(part % 4 * 3) & 7) + 1)

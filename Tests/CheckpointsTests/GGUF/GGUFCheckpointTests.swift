@@ -29,17 +29,19 @@ import Testing
     bytes += [UInt8](repeating: 0, count: 8) + little(Float(7).bitPattern)
     try folder.write(bytes, "model.gguf")
     for path in [folder.path, folder["model.gguf"]] {
-      let model = try GGUFCheckpoint(opening: path)
+      let model = try TensorCatalog(opening: path)
       #expect(model.path == path)
-      #expect(model.metadata["general.architecture"] == "llama")
-      #expect(model.tensors.map(\.name) == ["b", "w"])
+      #expect(model.ggufMetadata?["general.architecture"] == "llama")
+      #expect(model.records.map(\.name) == ["b", "w"])
       #expect(model.byteCount == 4 + 12 * 34)
       let tensor = try #require(model["w"])
       #expect(model.path(of: tensor).hasSuffix("/model.gguf"))
       #expect(try model.floats(of: tensor) == (0..<6).flatMap { [Float](repeating: Float($0), count: 64) })
-      #expect(try model.floats(of: tensor, rows: 4..<5) == [Float](repeating: 4, count: 64))
-      #expect(try model.floats(of: tensor, rows: 6..<6) == [])
-      #expect(try model.bytes(of: tensor, rows: 2..<3).count == 68)
+      #expect((tensor.elementType, tensor.ggmlType, tensor.typeName) == (.u8, .q8_0, "Q8_0"))
+      #expect((tensor.shape, tensor.logicalShape) == ([2, 3, 68], [2, 3, 64]))
+      #expect(throws: CheckpointError.self) { try model.integers(of: tensor) }
+      let bias = try #require(model["b"])
+      #expect((bias.elementType, bias.ggmlType, bias.shape, bias.logicalShape) == (.f32, nil, [1], [1]))
       #expect(try model.floats(of: model["b"]!) == [7])
       #expect(model["c"] == nil)
       var buffer = [UInt8](repeating: 0, count: 3)
@@ -55,10 +57,10 @@ import Testing
     try folder.write([0], "README.md")
     // By any of its names.
     for path in [folder.path, folder["m-00001-of-00003.gguf"], folder["m-00003-of-00003.gguf"]] {
-      let model = try GGUFCheckpoint(opening: path)
-      #expect(model.files.map { $0.file.path } == (1...3).map { folder["m-0000\($0)-of-00003.gguf"] })
-      #expect(model.tensors.map(\.name) == ["t1", "t2", "t3"])
-      #expect(model.tensors.map(\.file) == [0, 1, 2])
+      let model = try TensorCatalog(opening: path)
+      #expect(model.files.map(\.path) == (1...3).map { folder["m-0000\($0)-of-00003.gguf"] })
+      #expect(model.records.map(\.name) == ["t1", "t2", "t3"])
+      #expect(model.records.map(\.file) == [0, 1, 2])
       for number in 1...3 { #expect(try model.floats(of: model["t\(number)"]!) == [Float(number), Float(number)]) }
     }
   }
@@ -70,7 +72,7 @@ import Testing
     for path in [folder.path, folder["m-00004-of-00004.gguf"]] {
       expectFaults(
         [.missingShard, .missingShard], "m-00001-of-00004.gguf: shard 1 of 4 is missing", "shard 3 of 4 is missing"
-      ) { _ = try GGUFCheckpoint(opening: path) }
+      ) { _ = try TensorCatalog(opening: path) }
     }
   }
 
@@ -78,7 +80,7 @@ import Testing
     func open(_ files: [(String, [UInt8])]) throws {
       let folder = try TemporaryFolder()
       for (name, bytes) in files { try folder.write(bytes, name) }
-      _ = try GGUFCheckpoint(opening: folder[files[0].0])
+      _ = try TensorCatalog(opening: folder[files[0].0])
     }
     let second = ("m-00002-of-00002.gguf", part(2, of: 2))
     #expect(throws: Never.self) { try open([("m-00001-of-00002.gguf", part(1, of: 2)), second]) }
@@ -124,18 +126,20 @@ import Testing
     try folder.write(merged.bytes, "merged.gguf")
     try folder.write(part(1, of: 1), "one.gguf")
     try folder.write(GGUFImage().bytes, "m-00001-of-00001.gguf")
+    // Programs that name files by their digests have GGUF files without an ending.
+    try folder.write(GGUFImage().bytes, "sha256-0123")
     for name in try folder.names() {
-      #expect(throws: Never.self) { try GGUFCheckpoint(opening: folder[name]) }
+      #expect(throws: Never.self) { try TensorCatalog(opening: folder[name]) }
     }
     expectFaults([.ambiguous], "m-00001-of-00001.gguf, merged.gguf, one.gguf") {
-      _ = try GGUFCheckpoint(opening: folder.path)
+      _ = try TensorCatalog(opening: folder.path)
     }
   }
 
   @Test func nothingThere() throws {
     let folder = try TemporaryFolder()
-    expectFaults([.unreadable], "no GGUF file") { _ = try GGUFCheckpoint(opening: folder.path) }
-    expectFaults([.unreadable], "cannot open") { _ = try GGUFCheckpoint(opening: folder["absent.gguf"]) }
+    expectFaults([.unreadable], "a GGUF file, found an empty folder") { _ = try TensorCatalog(opening: folder.path) }
+    expectFaults([.unreadable], "cannot open") { _ = try TensorCatalog(opening: folder["absent.gguf"]) }
     expectFaults([.unreadable], "cannot open") { _ = try GGUFFile(opening: folder["absent.gguf"]) }
   }
 

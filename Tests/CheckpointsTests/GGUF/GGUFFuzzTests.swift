@@ -63,23 +63,22 @@ import Testing
       let victim = number % 2
       try folder.write(mutator.mutated(originals[victim]), names[victim])
       do throws(CheckpointError) {
-        let model = try GGUFCheckpoint(opening: folder.path)
-        for tensor in model.tensors { _ = try model.floats(of: tensor) }
+        let model = try TensorCatalog(opening: folder.path)
+        for tensor in model.records { _ = try model.floats(of: tensor) }
       } catch {
         #expect(!error.description.isEmpty)
       }
       try folder.write(originals[victim], names[victim])
     }
-    #expect(throws: Never.self) { try GGUFCheckpoint(opening: folder.path) }
+    #expect(throws: Never.self) { try TensorCatalog(opening: folder.path) }
   }
 
   /// Decodes what was accepted: any bytes have values.
   private func decode(_ header: GGUFHeader, _ bytes: [UInt8]) {
     for tensor in header.tensors where tensor.byteCount > 0 {
-      let floats = tensor.type.decode(
-        rows: 0..<tensor.rowCount, rowLength: tensor.rowLength,
-        of: Array(bytes[tensor.offset..<tensor.offset + tensor.byteCount]))
-      if floats.count != tensor.shape.elementCount { Issue.record("\(tensor)") }
+      let bytes = Array(bytes[tensor.offset..<tensor.offset + tensor.byteCount])
+      let floats = tensor.ggmlType?.decode(bytes) ?? tensor.elementType.decode(bytes)
+      if floats.count != tensor.logicalShape.elementCount { Issue.record("\(tensor)") }
     }
   }
 
@@ -89,10 +88,14 @@ import Testing
     guard header.dataOffset % header.alignment == 0 else { return "start of the data" }
     for (index, tensor) in header.tensors.enumerated() {
       guard (1...4).contains(tensor.shape.rank), tensor.shape.dimensions.allSatisfy({ $0 >= 0 }) else { return "shape" }
-      guard tensor.rowLength % tensor.type.blockElements == 0 else { return "blocks of \(tensor.name)" }
-      var bytes = UInt128(tensor.type.blockBytes)
-      for extent in tensor.shape.dimensions.dropLast() { bytes *= UInt128(extent) }
-      bytes *= UInt128(tensor.rowLength / tensor.type.blockElements)
+      // Blocks are counted in bytes.
+      let width = tensor.elementType.bitWidth / 8
+      guard tensor.ggmlType == nil || tensor.elementType == .u8 else { return "type of \(tensor.name)" }
+      guard tensor.shape.dimensions.last! % (tensor.ggmlType?.blockBytes ?? 1) == 0 else {
+        return "blocks of \(tensor.name)"
+      }
+      var bytes = UInt128(width)
+      for extent in tensor.shape.dimensions { bytes *= UInt128(extent) }
       guard bytes == UInt128(tensor.byteCount) else { return "size of \(tensor.name)" }
       guard tensor.offset >= header.dataOffset, (tensor.offset - header.dataOffset) % header.alignment == 0 else {
         return "offset of \(tensor.name)"

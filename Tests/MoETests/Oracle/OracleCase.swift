@@ -57,7 +57,7 @@ enum Oracle {
   }()
 
   /// Kinds of cases that this version reads.
-  static let supported = ["arch_", "custom_", "layout_", "q_"]
+  static let supported = ["arch_", "custom_", "gguf_", "layout_", "q_"]
 
   static let folders: [String] = {
     let names = (try? FileManager.default.contentsOfDirectory(atPath: folder.path)) ?? []

@@ -64,6 +64,16 @@ struct QuantizedCase: Sendable {
     return (scheme, StoredProjection(stem, rows: rows, columns: columns, stored))
   }
 
+  /// The stacked experts of a GGUF layer, and which rows of theirs are the projection's.
+  func stacked(layer: String, _ projection: String) -> (stem: String, rows: Range<Int>)? {
+    func name(_ projection: String) -> String { "blk.\(layer).ffn_\(projection)_exps" }
+    if checkpoint.catalog[name(projection) + ".weight"] != nil {
+      return (name(projection), 0..<(projection == "down" ? hidden : intermediate))
+    }
+    guard checkpoint.catalog[name("gate_up") + ".weight"] != nil else { return nil }
+    return (name("gate_up"), projection == "gate" ? 0..<intermediate : intermediate..<2 * intermediate)
+  }
+
   /// The experts' projections of the first layer with quantised experts: `…experts.0.up_proj`.
   func stems(expert: Int) -> [String] {
     let marker = ".experts.\(expert)."
@@ -83,6 +93,6 @@ extension QuantizedCase {
   static let folders: [String] = {
     guard !root.isEmpty else { return [] }
     let names = (try? FileManager.default.contentsOfDirectory(atPath: root)) ?? []
-    return names.filter { $0.hasPrefix("q_") }.sorted().map { root + "/" + $0 }
+    return names.filter { $0.hasPrefix("q_") || $0.hasPrefix("gguf_") }.sorted().map { root + "/" + $0 }
   }()
 }

@@ -8,7 +8,7 @@ import Synchronization
 import Tensors
 import Testing
 
-/// Every `q_*` case of the oracle: its format is recognised, and its experts decode as by the library of the format.
+/// Every `q_*` and `gguf_*` case of the oracle: its format is recognised, and its experts decode as by the library of the format.
 @Suite struct QuantizedOracleTests {
   static let ran = Mutex(0)
 
@@ -17,7 +17,7 @@ import Testing
     if QuantizedCase.root.isEmpty {
       print("quantised oracle: MOE_ORACLE is not set, no cases")
     } else {
-      #expect(!folders.isEmpty, "no q_* cases in \(QuantizedCase.root)")
+      #expect(!folders.isEmpty, "no q_* or gguf_* cases in \(QuantizedCase.root)")
       print("quantised oracle: \(folders.count) cases from \(QuantizedCase.root)")
     }
   }
@@ -31,7 +31,19 @@ import Testing
       let parts = record.name.split(separator: ".").map(String.init)
       let expected = try quantizedCase.oracle.floats(of: record)
       let decoded: [Float]
-      if parts[3] == "experts" {
+      if let (stem, rows) = quantizedCase.stacked(layer: parts[1], parts.last!) {
+        let (scheme, stored) = try quantizedCase.projection(stem, expert: Int(parts[4])!)
+        names.insert(scheme.name)
+        let decoder = try scheme.decoder(of: stored)
+        #expect(decoder.valueFaults() == [])
+        decoded = try stride(from: rows.lowerBound, to: rows.upperBound, by: 8).flatMap {
+          let row = try decoder.decode(rows: $0..<$0 + 1, columns: 0..<stored.columns)
+          if let coded = decoder.coded(rows: $0..<$0 + 1, columns: 0..<stored.columns) {
+            #expect(coded.decode().map(\.bitPattern) == row.map(\.bitPattern), "\(record.name): as codes")
+          }
+          return row
+        }
+      } else if parts[3] == "experts" {
         let stem = try #require(quantizedCase.stems(expert: Int(parts[4])!).first { $0.hasSuffix("." + parts[5]) })
         let (scheme, stored) = try quantizedCase.projection(stem)
         names.insert(scheme.name)

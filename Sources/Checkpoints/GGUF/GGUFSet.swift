@@ -3,48 +3,26 @@
 
 import Tensors
 
-extension GGUFCheckpoint {
-  /// Opens a model.
-  ///
-  /// `path` is a GGUF file, any file of a set `NAME-00001-of-0000n.gguf`, or a folder with one of these. The set must be
-  /// complete. (`mmproj*.gguf`, which llama.cpp puts beside multimodal models, is no part of it.)
-  ///
-  /// - Throws: All faults of all files.
-  public init(opening path: String) throws(CheckpointError) {
-    let status: System.Status
-    do throws(SystemError) {
-      status = try System.status(at: path)
-    } catch {
-      throw CheckpointError(RandomAccessFile.unreadable(path, error))
+/// The files of a model in GGUF: one, or a set `NAME-00001-of-0000n.gguf`.
+enum GGUFSet {
+  /// The names in a folder that can be a model's, a set by its first name. What llama.cpp puts beside models is none.
+  static func models(among names: [String]) -> [String] {
+    var sets: Set<String> = []
+    return names.filter { name in
+      guard name.hasSuffix(".gguf"), !name.hasPrefix("."), !companions.contains(where: name.hasPrefix) else {
+        return false
+      }
+      return sets.insert(GGUFShardName(name).map { "\($0.prefix)-of-\($0.total)" } ?? name).inserted
     }
-    let first = status.kind == .folder ? try Self.file(in: path) : path
-    try self.init(path: path, files: try Self.open(first))
   }
 
-  /// The file of a folder; of a set the first one there is.
-  private static func file(in folder: String) throws(CheckpointError) -> String {
-    let names: [String]
-    do throws(SystemError) {
-      names = try System.names(in: folder)
-    } catch {
-      throw CheckpointError(RandomAccessFile.unreadable(folder, error))
-    }
-    let all = names.filter { $0.hasSuffix(".gguf") && !$0.hasPrefix(".") && !$0.hasPrefix("mmproj") }
-    let sets = Set(all.map { name in GGUFShardName(name).map { "\($0.prefix)-of-\($0.total)" } ?? name })
-    guard let first = all.first else {
-      throw CheckpointError(Fault(.unreadable, "no GGUF file in this folder", file: folder))
-    }
-    guard sets.count == 1 else {
-      throw CheckpointError(
-        Fault(
-          .ambiguous, "several GGUF models in this folder", file: folder, found: all.joined(separator: ", "),
-          remedy: "give the path of one of them"))
-    }
-    return FilePath.join(folder, first)
-  }
+  /// What the names of other files begin with: projectors of multimodal models, importance matrices.
+  private static let companions = ["mmproj", "imatrix"]
 
-  /// The file, and all others of its set.
-  private static func open(_ path: String) throws(CheckpointError) -> [GGUFFile] {
+  /// Opens a file and all others of its set, in the order of their numbers.
+  ///
+  /// - Throws: All faults of all files; `.missingShard` for each that is absent.
+  static func open(_ path: String) throws(CheckpointError) -> [GGUFFile] {
     let first = try GGUFFile(opening: path)
     let name = GGUFShardName(FilePath.lastName(of: path))
     let split = try GGUFSplit(first.header, file: path)

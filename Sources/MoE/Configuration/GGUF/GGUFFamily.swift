@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright 2026 the swift-moe project authors
+
+internal import Checkpoints
+
+/// An architecture of llama.cpp, and the family whose rules it follows.
+///
+/// Files in GGUF name and arrange tensors in one way whatever the family, and say a part of its configuration. What they
+/// leave out is what llama.cpp has in its source; here it stands in a table.
+struct GGUFFamily: Sendable {
+  /// `general.architecture`
+  var architecture: String
+  /// A `model_type` of the family.
+  var modelType: String
+  /// The scoring function that the metadata must declare for this entry to hold; nil for any.
+  var scoring: String?
+  /// Settings that hold where the metadata don't say them.
+  var defaults: [String: JSONValue]
+  /// Settings that the family reads by another name than most.
+  var names: [String: String]
+
+  init(
+    _ architecture: String, _ modelType: String, scoring: String? = nil, defaults: [String: JSONValue] = [:],
+    names: [String: String] = [:]
+  ) {
+    (self.architecture, self.modelType, self.scoring) = (architecture, modelType, scoring)
+    (self.defaults, self.names) = (defaults, names)
+  }
+
+  /// In the order of precedence.
+  static let all: [GGUFFamily] = softmax + sigmoid
+
+  private static let softmax: [GGUFFamily] = [
+    GGUFFamily("llama", "mixtral"),
+    GGUFFamily("qwen2moe", "qwen2_moe"),
+    GGUFFamily("qwen3moe", "qwen3_moe", defaults: ["norm_topk_prob": true]),
+    GGUFFamily("qwen3vlmoe", "qwen3_vl_moe_text"),
+    GGUFFamily("qwen3next", "qwen3_next"),
+    GGUFFamily("qwen35moe", "qwen3_5_moe_text"),
+    GGUFFamily("dbrx", "dbrx", defaults: ["ffn_config": ["moe_normalize_expert_weights": 1]]),
+    GGUFFamily("granitehybrid", "granitemoehybrid"),
+    GGUFFamily("hunyuan-moe", "hunyuan_v1_moe"),
+    GGUFFamily("ernie4_5-moe", "ernie4_5_moe"),
+    GGUFFamily("bailingmoe", "bailing_moe"),
+    GGUFFamily("deepseek", "deepseek_v2"),
+    GGUFFamily("gpt-oss", "gpt_oss"),
+    GGUFFamily("grok", "grok-1"),
+    GGUFFamily("gemma4", "gemma4_text", defaults: ["hidden_act": "gelu_pytorch_tanh"]),
+    GGUFFamily("cohere2moe", "cohere2_moe", scoring: "selectedSoftmax"),
+  ]
+
+  private static let sigmoid: [GGUFFamily] = [
+    GGUFFamily("cohere2moe", "cohere2_moe", defaults: ["expert_selection_fn": "sigmoid"]),
+    GGUFFamily("deepseek2", "deepseek_v3", scoring: "sigmoid"),
+    // Groups are declared only where they are used.
+    GGUFFamily("deepseek2", "deepseek_v2", defaults: ["topk_method": "group_limited_greedy"]),
+    GGUFFamily("deepseek32", "deepseek_v32"),
+    GGUFFamily("deepseek4", "deepseek_v4", names: ["swiglu_limits": "swiglu_limit"]),
+    GGUFFamily("glm4moe", "glm4_moe"),
+    GGUFFamily("glm-dsa", "glm_moe_dsa"),
+    GGUFFamily("exaone-moe", "exaone_moe"),
+    GGUFFamily("mimo2", "mimo_v2_flash"),
+    GGUFFamily("kimi-linear", "kimi_linear"),
+    GGUFFamily(
+      "bailingmoe2", "bailing_moe_v2",
+      names: ["shared_expert_intermediate_size": "moe_shared_expert_intermediate_size"]),
+    GGUFFamily("nemotron_h_moe", "nemotron_h", defaults: ["hidden_act": "relu2"]),
+    GGUFFamily("llama4", "llama4_text"),
+    GGUFFamily("minimax-m2", "minimax_m2"),
+    GGUFFamily("lfm2moe", "lfm2_moe"),
+    GGUFFamily("step35", "step3p5", defaults: ["use_moe_router_bias": true]),
+  ]
+}
+
+extension GGUFFamily {
+  /// The settings of a GGUF file as the family reads them. An architecture that the table lacks may be one that is called
+  /// as in a `config.json`, or that was registered.
+  static func configuration(of checkpoint: Checkpoint) -> ModelConfiguration {
+    var object = checkpoint.configuration.object ?? [:]
+    var keys = checkpoint.configurationKeys
+    let family = all.first { family in
+      object["model_type"]?.string == family.architecture
+        && (family.scoring == nil || object["scoring_func"]?.string == family.scoring)
+    }
+    if let family {
+      object["model_type"] = .string(family.modelType)
+      for (name, other) in family.names {
+        object[other] = object.removeValue(forKey: name)
+        keys[other] = keys.removeValue(forKey: name)
+      }
+      object.merge(family.defaults) { declared, _ in declared }
+    }
+    return ModelConfiguration(.object(object), file: checkpoint.configurationPath, keys: keys)
+  }
+}
