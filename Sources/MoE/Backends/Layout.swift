@@ -8,8 +8,10 @@ public struct Layout: Sendable, Hashable {
   /// Names the arrangement of bytes. Two slots may exchange bytes only when their identities are equal.
   public var identity: String
   public var specification: LayerSpecification
-  /// The type the weights are resident in.
+  /// The type that weights are resident in which are not kept as codes.
   public var residentType: ElementType
+  /// The projections whose weights are kept as codes. Others reach ``Backend/store(_:slot:in:)`` decoded.
+  public var codes: [Projection: CodedForm]
   /// H and I are padded to multiples of these, with zeros.
   public var hiddenAlignment: Int
   public var intermediateAlignment: Int
@@ -19,12 +21,14 @@ public struct Layout: Sendable, Hashable {
   public var workspacePerRow: Int
 
   public init(
-    identity: String, specification: LayerSpecification, residentType: ElementType, hiddenAlignment: Int = 1,
-    intermediateAlignment: Int = 1, bytesPerExpert: Int, workspacePerRow: Int
+    identity: String, specification: LayerSpecification, residentType: ElementType,
+    codes: [Projection: CodedForm] = [:], hiddenAlignment: Int = 1, intermediateAlignment: Int = 1, bytesPerExpert: Int,
+    workspacePerRow: Int
   ) {
     self.identity = identity
     self.specification = specification
     self.residentType = residentType
+    self.codes = codes
     self.hiddenAlignment = hiddenAlignment
     self.intermediateAlignment = intermediateAlignment
     self.bytesPerExpert = bytesPerExpert

@@ -44,12 +44,7 @@ extension LayerResolver {
     }
     reportMixedTypes(experts)
     guard faults.isEmpty else { return nil }
-    let types = Set(experts.joined().map(\.denseType))
-    specification.elementType = types.count == 1 ? (types.first ?? nil) ?? .f32 : .f32
     let source = ExpertSource(specification: specification, layoutName: layout.name, experts: experts)
-    if types.contains(nil) {
-      note("experts are stored quantised (\(source.format)) and decoded to 32 bits while they load")
-    }
     return source
   }
 

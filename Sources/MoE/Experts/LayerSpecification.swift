@@ -18,12 +18,14 @@ public struct LayerSpecification: Sendable, Hashable {
   public var hasBias: Bool
   /// Whether the router's weight multiplies the expert's input instead of its output (Llama-4).
   public var weightOnInput: Bool
-  /// The stored type of the weights.
+  /// The type of the weights of the projections that are not kept as codes.
   public var elementType: ElementType
+  /// The projections whose weights are kept as codes, and how.
+  public var codes: [Projection: CodedForm]
 
   public init(
     expertCount: Int, hiddenSize: Int, intermediateSize: Int, activation: Activation = .silu, hasBias: Bool = false,
-    weightOnInput: Bool = false, elementType: ElementType = .bf16
+    weightOnInput: Bool = false, elementType: ElementType = .bf16, codes: [Projection: CodedForm] = [:]
   ) {
     self.expertCount = expertCount
     self.hiddenSize = hiddenSize
@@ -32,6 +34,7 @@ public struct LayerSpecification: Sendable, Hashable {
     self.hasBias = hasBias
     self.weightOnInput = weightOnInput
     self.elementType = elementType
+    self.codes = codes
   }
 
   /// The projections of each expert.
@@ -43,6 +46,20 @@ public struct LayerSpecification: Sendable, Hashable {
   /// Logical `(rows, columns)` = `(out, in)` of a projection.
   public func size(of projection: Projection) -> (rows: Int, columns: Int) {
     projection == .down ? (hiddenSize, intermediateSize) : (intermediateSize, hiddenSize)
+  }
+
+  /// Refines the groups of down, so that no cut of the intermediate size crosses one.
+  mutating func cutCodes(at columns: [Int]) {
+    guard let form = codes[.down] else { return }
+    codes[.down] = form.cut(at: columns)
+    if codes[.down] == nil { elementType = .f32 }
+  }
+
+  /// Keeps no weights as codes.
+  mutating func decodeCodes() {
+    guard !codes.isEmpty else { return }
+    codes = [:]
+    elementType = .f32
   }
 
   /// With its sizes rounded up to multiples.

@@ -176,7 +176,7 @@ public final class ExpertLoader<B: Backend>: Sendable {
     let slot = plan.slots[index]
     var held: [MatrixSource.Piece: (bytes: [UInt8], next: Int)] = [:]
     for (use, copy) in bytes { held[read(use).piece] = (copy, 0) }
-    let scratch = stagings.take(byteCount: plan.stagingBytes(slot))
+    let scratch = stagings.take(byteCount: plan.scratchBytes(slot))
     defer { stagings.give(scratch) }
     try unsafe plan.store(slot, by: scratch, into: storage, of: backend) { piece, run, target in
       let next = held[piece]!.next

@@ -40,6 +40,9 @@ public struct ExpertParameters {
     var role: TensorRole
   }
 
+  /// The weights of projections that the backend keeps as codes.
+  public var codes: [Projection: CodedWeights] = [:]
+
   public init() {}
 
   public subscript(projection: Projection, role: TensorRole) -> ParameterView? {

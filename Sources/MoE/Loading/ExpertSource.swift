@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright 2026 the swift-moe project authors
 
+internal import Tensors
+
 /// Where the tensors of a group of experts stand in a checkpoint.
 public struct ExpertSource: Sendable {
   public let specification: LayerSpecification
@@ -8,6 +10,24 @@ public struct ExpertSource: Sendable {
   public let layoutName: String
   /// The matrices of each logical expert.
   public let experts: [[MatrixSource]]
+
+  /// - Parameter specification: its types follow from the matrices.
+  init(specification: LayerSpecification, layoutName: String, experts: [[MatrixSource]]) {
+    var specification = specification
+    var types: Set<ElementType> = []
+    specification.codes = [:]
+    for matrix in experts.first ?? [] {
+      if let form = matrix.codedForm {
+        for part in matrix.parts { specification.codes[part.projection] = form }
+      } else {
+        types.insert(matrix.denseType ?? .f32)
+      }
+    }
+    specification.elementType = types.count == 1 ? types.first! : .f32
+    self.specification = specification
+    self.layoutName = layoutName
+    self.experts = experts
+  }
 
   /// The format of each projection.
   public var formats: [Projection: any QuantizationScheme] {

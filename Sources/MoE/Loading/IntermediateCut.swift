@@ -33,7 +33,7 @@ public struct IntermediateCut: Sendable, Hashable {
     func cost(_ count: Int, group: Int) -> Int { count * bits + (count + group - 1) / group * 16 }
 
     let shares = Self.ranges(size: size, unit: 1, ranks: ranks)
-    let fine = shares.reduce(block) { Self.divisor($0, $1.lowerBound) }
+    let fine = shares.reduce(block) { greatestCommonDivisor($0, $1.lowerBound) }
     let blocks = Self.ranges(size: size, unit: block, ranks: ranks)
     let (refined, whole) = (shares[0].count, blocks[0].count)
     if blocks.contains(where: \.isEmpty) || cost(refined, group: fine) <= cost(whole, group: block) {
@@ -62,7 +62,7 @@ public struct IntermediateCut: Sendable, Hashable {
       for axis in matrix.pieces.flatMap(\.axes) where axis.extent == (isDown ? .columns : .rows) {
         // A step that is longer than the matrix is no block of it.
         guard axis.step <= (isDown ? matrix.columns : matrix.rows) else { continue }
-        block = block / divisor(block, axis.step) * axis.step
+        block = leastCommonMultiple(block, axis.step)
       }
     }
     return block
@@ -75,11 +75,5 @@ public struct IntermediateCut: Sendable, Hashable {
       func start(_ rank: Int) -> Int { min(size, (rank * (units / ranks) + min(rank, units % ranks)) * unit) }
       return start(rank)..<start(rank + 1)
     }
-  }
-
-  private static func divisor(_ a: Int, _ b: Int) -> Int {
-    var (a, b) = (a, b)
-    while b != 0 { (a, b) = (b, a % b) }
-    return a
   }
 }

@@ -30,7 +30,7 @@ extension LoadPlan {
       LoadProgress(expertsLoaded: 0, expertCount: slots.count, bytesRead: 0, bytesToRead: bytesToRead))
     pool.forEach(slots.count) { index in
       do throws(MoEError) {
-        let staging = stagings.take(byteCount: stagingBytes(slots[index]))
+        let staging = stagings.take(byteCount: scratchBytes(slots[index]))
         defer { stagings.give(staging) }
         try unsafe store(slots[index], by: staging, into: storage, of: backend, Self.reader(catalog))
       } catch {
@@ -49,7 +49,7 @@ extension LoadPlan {
 
   /// Brings one expert into its slot.
   ///
-  /// - Parameter scratch: at least ``stagingBytes(_:)``.
+  /// - Parameter scratch: at least ``scratchBytes(_:)``.
   func store<B: Backend>(
     _ slot: Slot, by scratch: HostBuffer, into storage: B.Storage, of backend: B, _ read: Transfer.Reader
   ) throws(MoEError) {

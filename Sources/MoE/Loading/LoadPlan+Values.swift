@@ -19,7 +19,7 @@ extension LoadPlan {
   ///
   /// - Throws: what reading and decoding find.
   public func values(of slot: Slot, from catalog: TensorCatalog) throws(MoEError) -> [ExpertTensor] {
-    let scratch = HostBuffer(byteCount: slot.stagingBytes)
+    let scratch = HostBuffer(byteCount: slot.scratchBytes)
     // The views point into it.
     defer { withExtendedLifetime(scratch) {} }
     var used = 0

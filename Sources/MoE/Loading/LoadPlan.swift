@@ -35,8 +35,9 @@ public struct LoadPlan: Sendable {
 
     /// Bytes read from files.
     public var bytesToRead: Int { transfers.reduce(0) { $0 + $1.bytesToRead } }
-    /// Bytes of scratch memory while it is under way, without padding.
+    /// Bytes of memory while it is under way, and how many of them are one piece of scratch memory; without padding.
     var stagingBytes: Int { transfers.reduce(0) { $0 + $1.stagingBytes } }
+    var scratchBytes: Int { transfers.reduce(0) { $0 + $1.scratchBytes } }
   }
 
   /// - Parameters:
@@ -64,19 +65,27 @@ public struct LoadPlan: Sendable {
     var local = specification
     local.expertCount = experts.count
     local.intermediateSize = kept.count
+    local.cutCodes(at: cut.ranges.map(\.lowerBound))
+    var tight = try backend.layout(of: local)
+    if tight.codes != local.codes {
+      local.decodeCodes()
+      tight = try backend.layout(of: local)
+    }
     self.specification = local
-    let tight = try backend.layout(of: local)
-    let padded = local.padded(hidden: tight.hiddenAlignment, intermediate: tight.intermediateAlignment)
+    var padded = local.padded(hidden: tight.hiddenAlignment, intermediate: tight.intermediateAlignment)
+    if padded != local { padded.decodeCodes() }
     layout = padded == local ? tight : try backend.layout(of: padded)
     self.rank = rank
     self.placement = placement
     intermediate = kept
+    let codes = padded == local ? layout.codes : [:]
     slots = experts.enumerated().map { index, expert in
       let transfers = source.experts[expert.rawValue].map { matrix in
         let isDown = matrix.parts.contains { $0.projection == .down }
         return Transfer(
           matrix, rows: isDown ? 0..<specification.hiddenSize : kept,
-          columns: isDown ? kept : 0..<specification.hiddenSize, biasRank: !isDown || rank.tensorRank == 0)
+          columns: isDown ? kept : 0..<specification.hiddenSize, biasRank: !isDown || rank.tensorRank == 0,
+          codes: codes)
       }
       return Slot(slot: LocalExpert(rawValue: index), expert: expert, transfers: transfers)
     }
@@ -100,6 +109,9 @@ public struct LoadPlan: Sendable {
     residentBytes + min(workers, slots.count) * (slots.map(stagingBytes).max() ?? 0)
   }
 
-  /// Bytes of scratch memory for an expert on its way.
+  /// Bytes of memory for an expert on its way.
   func stagingBytes(_ slot: Slot) -> Int { slot.stagingBytes + paddingBytes }
+
+  /// Bytes of scratch memory that ``store(_:by:into:of:_:)`` needs.
+  func scratchBytes(_ slot: Slot) -> Int { slot.scratchBytes + paddingBytes }
 }

@@ -46,6 +46,24 @@ public struct MatrixSource: Sendable {
   var denseType: ElementType? { (scheme as? Unquantized)?.elementType.resident }
 }
 
+extension MatrixSource {
+  /// How the weights may be kept as codes; nil where they are dense, or can't.
+  var codedForm: CodedForm? {
+    let stored = pieces.filter { $0.byteCount > 0 }.map { ($0.role, $0.tensor.elementType) }
+    return scheme.codedForm(columns: columns, stored: Dictionary(uniqueKeysWithValues: stored))
+  }
+
+  /// Columns that codes can be taken apart at: multiples of every step of the stored tensors.
+  var codedColumns: Int {
+    var columns = 1
+    for axis in pieces.flatMap(\.axes) where axis.extent == .columns && axis.step <= self.columns {
+      columns = leastCommonMultiple(columns, axis.step)
+    }
+    // Groups of the matrix laid out flat begin anew in each row.
+    return leastCommonMultiple(columns, codedForm?.group ?? 1)
+  }
+}
+
 extension ElementType {
   /// Itself where backends keep weights in this type.
   fileprivate var resident: Self? { [.bf16, .f16, .f32].contains(self) ? self : nil }

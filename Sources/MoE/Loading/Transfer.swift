@@ -13,6 +13,8 @@ public struct Transfer: Sendable {
   public let reads: [Read]
   /// Whether a bias is there but another rank adds it: this one keeps zeros.
   public let omitsBias: Bool
+  /// The projections that the backend keeps as codes; others are decoded.
+  public let codes: [Projection: CodedForm]
 
   /// The bytes of one tensor.
   public struct Read: Sendable, Hashable {
@@ -27,9 +29,14 @@ public struct Transfer: Sendable {
     }
   }
 
-  /// - Parameter biasRank: whether this rank adds a bias that only one of the ranks that share an expert adds.
-  init(_ source: MatrixSource, rows: Range<Int>, columns: Range<Int>, biasRank: Bool) {
+  /// - Parameters:
+  ///   - biasRank: whether this rank adds a bias that only one of the ranks that share an expert adds.
+  ///   - codes: what the backend keeps as codes.
+  init(
+    _ source: MatrixSource, rows: Range<Int>, columns: Range<Int>, biasRank: Bool, codes: [Projection: CodedForm]
+  ) {
     self.source = source
+    self.codes = codes
     self.rows = rows
     self.columns = columns
     omitsBias = source[.bias] != nil && !biasRank
@@ -44,16 +51,30 @@ public struct Transfer: Sendable {
   /// The projections it gives.
   var projections: [Projection] { source.parts.map(\.projection) }
 
-  /// Bytes of decoded weights of each projection; 0 where none are decoded.
-  private var decodedBytes: Int {
-    source.denseType == nil ? rows.count * columns.count * MemoryLayout<Float>.stride : 0
+  /// Bytes of a projection's weights on their way: as they are stored, decoded, or as codes (a byte each, with scales of
+  /// 32 bits, and once more where rows or columns are picked from among others).
+  private func stagedBytes(_ projection: Projection) -> Int {
+    guard source.denseType == nil else { return 0 }
+    let count = rows.count * columns.count
+    guard let form = codes[projection] else { return count * MemoryLayout<Float>.stride }
+    let groups = form.group.map { CodedWeights.count(columns.count, by: $0) } ?? 1
+    return 2 * (count + 3 * rows.count * groups * MemoryLayout<Float>.stride)
   }
 
   /// Bytes of scratch memory while it is under way.
-  var stagingBytes: Int {
-    let staged = reads.reduce(0) { $0 + (isRaw($1.piece) ? $1.span.count : $1.piece.byteCount).aligned }
+  var stagingBytes: Int { scratchBytes + arrayBytes }
+
+  /// Bytes that are staged in arrays: what is decoded, and codes.
+  private var arrayBytes: Int {
+    reads.reduce(0) { $0 + (isRaw($1.piece) ? 0 : $1.piece.byteCount) }
+      + projections.reduce(0) { $0 + (codes[$1] == nil ? 0 : stagedBytes($1)) }
+  }
+
+  /// Bytes that ``load(into:scratch:used:_:)`` takes.
+  var scratchBytes: Int {
+    let staged = reads.reduce(0) { $0 + (isRaw($1.piece) ? $1.span.count.aligned : 0) }
     let zeros = omitsBias ? rows.count * MemoryLayout<Float>.stride : 0
-    return staged + source.parts.count * (decodedBytes.aligned + zeros.aligned)
+    return projections.reduce(staged) { $0 + (codes[$1] == nil ? stagedBytes($1).aligned : 0) + zeros.aligned }
   }
 
   /// Whether a backend takes the bytes as they are.
@@ -74,7 +95,7 @@ extension Transfer {
 
   /// Reads, decodes and enters the projections into `parameters`, as views into `scratch`.
   ///
-  /// - Parameter scratch: ``stagingBytes``, of which the first `used` are taken.
+  /// - Parameter scratch: ``scratchBytes`` behind the first `used`, which are taken.
   func load(
     into parameters: inout ExpertParameters, scratch: UnsafeMutableRawBufferPointer, used: inout Int, _ read: Reader
   ) throws(MoEError) {
@@ -104,7 +125,11 @@ extension Transfer {
       let projection = StoredProjection(source.stem, rows: source.rows, columns: source.columns, stored)
       let decoder = try source.scheme.decoder(of: projection)
       for part in source.parts {
-        let bytes = unsafe take(decodedBytes, of: scratch, &used)
+        if let form = codes[part.projection] {
+          parameters.codes[part.projection] = try coded(part, as: form, by: decoder)
+          continue
+        }
+        let bytes = unsafe take(stagedBytes(part.projection), of: scratch, &used)
         parameters[part.projection, .weight] = unsafe decode(part, by: decoder, into: bytes)
       }
     }
@@ -176,5 +201,24 @@ extension Transfer {
     return unsafe ParameterView(
       base: UnsafeRawPointer(floats.baseAddress!), elementType: .f32, rows: rows.count, columns: columns.count,
       rowStride: columns.count, columnStride: 1)
+  }
+
+  /// The slice as codes, in the groups of the form.
+  private func coded(
+    _ part: MatrixSource.Part, as form: CodedForm, by decoder: any TileDecoder
+  ) throws(MoEError) -> CodedWeights {
+    let stored = source.storedRows(part.rows, rows)
+    let step = source.codedColumns
+    let whole = columns.lowerBound / step * step..<min((columns.upperBound + step - 1) / step * step, source.columns)
+    let first = stored.first - stored.first % stored.step
+    guard let weights = decoder.coded(rows: first..<stored.end, columns: whole) else {
+      throw MoEError(
+        .invalidValue, "the groups of columns are not in order, though the configuration says so", subject: source.stem,
+        expected: "columns in the order of their groups", found: "another group index",
+        remedy: "declare act-order in the configuration (desc_act)")
+    }
+    return weights.rows(from: stored.first % stored.step, step: stored.step).columns(
+      columns.lowerBound - whole.lowerBound..<columns.upperBound - whole.lowerBound,
+      group: form.group ?? columns.count, factorGroup: form.factor.map { $0.group ?? columns.count })
   }
 }

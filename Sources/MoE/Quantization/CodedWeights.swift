@@ -16,9 +16,9 @@ public struct CodedWeights: Sendable, Hashable {
   public enum Correction: Sendable, Hashable {
     /// table[code] · scale
     case none
-    /// (table[code] − zero) · scale; `[rows, columns / group]`.
+    /// (table[code] − zero) · scale; `[rows, ⌈columns / group⌉]`.
     case zero([Float])
-    /// table[code] · scale − minimum; `[rows, columns / group]`.
+    /// table[code] · scale − minimum; `[rows, ⌈columns / group⌉]`.
     case minimum([Float])
   }
 
@@ -27,9 +27,9 @@ public struct CodedWeights: Sendable, Hashable {
   public struct Factors: Sendable, Hashable {
     /// Columns that share a factor; a multiple of ``CodedWeights/group``.
     public var group: Int
-    /// `[rows, columns / group]`
+    /// `[rows, ⌈columns / group⌉]`
     public var scales: [Float]
-    /// `[rows, columns / group]`; empty where there are no minima.
+    /// `[rows, ⌈columns / group⌉]`; empty where there are no minima.
     public var minimums: [Float]
 
     public init(group: Int, scales: [Float], minimums: [Float] = []) {
@@ -49,9 +49,9 @@ public struct CodedWeights: Sendable, Hashable {
   public var table: [Float]
   /// One for each weight, `[rows, columns]`.
   public var codes: [UInt8]
-  /// Columns that share a scale; it divides `columns`.
+  /// Columns that share a scale; the last group of a row may be short.
   public var group: Int
-  /// `[rows, columns / group]`; whole numbers where there are ``factors``.
+  /// `[rows, ⌈columns / group⌉]`; whole numbers where there are ``factors``.
   public var scales: [Float]
   /// Minima are whole numbers where there are ``factors``.
   public var correction: Correction
@@ -72,14 +72,19 @@ public struct CodedWeights: Sendable, Hashable {
     self.factors = factors
   }
 
+  /// Groups of a row.
+  static func count(_ columns: Int, by group: Int) -> Int { columns / group + (columns % group > 0 ? 1 : 0) }
+
   /// The weights, `[rows, columns]`.
   public func decode() -> [Float] {
     var values: [Float] = []
     values.reserveCapacity(codes.count)
+    let groups = Self.count(columns, by: group)
+    let upperGroups = factors.map { Self.count(columns, by: $0.group) } ?? 0
     for row in 0..<rows {
       for column in 0..<columns {
-        let index = row * (columns / group) + column / group
-        let upper = factors.map { row * (columns / $0.group) + column / $0.group } ?? 0
+        let index = row * groups + column / group
+        let upper = factors.map { row * upperGroups + column / $0.group } ?? 0
         let scale = factors.map { $0.scales[upper] * scales[index] } ?? scales[index]
         let value = table[Int(codes[row * columns + column])]
         switch correction {

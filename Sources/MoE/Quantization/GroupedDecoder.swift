@@ -24,6 +24,8 @@ struct GroupedDecoder: TileDecoder {
   var groupIndex: [Int]?
   /// A number that the product is divided by (bitsandbytes int8).
   var divisor: Float?
+  /// What `scales` are the products of, where they have two levels: one each, and one for the matrix (NVFP4).
+  var levels: (scales: [Float], factor: Float)?
 
   init(
     _ stored: StoredProjection, _ codes: CodeReader, table: [Float], scales: [Float], _ arrangement: Scales

@@ -38,4 +38,27 @@ public struct QuantizationParameters: Sendable, Hashable {
   }
 
   public var isSymmetric: Bool { zeroPoint == .none }
+
+  /// Codes with scales of this type; nil where the granularity has no groups along a row of so many columns.
+  func codedForm(columns: Int, scale: CodedForm.Number) -> CodedForm? {
+    let group: Int?
+    switch granularity {
+    case .tensor, .channel: group = nil
+    case .group(let size), .block(_, let size): group = size < columns ? size : nil
+    case .flat(let size):
+      guard columns % size == 0 else { return nil }
+      group = size
+    }
+    guard group.map({ $0 % 8 == 0 }) ?? true else { return nil }
+    return CodedForm(bits: bits, group: group, scale: scale, correction: correction)
+  }
+
+  /// Zero points of codes around the middle are signed; those of 8 bits less one reach 256.
+  private var correction: CodedForm.Correction {
+    switch zeroPoint {
+    case .none: .none
+    case .stored, .storedMinusOne: .zero(bits < 8 ? .u8 : .f16)
+    case .storedAroundMiddle: .zero(.i8)
+    }
+  }
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright 2026 the swift-moe project authors
 
-internal import Tensors
+public import Tensors
 
 /// A format of quantised weights with its parameters: how it is recognised, which tensors a projection has, and what
 /// their bytes mean.
@@ -39,6 +39,13 @@ public protocol QuantizationScheme: Sendable {
 
   var parameters: QuantizationParameters { get }
 
+  /// How a backend may keep the weights as codes, without loss; nil where it can't, and they are decoded.
+  ///
+  /// - Parameters:
+  ///   - columns: of the whole matrix.
+  ///   - stored: the types of the tensors that are there.
+  func codedForm(columns: Int, stored: [TensorRole: ElementType]) -> CodedForm?
+
   /// Prepares the decoding of a projection whose tensors have been found to have declared types and shapes.
   ///
   /// Called by ``decoder(of:)``. The weights are those of `[out, in]`, in float32.
@@ -48,6 +55,14 @@ public protocol QuantizationScheme: Sendable {
 }
 
 extension QuantizationScheme {
+  /// The form that ``parameters`` and the type of the scales give. Columns that a group index sends anywhere have none.
+  public func codedForm(columns: Int, stored: [TensorRole: ElementType]) -> CodedForm? {
+    guard parameters.form != .dense16, stored[.groupIndex] == nil, let type = stored[.scale],
+      let number = CodedForm.Number(type)
+    else { return nil }
+    return parameters.codedForm(columns: columns, scale: number)
+  }
+
   /// The decoder of a projection; the oracle of every faster way.
   ///
   /// - Throws: All that is wrong with the tensors: `.missingTensor`, `.typeMismatch`, `.shapeMismatch`,

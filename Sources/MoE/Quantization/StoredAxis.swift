@@ -87,8 +87,7 @@ extension StoredAxis {
   static func packing(
     _ extent: Extent, bits: Int, wordBits: Int = 32, isRagged: Bool = false
   ) -> Self {
-    var (divisor, rest) = (wordBits, bits)
-    while rest != 0 { (divisor, rest) = (rest, divisor % rest) }
+    let divisor = greatestCommonDivisor(wordBits, bits)
     return Self(extent, step: wordBits / divisor, entries: bits / divisor, isRagged: isRagged)
   }
 

@@ -2,7 +2,7 @@
 // Copyright 2026 the swift-moe project authors
 
 internal import Checkpoints
-internal import Tensors
+public import Tensors
 
 /// bitsandbytes nf4 and fp4 (QLoRA; Dettmers et al., 2023): nibbles of a code book over the matrix laid out flat, the
 /// *high* one first, unlike every other format of 4 bits.
@@ -68,6 +68,11 @@ public struct BitsAndBytes4: QuantizationScheme {
   }
 
   public var parameters: QuantizationParameters { QuantizationParameters(.codebook4, .flat(blockSize), bits: 4) }
+
+  /// Scales of two levels are multiplied out.
+  public func codedForm(columns: Int, stored: [TensorRole: ElementType]) -> CodedForm? {
+    parameters.codedForm(columns: columns, scale: .f32)
+  }
 
   public func makeDecoder(_ stored: StoredProjection) throws(MoEError) -> any TileDecoder {
     let state = try state(stored)

@@ -44,6 +44,25 @@ public struct GGMLBlocks: QuantizationScheme {
       .ggmlBlock, .group(coding.group), bits: coding.bits, zeroPoint: coding.hasMinimums ? .stored : .none)
   }
 
+  public func codedForm(columns: Int, stored: [TensorRole: ElementType]) -> CodedForm? {
+    let coding = type.coding!
+    guard coding.isTwoLevel else {
+      let scale: CodedForm.Number = type == .mxfp4 ? .e8m0 : type == .nvfp4 ? .e4m3 : .f16
+      return CodedForm(
+        bits: coding.bits, group: coding.group, scale: scale, correction: coding.hasMinimums ? .minimum(.f16) : .none,
+        factor: stored[.globalScale].map { _ in CodedForm.Factor(group: nil, .f32) })
+    }
+    return CodedForm(
+      bits: coding.bits, group: coding.group, scale: Self.signedScales.contains(type) ? .i8 : .u8,
+      correction: coding.hasMinimums ? .minimum(.u8) : .none,
+      factor: CodedForm.Factor(group: type.blockElements, Self.halfFactors.contains(type) ? .f16 : .f32))
+  }
+
+  /// Types whose scales of groups may be negative.
+  private static let signedScales: Set<GGMLType> = [.q3_K, .q6_K, .iq4_XS]
+  /// Types whose factors are as stored; the others' are multiples, which may have no half.
+  private static let halfFactors: Set<GGMLType> = [.q2_K, .q3_K, .q4_K, .q5_K, .q6_K, .iq4_XS]
+
   public func makeDecoder(_ stored: StoredProjection) throws(MoEError) -> any TileDecoder {
     let decoder = GGMLDecoder(
       rows: stored.rows, columns: stored.columns, type: type, bytes: stored.tensors[.weight]!.bytes)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright 2026 the swift-moe project authors
 
-internal import Tensors
+public import Tensors
 
 /// NVFP4: e2m1 with an e4m3 scale for 16 columns and one float for all, the even column in the low nibble.
 ///
@@ -40,9 +40,16 @@ public struct NVFP4: QuantizationScheme {
 
   public func makeDecoder(_ stored: StoredProjection) throws(MoEError) -> any TileDecoder {
     let global = stored.tensors[.globalScale]!.floats[0]
-    let scales = stored.tensors[.scale]!.floats.map { isInverse ? $0 / global : $0 * global }
-    return GroupedDecoder(
+    let scales = stored.tensors[.scale]!.floats
+    var decoder = GroupedDecoder(
       stored, CodeReader(stored.tensors[.weight]!.bytes, bits: 4, .rows(rowBytes: stored.columns / 2)),
-      table: MiniFloat.e2m1.table, scales: scales, .rowMajor(.group(16), columns: stored.columns))
+      table: MiniFloat.e2m1.table, scales: scales.map { isInverse ? $0 / global : $0 * global },
+      .rowMajor(.group(16), columns: stored.columns))
+    decoder.levels = (scales, isInverse ? 1 / global : global)
+    return decoder
+  }
+
+  public func codedForm(columns: Int, stored: [TensorRole: ElementType]) -> CodedForm? {
+    CodedForm(bits: 4, group: 16, scale: .e4m3, factor: CodedForm.Factor(group: nil, .f32))
   }
 }

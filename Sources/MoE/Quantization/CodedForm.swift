@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright 2026 the swift-moe project authors
+
+public import Tensors
+
+/// How a backend keeps the weights of a projection as codes: the types and groups of ``CodedWeights``, known from headers.
+public struct CodedForm: Sendable, Hashable {
+  /// The type of a scale, a correction or a factor.
+  public enum Number: String, Sendable, Hashable, CaseIterable {
+    case f32, f16, bf16, e8m0, e4m3, u8, i8
+
+    var bits: Int {
+      switch self {
+      case .f32: 32
+      case .f16, .bf16: 16
+      case .e8m0, .e4m3, .u8, .i8: 8
+      }
+    }
+
+    /// The type that holds the scales of a stored tensor; U8 stands for e8m0.
+    init?(_ elementType: ElementType) {
+      switch elementType {
+      case .f32: self = .f32
+      case .f16: self = .f16
+      case .bf16: self = .bf16
+      case .u8, .f8e8m0: self = .e8m0
+      case .f8e4m3: self = .e4m3
+      default: return nil
+      }
+    }
+  }
+
+  /// What is taken away; see ``CodedWeights/Correction``.
+  public enum Correction: Sendable, Hashable {
+    case none
+    case zero(Number)
+    case minimum(Number)
+  }
+
+  /// The upper one of two levels of scales.
+  public struct Factor: Sendable, Hashable {
+    /// Columns that share one; nil for all.
+    public var group: Int?
+    public var number: Number
+
+    public init(group: Int?, _ number: Number) {
+      self.group = group
+      self.number = number
+    }
+  }
+
+  /// Bits of a code, 1…8.
+  public var bits: Int
+  /// Columns that share a scale; nil for all.
+  public var group: Int?
+  public var scale: Number
+  public var correction: Correction
+  public var factor: Factor?
+
+  public init(
+    bits: Int, group: Int?, scale: Number, correction: Correction = .none, factor: Factor? = nil
+  ) {
+    self.bits = bits
+    self.group = group
+    self.scale = scale
+    self.correction = correction
+    self.factor = factor
+  }
+
+  /// Bits of a weight, with what its groups share.
+  public func bitsPerWeight(columns: Int) -> Double {
+    var shared = scale.bits
+    switch correction {
+    case .none: break
+    case .zero(let number), .minimum(let number): shared += number.bits
+    }
+    var bits = Double(bits) + Double(shared) / Double(group ?? columns)
+    if let factor {
+      let count = if case .minimum = correction { 2 } else { 1 }
+      bits += Double(count * factor.number.bits) / Double(factor.group ?? columns)
+    }
+    return bits
+  }
+}
+
+extension CodedForm: CustomStringConvertible {
+  /// For example `4-bit codes, f16 scales of 32`.
+  public var description: String {
+    "\(bits)-bit codes, \(scale.rawValue) scales" + (group.map { " of \($0)" } ?? "")
+  }
+}
+
+// MARK: - Cuts
+
+extension CodedForm {
+  /// The form of a matrix that is cut at these columns: groups are refined until no cut crosses one. nil where groups
+  /// become smaller than kernels know.
+  func cut(at columns: [Int]) -> Self? {
+    var form = self
+    form.group = Self.refined(group, at: columns)
+    form.factor?.group = Self.refined(factor?.group, at: columns)
+    // Where all columns share a number there is nothing to refine.
+    guard form.group.map({ $0 % 8 == 0 }) ?? true else { return nil }
+    return form
+  }
+
+  private static func refined(_ group: Int?, at columns: [Int]) -> Int? {
+    group.map { columns.reduce($0, greatestCommonDivisor) }
+  }
+}
