@@ -16,9 +16,10 @@ struct GGUFConfiguration {
   private struct Entry {
     var key: String
     var name: String
-    var convert: @Sendable (JSONValue) -> JSONValue?
+    /// The value in a `config.json`; null where the one in the file says nothing.
+    var convert: @Sendable (JSONValue) -> JSONValue
 
-    init(_ key: String, _ name: String, _ convert: @escaping @Sendable (JSONValue) -> JSONValue? = { $0 }) {
+    init(_ key: String, _ name: String, _ convert: @escaping @Sendable (JSONValue) -> JSONValue = { $0 }) {
       (self.key, self.name, self.convert) = (key, name, convert)
     }
   }
@@ -43,7 +44,7 @@ struct GGUFConfiguration {
     Entry("expert_gating_func", "scoring_func", scoring),
     Entry("expert_weights_norm", "norm_topk_prob"),
     // ggml multiplies by nothing where the scale is 0.
-    Entry("expert_weights_scale", "routed_scaling_factor") { $0.number == 0 ? nil : $0 },
+    Entry("expert_weights_scale", "routed_scaling_factor") { $0.number == 0 ? .null : $0 },
     Entry("expert_group_count", "n_group"),
     Entry("expert_group_used_count", "topk_group"),
     Entry("router_logit_softcapping", "router_logit_softcapping"),
@@ -54,9 +55,9 @@ struct GGUFConfiguration {
   /// The functions by their numbers in llama.cpp. One that it doesn't know stays a number, and whoever reads it refuses.
   private static let scorings = [1: "softmax", 2: "sigmoid", 3: "selectedSoftmax", 4: "sqrtsoftplus"]
 
-  private static let scoring: @Sendable (JSONValue) -> JSONValue? = { value in
+  private static let scoring: @Sendable (JSONValue) -> JSONValue = { value in
     // 0 is none: what the architecture is known to have.
-    value.integer == 0 ? nil : value.integer.flatMap { scorings[$0].map(JSONValue.string) } ?? value
+    value.integer == 0 ? .null : value.integer.flatMap { scorings[$0] }.map(JSONValue.string) ?? value
   }
 
   /// - Throws: `.metadata` for a file without an architecture, which nothing can be understood without.
@@ -73,7 +74,7 @@ struct GGUFConfiguration {
     for entry in Self.table {
       let key = "\(architecture).\(entry.key)"
       keys[entry.name] = key
-      if let value = metadata[key].flatMap(entry.convert) { object[entry.name] = value }
+      if let value = metadata[key].map(entry.convert), !value.isNull { object[entry.name] = value }
     }
     // Draft layers stand after the others, and are counted with them.
     if let blocks = object["num_hidden_layers"]?.integer,

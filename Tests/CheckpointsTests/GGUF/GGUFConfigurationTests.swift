@@ -43,7 +43,7 @@ import Testing
       ("general.architecture", Field.string("a")), ("a.expert_gating_func", Field.u32(number)),
       ("a.expert_weights_scale", Field.f32(0)),
     ])
-    #expect(checkpoint.configuration["scoring_func"] ?? .null == scoring)
+    #expect(checkpoint.configuration.object?["scoring_func", default: .null] == scoring)
     // As ggml reads it, 0 is no scale.
     #expect(checkpoint.configuration.object?.keys.contains("routed_scaling_factor") == false)
   }
