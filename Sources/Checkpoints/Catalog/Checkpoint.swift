@@ -50,8 +50,10 @@ public struct Checkpoint: Sendable {
       configurationPath = catalog.files[0].path
       return
     }
-    // Without the path itself there is no place to look for the other file.
-    if source?.isGGUF != true, let status = try? System.status(at: path) {
+    // Without the path itself there is no place to look for the other file; a GGUF file needs none, and that may be what
+    // is meant where several could be the checkpoint.
+    let needsFile = source?.isGGUF != true && !faults.contains { $0.code == .ambiguous }
+    if needsFile, let status = try? System.status(at: path) {
       let folder = status.kind == .folder ? path : FilePath.folder(of: path)
       do throws(CheckpointError) {
         configuration = try Self.configuration(in: folder)

@@ -59,5 +59,7 @@ import Testing
     try folder.write("GGUF", "m.gguf")
     expectFaults([.malformedHeader]) { _ = try Checkpoint(opening: folder.path) }
     expectFaults([.malformedHeader]) { _ = try Checkpoint(opening: folder["m.gguf"]) }
+    try folder.write("GGUF", "n.gguf")
+    expectFaults([.ambiguous]) { _ = try Checkpoint(opening: folder.path) }
   }
 }
