@@ -12,6 +12,8 @@ struct GGUFConfiguration {
   let value: JSONValue
   /// The key in the metadata of each key in `value`.
   let keys: [String: String]
+  /// What the file says of experts, and nothing here reads.
+  let warnings: [String]
 
   private struct Entry {
     var key: String
@@ -52,6 +54,9 @@ struct GGUFConfiguration {
     Entry("swiglu_clamp_shexp", "swiglu_limits_shared"),
   ]
 
+  /// What the names of keys begin with that say how experts compute.
+  private static let marks = ["expert", "moe_", "router_", "swiglu_"]
+
   /// The functions by their numbers in llama.cpp. One that it doesn't know stays a number, and whoever reads it refuses.
   private static let scorings = [1: "softmax", 2: "sigmoid", 3: "selectedSoftmax", 4: "sqrtsoftplus"]
 
@@ -84,5 +89,9 @@ struct GGUFConfiguration {
     }
     value = .object(object)
     self.keys = keys
+    let known = Set(keys.values)
+    warnings = metadata.keys.sorted().filter { key in
+      !known.contains(key) && Self.marks.contains { key.hasPrefix("\(architecture).\($0)") }
+    }.map { "\(file): \($0) is not understood, and ignored" }
   }
 }
