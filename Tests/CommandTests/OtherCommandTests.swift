@@ -36,6 +36,19 @@ import Testing
     }
   }
 
+  /// A GGUF file as it is, and the folder that holds it beside other files.
+  @Test(arguments: ["", "/model.gguf"])
+  func inspectsAndRunsGGUF(name: String) throws {
+    let path =
+      URL(filePath: #filePath).deletingLastPathComponent().path() + "../Oracle/cases/gguf_llama_Q4_K_Q6_K" + name
+    let inspected = try Command(["inspect", path, "--json"]).json()
+    #expect(inspected["family"]?.string == "Mixtral")
+    #expect(inspected["layers"]?.array?.first?["format"]?.string == "Q4_K; Q6_K")
+    let run = try Command(["run", path])
+    #expect(run.status == 0, "\(run.errors)")
+    #expect(run.output.contains("softmax, normalised") && run.errors.contains("Q4_K; Q6_K"))
+  }
+
   @Test func sparseFilesTakeNoRoom() throws {
     try withTemporaryFolder { folder in
       let path = folder + "/deepseek"

@@ -24,6 +24,9 @@ public struct Checkpoint: Sendable {
   /// For messages: what the keys of `configuration` are called in the file, where that is another name.
   public let configurationKeys: [String: String]
 
+  /// What is strange, but no reason to refuse, as sentences without a full stop: of the tensors and of the settings.
+  public let warnings: [String]
+
   /// The limit on the size of a `config.json`.
   public static let configurationSizeLimit = 64 << 20
 
@@ -48,10 +51,13 @@ public struct Checkpoint: Sendable {
       let settings = try GGUFConfiguration(metadata, file: catalog.files[0].path)
       (self.catalog, self.configuration, configurationKeys) = (catalog, settings.value, settings.keys)
       configurationPath = catalog.files[0].path
+      warnings = catalog.warnings + settings.warnings
       return
     }
-    // Without the path itself there is no place to look for the other file.
-    if source?.isGGUF != true, let status = try? System.status(at: path) {
+    // Without the path itself there is no place to look for the other file; a GGUF file needs none, and that may be what
+    // is meant where several could be the checkpoint.
+    let needsFile = source?.isGGUF != true && !faults.contains { $0.code == .ambiguous }
+    if needsFile, let status = try? System.status(at: path) {
       let folder = status.kind == .folder ? path : FilePath.folder(of: path)
       do throws(CheckpointError) {
         configuration = try Self.configuration(in: folder)
@@ -63,6 +69,7 @@ public struct Checkpoint: Sendable {
     self.catalog = catalog
     self.configuration = configuration
     configurationKeys = [:]
+    warnings = catalog.warnings
     configurationPath = FilePath.join(
       path.hasSuffix(".safetensors") || path.hasSuffix(".json") ? FilePath.folder(of: path) : path, "config.json")
   }

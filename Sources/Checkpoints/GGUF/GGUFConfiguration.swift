@@ -12,13 +12,16 @@ struct GGUFConfiguration {
   let value: JSONValue
   /// The key in the metadata of each key in `value`.
   let keys: [String: String]
+  /// What the file says of experts, and nothing here reads.
+  let warnings: [String]
 
   private struct Entry {
     var key: String
     var name: String
-    var convert: @Sendable (JSONValue) -> JSONValue?
+    /// The value in a `config.json`; null where the one in the file says nothing.
+    var convert: @Sendable (JSONValue) -> JSONValue
 
-    init(_ key: String, _ name: String, _ convert: @escaping @Sendable (JSONValue) -> JSONValue? = { $0 }) {
+    init(_ key: String, _ name: String, _ convert: @escaping @Sendable (JSONValue) -> JSONValue = { $0 }) {
       (self.key, self.name, self.convert) = (key, name, convert)
     }
   }
@@ -43,7 +46,7 @@ struct GGUFConfiguration {
     Entry("expert_gating_func", "scoring_func", scoring),
     Entry("expert_weights_norm", "norm_topk_prob"),
     // ggml multiplies by nothing where the scale is 0.
-    Entry("expert_weights_scale", "routed_scaling_factor") { $0.number == 0 ? nil : $0 },
+    Entry("expert_weights_scale", "routed_scaling_factor") { $0.number == 0 ? .null : $0 },
     Entry("expert_group_count", "n_group"),
     Entry("expert_group_used_count", "topk_group"),
     Entry("router_logit_softcapping", "router_logit_softcapping"),
@@ -51,12 +54,15 @@ struct GGUFConfiguration {
     Entry("swiglu_clamp_shexp", "swiglu_limits_shared"),
   ]
 
+  /// What the names of keys begin with that say how experts compute.
+  private static let marks = ["expert", "moe_", "router_", "swiglu_"]
+
   /// The functions by their numbers in llama.cpp. One that it doesn't know stays a number, and whoever reads it refuses.
   private static let scorings = [1: "softmax", 2: "sigmoid", 3: "selectedSoftmax", 4: "sqrtsoftplus"]
 
-  private static let scoring: @Sendable (JSONValue) -> JSONValue? = { value in
+  private static let scoring: @Sendable (JSONValue) -> JSONValue = { value in
     // 0 is none: what the architecture is known to have.
-    value.integer == 0 ? nil : value.integer.flatMap { scorings[$0].map(JSONValue.string) } ?? value
+    value.integer == 0 ? .null : value.integer.flatMap { scorings[$0] }.map(JSONValue.string) ?? value
   }
 
   /// - Throws: `.metadata` for a file without an architecture, which nothing can be understood without.
@@ -73,7 +79,7 @@ struct GGUFConfiguration {
     for entry in Self.table {
       let key = "\(architecture).\(entry.key)"
       keys[entry.name] = key
-      if let value = metadata[key].flatMap(entry.convert) { object[entry.name] = value }
+      if let value = metadata[key].map(entry.convert), !value.isNull { object[entry.name] = value }
     }
     // Draft layers stand after the others, and are counted with them.
     if let blocks = object["num_hidden_layers"]?.integer,
@@ -83,5 +89,9 @@ struct GGUFConfiguration {
     }
     value = .object(object)
     self.keys = keys
+    let known = Set(keys.values)
+    warnings = metadata.keys.sorted().filter { key in
+      !known.contains(key) && Self.marks.contains { key.hasPrefix("\(architecture).\($0)") }
+    }.map { "\(file): \($0) is not understood, and ignored" }
   }
 }

@@ -124,9 +124,9 @@ extension LayerResolver {
       expertCount: 1, hiddenSize: hiddenSize, intermediateSize: size, activation: activation)
     let experts = source(present.isEmpty ? [layouts[0]] : [present[0]], specification, shared: true)
     let gateName = architecture.sharedGate.flatMap { isKnown || exists([$0]) ? $0 : nil }
-    let gate = gateName.flatMap {
-      tensor([$0], "gate of the shared experts", shapes: [[1, hiddenSize], [hiddenSize]])
-    }
+    // In GGUF it may be a vector.
+    let gateShapes: [Shape] = [[1, hiddenSize]] + (catalog.ggufMetadata == nil ? [] : [[hiddenSize]])
+    let gate = gateName.flatMap { tensor([$0], "gate of the shared experts", shapes: gateShapes) }
     return experts.map { MoEModel.SharedSource(experts: $0, gate: gate, combination: combination) }
   }
 

@@ -104,7 +104,7 @@ extension MoEModel {
 
     let quantization = try QuantizationSettings(checkpoint)
 
-    var notes = checkpoint.catalog.warnings
+    var notes = checkpoint.warnings
     var faults: [Fault] = []
     var known: Set<Fault> = []
     var layers: [Layer] = []

@@ -103,7 +103,8 @@ extension ModelConfiguration {
     guard let value = try size(quantity.keys, layer: layer) else {
       let keys = fileKeys.isEmpty ? quantity.keys : quantity.keys.compactMap { fileKeys[$0] }
       throw MoEError(
-        .configuration, "\(quantity.name) is not given", file: file, expected: "one of " + keys.joined(separator: ", "))
+        .configuration, "\(quantity.name) is not given", file: file,
+        expected: (keys.count > 1 ? "one of " : "") + keys.joined(separator: ", "))
     }
     let numbers = Set(spellings.map { Self.integer($0.value, layer: layer) })
     guard numbers.count == 1 || !quantity.isOneNumber else {

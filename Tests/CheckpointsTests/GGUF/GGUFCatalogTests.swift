@@ -5,7 +5,7 @@ import Checkpoints
 import Tensors
 import Testing
 
-@Suite struct GGUFCheckpointTests {
+@Suite struct GGUFCatalogTests {
   /// Part `number` of `count`, with one tensor `t<number>` of one row of numbers `number`.
   private func part(
     _ number: Int, of count: Int, tensors: Int? = nil, index: UInt16? = nil, name: String? = nil
