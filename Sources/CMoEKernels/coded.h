@@ -24,8 +24,9 @@ static inline int moe_stored_bits(int bits) { return bits == 1 ? 2 : bits == 7 ?
 
 static inline int64_t moe_group(const moe_form *form) { return form->group ? form->group : MOE_ALL_INPUTS; }
 
+/// A multiple of the group.
 static inline int64_t moe_super_group(const moe_form *form) {
-  return form->super_group ? form->super_group : MOE_ALL_INPUTS;
+  return form->super_group ? form->super_group : MOE_ALL_INPUTS / moe_group(form) * moe_group(form);
 }
 
 static inline int64_t moe_number_bytes(moe_number number) {
@@ -44,28 +45,40 @@ static inline int64_t moe_super_group_bytes(const moe_form *form) {
   return MOE_PANEL * factors * moe_number_bytes(form->factor);
 }
 
-/// Bytes of the stream before what stands at input k.
-static inline int64_t moe_stream_offset(const moe_form *form, int64_t k) {
-  int64_t bytes = moe_ceil_div(k, moe_super_group(form)) * moe_super_group_bytes(form) +
-                  moe_ceil_div(k, moe_group(form)) * moe_group_bytes(form);
+/// Bytes of the words whose first input is before k.
+static inline int64_t moe_words_bytes(const moe_form *form, int64_t k) {
   int stored = moe_stored_bits(form->bits);
+  int64_t bytes = 0;
   for (int width = 1; width <= 8; width *= 2)
-    if (stored & width) bytes += moe_ceil_div(k * width, 32) * MOE_WORDS_BYTES;
+    if (stored & width) bytes += (k * width + 31) / 32 * MOE_WORDS_BYTES;
   return bytes;
 }
 
-/// Bytes of the stream before the numbers of the group, where one begins at k, and before the codes from k on.
-static inline int64_t moe_numbers_offset(const moe_form *form, int64_t k) {
-  return moe_stream_offset(form, k) + (k % moe_super_group(form) == 0 ? moe_super_group_bytes(form) : 0);
-}
+/// What holds at input k of a stream.
+typedef struct moe_position {
+  /// The first inputs of its group and its super-group.
+  int64_t group_start, super_start;
+  /// Where the factors of its super-group are, the numbers of its group, the words that begin at k, and whatever stands
+  /// at k, in bytes from the start.
+  int64_t factors, numbers, words, first;
+} moe_position;
 
-static inline int64_t moe_codes_offset(const moe_form *form, int64_t k) {
-  return moe_numbers_offset(form, k) + (k % moe_group(form) == 0 ? moe_group_bytes(form) : 0);
+static inline moe_position moe_position_at(const moe_form *form, int64_t k) {
+  int64_t group = moe_group(form), super_group = moe_super_group(form), groups = super_group / group;
+  int64_t factor_bytes = moe_super_group_bytes(form), number_bytes = moe_group_bytes(form);
+  int64_t g = k / group, h = g / groups, group_start = g * group, super_start = h * super_group;
+  moe_position position = {.group_start = group_start, .super_start = super_start};
+  position.factors = h * (factor_bytes + groups * number_bytes) + moe_words_bytes(form, super_start);
+  position.numbers = (h + 1) * factor_bytes + g * number_bytes + moe_words_bytes(form, group_start);
+  position.words = (h + 1) * factor_bytes + (g + 1) * number_bytes + moe_words_bytes(form, k);
+  position.first =
+      position.words - (k == group_start ? number_bytes : 0) - (k == super_start ? factor_bytes : 0);
+  return position;
 }
 
 /// Bytes before input k of a panel of any form; k is even in a dense one.
 static inline int64_t moe_input_offset(const moe_form *form, int64_t k) {
-  return moe_is_coded(form) ? moe_stream_offset(form, k) : moe_panel_bytes(form->element, k);
+  return moe_is_coded(form) ? moe_position_at(form, k).first : moe_panel_bytes(form->element, k);
 }
 
 #endif

@@ -63,8 +63,8 @@ static inline void moe_write_element(moe_element element, void *p, float x) {
   memcpy(p, &half, sizeof half);
 }
 
-/// A sign in bit 7, an exponent, `fraction_bits` bits of fraction; `exponent` turns its exponent into an fp32's. No code
-/// stands for NaN or infinity.
+/// A sign in bit 7, an exponent, `fraction_bits` bits of fraction; `exponent` turns its exponent into an fp32's. No
+/// code stands for NaN or infinity.
 static inline float moe_small_float(int32_t code, int32_t fraction_bits, uint32_t exponent) {
   uint32_t size = (uint32_t)code & 0x7f, first_normal = exponent + (1u << 23);
   uint32_t bits = size << (23 - fraction_bits);

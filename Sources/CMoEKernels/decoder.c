@@ -7,7 +7,7 @@
 
 static float computed(const moe_decoder *d, int32_t code) {
   if (d->kind == MOE_DECODER_INTEGER) return (float)((code ^ d->flip) - d->offset);
-  return moe_small_float(code, d->fraction_bits, d->exponent);
+  return moe_small_float(code, d->kind == MOE_DECODER_E4M3 ? 3 : 2, d->exponent);
 }
 
 static bool follows(const moe_decoder *d, int32_t codes, const float *table, const bool *used) {
@@ -22,14 +22,13 @@ void moe_decoder_make(moe_decoder *decoder, const moe_form *form, const float *t
   const moe_decoder rules[] = {
       {.kind = MOE_DECODER_INTEGER, .offset = counts ? -(int32_t)table[0] : 0},
       {.kind = MOE_DECODER_INTEGER, .flip = half, .offset = half},
-      {.kind = MOE_DECODER_FLOAT, .fraction_bits = 3, .exponent = (127 - 7) << 23},
-      {.kind = MOE_DECODER_FLOAT, .fraction_bits = 3, .exponent = (127 - 8) << 23},
-      {.kind = MOE_DECODER_FLOAT, .fraction_bits = 2, .exponent = (127 - 15) << 23},
-      {.kind = MOE_DECODER_FLOAT, .fraction_bits = 2, .exponent = (127 - 16) << 23},
+      {.kind = MOE_DECODER_E4M3, .exponent = (127 - 7) << 23},
+      {.kind = MOE_DECODER_E4M3, .exponent = (127 - 8) << 23},
+      {.kind = MOE_DECODER_E5M2, .exponent = (127 - 15) << 23},
+      {.kind = MOE_DECODER_E5M2, .exponent = (127 - 16) << 23},
   };
   memset(decoder, 0, (size_t)moe_decoder_bytes(form));
-  // Up to 16 entries are looked up at once; the small floats here have their sign in bit 7.
-  size_t candidates = form->bits <= 4 ? 0 : form->bits < 8 ? 2 : sizeof rules / sizeof *rules;
+  size_t candidates = form->bits < 8 ? 2 : sizeof rules / sizeof *rules;  // the small floats have their sign in bit 7
   for (size_t i = 0; i < candidates; i++) {
     if (!follows(&rules[i], codes, table, used)) continue;
     *decoder = rules[i];

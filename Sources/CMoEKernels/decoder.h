@@ -9,19 +9,21 @@
 /// How table[code] may be had.
 typedef enum moe_decoder_kind {
   /// By looking.
-  MOE_DECODER_TABLE = 0,
+  MOE_DECODER_TABLE,
   /// As the integer (code ^ flip) - offset.
-  MOE_DECODER_INTEGER = 1,
-  /// As a small float: sign, exponent, `fraction_bits` bits of fraction.
-  MOE_DECODER_FLOAT = 2,
+  MOE_DECODER_INTEGER,
+  /// As `moe_small_float` with 3 and with 2 bits of fraction.
+  MOE_DECODER_E4M3,
+  MOE_DECODER_E5M2,
 } moe_decoder_kind;
+
+enum { MOE_DECODER_COUNT = 4 };
 
 /// The table of a projection, and whether all codes that it really has follow a rule: a vector computes faster than it
 /// looks up one of 256.
 typedef struct moe_decoder {
   _Alignas(64) int32_t kind;
   int32_t flip, offset;
-  int32_t fraction_bits;
   /// What the exponent of an fp32 has more than the small float's, in place.
   uint32_t exponent;
   /// [1 << bits], at least 16 and a whole number of cache lines.

@@ -20,7 +20,7 @@ static bool is_form(const moe_form *form) {
 }
 
 static int64_t panel_bytes(const moe_form *form, int64_t inputs) {
-  return moe_is_coded(form) ? moe_round_up(moe_stream_offset(form, moe_round_up(inputs, MOE_STEP)), 64)
+  return moe_is_coded(form) ? moe_round_up(moe_input_offset(form, moe_round_up(inputs, MOE_STEP)), 64)
                             : moe_panel_bytes(form->element, inputs);
 }
 

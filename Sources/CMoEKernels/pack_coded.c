@@ -56,14 +56,16 @@ static void read_strip(packing *packing, int64_t first, int64_t k, strip *strip)
   const moe_coded_source *source = packing->source;
   int64_t outputs = moe_min(MOE_PANEL, packing->outputs - first), inputs = moe_min(STRIP, packing->inputs - k);
   uint8_t row[STRIP];
+  memset(row, packing->padding, sizeof row);
   for (int64_t n = 0; n < MOE_PANEL; n++) {
-    int64_t count = n < outputs ? inputs : 0;
     const uint8_t *from = source->codes + (first + n) * source->row_stride + k * source->column_stride;
-    for (int64_t i = 0; i < count; i++) {
-      row[i] = source->column_stride == 1 ? from[i] : from[i * source->column_stride];
-      packing->used[row[i]] = true;
-    }
-    memset(row + count, packing->padding, (size_t)(STRIP - count));
+    if (n >= outputs)
+      memset(row, packing->padding, sizeof row);
+    else if (inputs == STRIP && source->column_stride == 1)
+      memcpy(row, from, sizeof row);
+    else
+      for (int64_t i = 0; i < inputs; i++) row[i] = from[i * source->column_stride];
+    for (int64_t i = 0; i < STRIP; i++) packing->used[row[i]] = true;
     for (int64_t i = 0; i < STRIP / 4; i++) memcpy(&strip->words[i][n], row + 4 * i, 4);
   }
 }
@@ -125,7 +127,6 @@ moe_pack_status moe_pack_coded(const moe_expert_layout *layout, moe_projection p
               matrix->panel_bytes);
   for (int32_t code = codes; code < 256; code++)
     if (packing.used[code]) return MOE_PACK_BAD_CODE;
-  packing.used[packing.padding] = true;
   moe_decoder_make((moe_decoder *)((uint8_t *)region + matrix->decoder_offset), &matrix->form, source->table,
                    packing.used);
   return packing.representable ? MOE_PACK_OK : MOE_PACK_NOT_REPRESENTABLE;

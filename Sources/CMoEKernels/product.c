@@ -8,9 +8,6 @@
 /// Panels that are read side by side while few rows stream through: DRAM yields more to two streams than to one.
 enum { STREAMS = 2 };
 
-/// Inputs of codes that are unpacked at a time while few rows stream through: as fp32 they fill half of L1.
-enum { CODED_PIECE = 128 };
-
 /// Floats of an unpacked piece of a panel, at the start of the scratch.
 enum { UNPACKED = MOE_BLOCK * MOE_PANEL };
 
@@ -86,8 +83,8 @@ static const uint8_t *unpack(const moe_product *p, int64_t panel, int64_t k, int
   return (const uint8_t *)p->scratch;
 }
 
-/// All rows, in `tiles` tiles, times `count` inputs (even) of a panel from input k on; a: those inputs of the rows. The
-/// memory at `ahead` is prefetched, as much as is read.
+/// All rows, in `tiles` tiles, times `count` inputs (even) of a panel from input k on; a: those inputs of the rows.
+/// The memory at `ahead` is prefetched, as much as is read.
 static void multiply(const moe_product *p, const float *a, int64_t panel, int64_t k, int64_t count, int64_t tiles,
                      const uint8_t *ahead) {
   const moe_operand *o = operand(p, panel);
@@ -110,14 +107,17 @@ static void multiply(const moe_product *p, const float *a, int64_t panel, int64_
 
 // MARK: Two ways
 
-/// Inputs of a piece. Short pieces keep the streams in step; more rows take longer over a piece, and pay for each start.
+/// Inputs of a piece of one operand. Short pieces keep the streams in step; more rows take longer over a piece, and pay
+/// for each start. Codes are 2 KiB, and half of L1 at most as fp32.
+static int64_t piece_inputs(const moe_form *form, int64_t rows) {
+  if (moe_is_coded(form)) return moe_stored_bits(form->bits) <= 4 ? 128 : 64;
+  return (rows <= 2 ? 1024 : 2048) / MOE_PANEL / moe_element_bytes(form->element);
+}
+
 static int64_t stream_piece(const moe_product *p) {
   int64_t piece = 0;
-  for (int32_t i = 0; i < p->operand_count; i++) {
-    const moe_form *form = &p->operands[i].form;
-    int64_t dense = (p->rows <= 2 ? 1024 : 2048) / MOE_PANEL / moe_element_bytes(form->element);
-    piece = moe_max(piece, moe_is_coded(form) ? CODED_PIECE : dense);
-  }
+  for (int32_t i = 0; i < p->operand_count; i++)
+    piece = moe_max(piece, piece_inputs(&p->operands[i].form, p->rows));
   return piece;
 }
 

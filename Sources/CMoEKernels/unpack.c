@@ -28,7 +28,7 @@ static void read_strip(const moe_matrix_layout *matrix, const void *region, int6
                            .panel = at,
                            .first = first,
                            .count = moe_round_up(count, MOE_STEP),
-                           .ahead = at + moe_stream_offset(&matrix->form, first)};
+                           .ahead = at + moe_input_offset(&matrix->form, first)};
   moe_kernels_for(moe_isa_best())->unpack(&piece, out);
 }
 

@@ -5,7 +5,8 @@ import CMoEKernels
 import Testing
 
 @Suite struct PackTests {
-  /// How a source lies in memory: strides for a matrix of `rows` outputs and `columns` inputs, and where element (0, 0) is.
+  /// How a source lies in memory: strides for a matrix of `rows` outputs and `columns` inputs, and where element (0, 0)
+  /// is.
   struct View: Sendable, CustomTestStringConvertible {
     var testDescription: String
     var strides: @Sendable (_ rows: Int, _ columns: Int) -> (row: Int, column: Int, first: Int)

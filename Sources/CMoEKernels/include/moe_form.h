@@ -50,9 +50,9 @@ typedef enum MOE_CLOSED_ENUM moe_correction {
 /// The value of a code of output n and input k, evaluated in fp32 as it is written, where g = k / group and
 /// h = k / super_group:
 ///
-///     s = scale[n, g] · factor[n, h]      m = minimum[n, g] · minimum_factor[n, h]      (factors: 1 without super-groups)
+///     s = scale[n, g] · factor[n, h]      m = minimum[n, g] · minimum_factor[n, h]
 ///
-/// and `moe_correction` says what becomes of s and m.
+/// (without super-groups, s = scale and m = minimum), and `moe_correction` says what becomes of s and m.
 typedef struct moe_form {
   /// Dense weights: the type. Codes: of no meaning.
   moe_element element;

@@ -66,8 +66,8 @@ typedef struct moe_matrix_layout {
 /// its high ones.
 ///
 /// Outputs beyond N have scale, factor and correction 0 (e8m0: 2^-127) and, as inputs beyond K have, the code whose
-/// table entry is the closest to 0. Inputs beyond K take the numbers of their group: it is for a kernel to multiply them
-/// by nothing but 0.
+/// table entry is the closest to 0. Inputs beyond K take the numbers of their group: it is for a kernel to multiply
+/// them by nothing but 0.
 typedef struct moe_expert_layout {
   moe_expert_shape shape;
   moe_matrix_layout gate, up, down;

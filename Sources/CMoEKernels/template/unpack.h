@@ -87,11 +87,21 @@ INLINE vf look_up(bool is_short, const float *table, vu code) {
   return x;
 }
 
-INLINE vf decoded(int stored, moe_decoder_kind kind, const moe_decoder *d, vu code) {
+/// Of a decoder, what does not change: in registers, as the compiler can't know that nobody writes to it.
+typedef struct decoding {
+  const float *table;
+  uint32_t flip, exponent;
+  int32_t offset;
+} decoding;
+
+INLINE vf decoded(int stored, moe_decoder_kind kind, decoding d, vu code) {
+  bool is_short = stored <= 4;
+  if (is_short && LANES == 16) kind = MOE_DECODER_TABLE;  // one permutation is less than any arithmetic
   switch (kind) {
-  case MOE_DECODER_TABLE: return look_up(stored <= 4, d->table, code);
-  case MOE_DECODER_INTEGER: return __builtin_convertvector((vi)(code ^ (uint32_t)d->flip) - d->offset, vf);
-  case MOE_DECODER_FLOAT: return small_float(code, d->fraction_bits, d->exponent);
+  case MOE_DECODER_TABLE: return look_up(is_short, d.table, code);
+  case MOE_DECODER_INTEGER: return __builtin_convertvector((vi)(code ^ d.flip) - d.offset, vf);
+  case MOE_DECODER_E4M3: return small_float(code, 3, d.exponent);
+  case MOE_DECODER_E5M2: return small_float(code, 2, d.exponent);
   }
 }
 
@@ -119,7 +129,7 @@ INLINE const uint8_t *next_words(plane *plane, int width, int64_t k, const uint8
 
 /// 8 inputs of LANES outputs. The lower bits of a code are in the `wide` plane.
 INLINE void unpack_step(int stored, moe_decoder_kind kind, bool corrected, int wide_width, plane wide, plane narrow,
-                        const moe_decoder *decoder, const numbers *numbers, int v, float *out) {
+                        decoding decoding, const numbers *numbers, int v, float *out) {
   int narrow_width = stored - wide_width;
   vu low[2] = {0}, high = {0};
   low[0] = load_bits(wide.words + v * LANES * 4) >> wide.shift;
@@ -131,7 +141,7 @@ INLINE void unpack_step(int stored, moe_decoder_kind kind, bool corrected, int w
     code &= (1u << wide_width) - 1;
     if (narrow_width)
       code |= (high >> (byte + part * (uint32_t)narrow_width) & ((1u << narrow_width) - 1)) << (uint32_t)wide_width;
-    store(out + i * MOE_PANEL + v * LANES, scaled_value(corrected, decoded(stored, kind, decoder, code), numbers, v));
+    store(out + i * MOE_PANEL + v * LANES, scaled_value(corrected, decoded(stored, kind, decoding, code), numbers, v));
   }
 }
 
@@ -139,36 +149,38 @@ INLINE void unpack_step(int stored, moe_decoder_kind kind, bool corrected, int w
 
 INLINE void unpack_as(int stored, moe_decoder_kind kind, bool corrected, const moe_coded_piece *piece, float *out) {
   const moe_form *form = piece->form;
+  const moe_decoder *decoder = piece->decoder;
+  decoding decoding = {decoder->table, (uint32_t)decoder->flip, decoder->exponent, decoder->offset};
   int wide_width = stored & 8 ? 8 : stored & 4 ? 4 : 2;
   int64_t group = moe_group(form), super_group = moe_super_group(form), end = piece->first + piece->count;
-  int64_t group_start = piece->first / group * group, super_start = piece->first / super_group * super_group;
+  moe_position position = moe_position_at(form, piece->first);
+  int64_t next_group = position.group_start + group, next_super = position.super_start + super_group;
   numbers numbers = {0};
-  if (form->super_group) take_super_group(form, piece->panel + moe_stream_offset(form, super_start), &numbers);
-  take_group(form, piece->panel + moe_numbers_offset(form, group_start), &numbers);
-  const uint8_t *start = piece->panel + moe_stream_offset(form, piece->first);
-  const uint8_t *p = piece->panel + moe_codes_offset(form, piece->first);
+  if (form->super_group) take_super_group(form, piece->panel + position.factors, &numbers);
+  take_group(form, piece->panel + position.numbers, &numbers);
+  const uint8_t *p = piece->panel + position.words, *start = piece->panel + position.first;
   plane wide = {0}, narrow = {0};
   for (int64_t k = piece->first; k < end; k += MOE_STEP, out += MOE_STEP * MOE_PANEL) {
-    if (k == group_start + group) {
-      group_start = k;
-      if (k == super_start + super_group) {
-        super_start = k;
+    if (k == next_group) {
+      if (k == next_super) {
         p = take_super_group(form, p, &numbers);
+        next_super += super_group;
       }
       p = take_group(form, p, &numbers);
+      next_group += group;
     }
     for (int64_t line = 0; line < stored * MOE_PANEL * MOE_STEP / 8; line += 64)
       __builtin_prefetch(piece->ahead + (p - start) + line);
     p = next_words(&narrow, stored - wide_width, k, p);
     p = next_words(&wide, wide_width, k, p);
     UNROLL for (int v = 0; v < VECTORS; v++)
-      unpack_step(stored, kind, corrected, wide_width, wide, narrow, piece->decoder, &numbers, v, out);
+      unpack_step(stored, kind, corrected, wide_width, wide, narrow, decoding, &numbers, v, out);
   }
 }
 
 #define EACH_CODING(F)                                                                                                 \
-  F(2, TABLE) F(3, TABLE) F(4, TABLE) F(5, TABLE) F(5, INTEGER) F(6, TABLE) F(6, INTEGER) F(8, TABLE) F(8, INTEGER)    \
-  F(8, FLOAT)
+  F(2, TABLE) F(2, INTEGER) F(3, TABLE) F(3, INTEGER) F(4, TABLE) F(4, INTEGER) F(5, TABLE) F(5, INTEGER)              \
+  F(6, TABLE) F(6, INTEGER) F(8, TABLE) F(8, INTEGER) F(8, E4M3) F(8, E5M2)
 
 #define UNPACK(stored, kind)                                                                                           \
   static void unpack_##stored##_##kind(const moe_coded_piece *piece, float *out) {                                     \
@@ -183,7 +195,7 @@ INLINE void unpack_as(int stored, moe_decoder_kind kind, bool corrected, const m
 EACH_CODING(UNPACK)
 
 static void unpack(const moe_coded_piece *piece, float *out) {
-  static const moe_unpack bodies[9][3][2] = {EACH_CODING(UNPACK_ENTRY)};
+  static const moe_unpack bodies[9][MOE_DECODER_COUNT][2] = {EACH_CODING(UNPACK_ENTRY)};
   const moe_form *form = piece->form;
   bodies[moe_stored_bits(form->bits)][piece->decoder->kind][form->correction != MOE_CORRECTION_NONE](piece, out);
 }
