@@ -44,7 +44,6 @@ static void run_unit(const pass *pass, moe_turn turn, float *scratch) {
       .operands = {{.form = moe_form_dense(layout->element),
                     .base = memory(pass, turn.unit),
                     .step = layout->panel_bytes}},
-      .operand_count = 1,
       .panel_count = panels,
       .c = sums,
       .c_stride = stride,

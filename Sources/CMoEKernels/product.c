@@ -19,18 +19,18 @@ int64_t moe_product_scratch(int64_t inputs, bool coded) {
 // MARK: Operands
 
 static bool has_codes(const moe_product *p) {
-  for (int32_t i = 0; i < p->operand_count; i++)
+  for (int32_t i = 0; i <= p->paired; i++)
     if (moe_is_coded(&p->operands[i].form)) return true;
   return false;
 }
 
 static const moe_operand *operand(const moe_product *p, int64_t panel) {
-  return &p->operands[panel % p->operand_count];
+  return &p->operands[panel & p->paired];
 }
 
 static const uint8_t *panel_at(const moe_product *p, int64_t panel) {
   const moe_operand *o = operand(p, panel);
-  return o->base + panel / p->operand_count * o->step;
+  return o->base + (panel >> p->paired) * o->step;
 }
 
 static const uint8_t *input_at(const moe_product *p, int64_t panel, int64_t k) {
@@ -45,7 +45,7 @@ static moe_element tile_element(const moe_form *form) {
 /// The most rows of a tile, for all operands.
 static int32_t tile_rows(const moe_product *p) {
   int32_t rows = MOE_TILE_ROWS;
-  for (int32_t i = 0; i < p->operand_count; i++) {
+  for (int32_t i = 0; i <= p->paired; i++) {
     int32_t most = p->kernels->rows[tile_element(&p->operands[i].form)];
     rows = most < rows ? most : rows;
   }
@@ -84,9 +84,11 @@ static const uint8_t *unpack(const moe_product *p, int64_t panel, int64_t k, int
 }
 
 /// All rows, in `tiles` tiles, times `count` inputs (even) of a panel from input k on; a: those inputs of the rows.
-/// The memory at `ahead` is prefetched, as much as is read.
-static void multiply(const moe_product *p, const float *a, int64_t panel, int64_t k, int64_t count, int64_t tiles,
-                     const uint8_t *ahead) {
+/// The memory at `ahead` is prefetched, as much as is read. Compiled for one tile on its own: short pieces have no time
+/// for divisions.
+static inline __attribute__((always_inline)) void multiply(const moe_product *p, const float *a, int64_t panel,
+                                                           int64_t k, int64_t count, int64_t tiles,
+                                                           const uint8_t *ahead) {
   const moe_operand *o = operand(p, panel);
   moe_element element = tile_element(&o->form);
   const uint8_t *b = input_at(p, panel, k);
@@ -116,7 +118,7 @@ static int64_t piece_inputs(const moe_form *form, int64_t rows) {
 
 static int64_t stream_piece(const moe_product *p) {
   int64_t piece = 0;
-  for (int32_t i = 0; i < p->operand_count; i++)
+  for (int32_t i = 0; i <= p->paired; i++)
     piece = moe_max(piece, piece_inputs(&p->operands[i].form, p->rows));
   return piece;
 }

@@ -28,9 +28,9 @@ typedef struct moe_product {
   int64_t block_stride;
   int64_t rows, inputs;
 
-  /// One operand, or gate and up, whose panels take turns.
+  /// One operand, or a pair (gate and up) whose panels take turns.
   moe_operand operands[2];
-  int32_t operand_count;
+  bool paired;
   int64_t panel_count;
 
   /// c[r][n], n below panel_count · 32.
