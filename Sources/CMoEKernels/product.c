@@ -110,7 +110,7 @@ static inline __attribute__((always_inline)) void multiply(const moe_product *p,
 // MARK: Two ways
 
 /// Inputs of a piece of one operand. Short pieces keep the streams in step; more rows take longer over a piece, and pay
-/// for each start. Codes are 2 KiB, and half of L1 at most as fp32.
+/// for each start. Codes are 2 KiB at most, and half of L1 at most as fp32.
 static int64_t piece_inputs(const moe_form *form, int64_t rows) {
   if (moe_is_coded(form)) return moe_stored_bits(form->bits) <= 4 ? 128 : 64;
   return (rows <= 2 ? 1024 : 2048) / MOE_PANEL / moe_element_bytes(form->element);
