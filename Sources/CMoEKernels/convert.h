@@ -63,4 +63,54 @@ static inline void moe_write_element(moe_element element, void *p, float x) {
   memcpy(p, &half, sizeof half);
 }
 
+/// A sign in bit 7, an exponent, `fraction_bits` bits of fraction; `exponent` turns its exponent into an fp32's. No
+/// code stands for NaN or infinity.
+static inline float moe_small_float(int32_t code, int32_t fraction_bits, uint32_t exponent) {
+  uint32_t size = (uint32_t)code & 0x7f, first_normal = exponent + (1u << 23);
+  uint32_t bits = size << (23 - fraction_bits);
+  // Below the smallest normal number its implicit one is taken away again.
+  float magnitude = size >> fraction_bits ? moe_bits_float(bits + exponent)
+                                          : moe_bits_float(bits + first_normal) - moe_bits_float(first_normal);
+  return moe_bits_float(moe_float_bits(magnitude) | ((uint32_t)code & 0x80) << 24);
+}
+
+static inline float moe_e4m3fn_to_f32(uint8_t code) {
+  return (code & 0x7f) == 0x7f ? moe_bits_float(0x7fc00000) : moe_small_float(code, 3, (127 - 7) << 23);
+}
+
+static inline float moe_e8m0_to_f32(uint8_t code) {
+  return moe_bits_float(code == 0xff ? 0x7fc00000 : code == 0 ? 0x00400000 : (uint32_t)code << 23);
+}
+
+static inline float moe_read_number(moe_number number, const void *p) {
+  uint8_t byte = *(const uint8_t *)p;
+  switch (number) {
+  case MOE_NUMBER_F32: return moe_read_element(MOE_ELEMENT_F32, p);
+  case MOE_NUMBER_F16: return moe_read_element(MOE_ELEMENT_F16, p);
+  case MOE_NUMBER_BF16: return moe_read_element(MOE_ELEMENT_BF16, p);
+  case MOE_NUMBER_E8M0: return moe_e8m0_to_f32(byte);
+  case MOE_NUMBER_E4M3FN: return moe_e4m3fn_to_f32(byte);
+  case MOE_NUMBER_U8: return byte;
+  case MOE_NUMBER_I8: return (int8_t)byte;
+  }
+}
+
+/// Writes a number that the type has, and anything for one that it has not: false then.
+static inline bool moe_write_number(moe_number number, void *p, float x) {
+  uint32_t bits = moe_float_bits(x);
+  switch (number) {
+  case MOE_NUMBER_F32: moe_write_element(MOE_ELEMENT_F32, p, x); break;
+  case MOE_NUMBER_F16: moe_write_element(MOE_ELEMENT_F16, p, x); break;
+  case MOE_NUMBER_BF16: moe_write_element(MOE_ELEMENT_BF16, p, x); break;
+  case MOE_NUMBER_E8M0: *(uint8_t *)p = (uint8_t)(bits >> 23); break;
+  case MOE_NUMBER_E4M3FN:
+    // Its own exponent and fraction in place, through a power of two that may make a subnormal.
+    *(uint8_t *)p = (uint8_t)((moe_float_bits(x * 0x1p-120f) >> 20 & 0x7f) | (bits >> 24 & 0x80));
+    break;
+  case MOE_NUMBER_U8: *(uint8_t *)p = x >= 0 && x <= 255 ? (uint8_t)x : 0; break;
+  case MOE_NUMBER_I8: *(int8_t *)p = x >= -128 && x <= 127 ? (int8_t)x : 0; break;
+  }
+  return moe_read_number(number, p) == x;
+}
+
 #endif

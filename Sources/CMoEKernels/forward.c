@@ -38,7 +38,13 @@ static int64_t intermediate_floats(const moe_expert_layout *layout, int64_t rows
   return moe_ceil_div(layout->shape.intermediate, MOE_BLOCK) * MOE_BLOCK_STRIDE * rows;
 }
 
-static int64_t product_floats(const moe_expert_layout *layout) { return moe_product_scratch(layout->shape.hidden); }
+static bool has_codes(const moe_expert_layout *layout) {
+  return moe_is_coded(&layout->gate.form) || moe_is_coded(&layout->up.form) || moe_is_coded(&layout->down.form);
+}
+
+static int64_t product_floats(const moe_expert_layout *layout) {
+  return moe_product_scratch(layout->shape.hidden, has_codes(layout));
+}
 
 /// One worker's scratch: blocks of rows, then sums of products (A: gate and up of a unit; B: all rows of the pass).
 static int64_t worker_floats(const moe_expert_layout *layout, int64_t rows) {
@@ -76,6 +82,15 @@ static int64_t chunks(int64_t rows) { return moe_ceil_div(rows, MOE_PRODUCT_ROWS
 
 static const uint8_t *region(const pass *pass, int64_t i) { return pass->arguments->experts[pass->plan.active[i]]; }
 
+/// Panels from `panel` on of a projection of an active expert.
+static moe_operand operand(const pass *pass, int64_t i, const moe_matrix_layout *matrix, int64_t panel) {
+  const uint8_t *base = region(pass, i);
+  return (moe_operand){.form = matrix->form,
+                       .decoder = (const moe_decoder *)(base + matrix->decoder_offset),
+                       .base = base + matrix->offset + panel * matrix->panel_step,
+                       .step = matrix->panel_step};
+}
+
 /// A unit of A: an active expert, some of its panels, a chunk of its rows.
 typedef struct unit {
   int64_t expert, first_panel, panels, first_row, rows;
@@ -93,12 +108,11 @@ static unit unit_at(const pass *pass, int64_t index) {
   int64_t rows = expert_rows(pass, low), of = chunks(rows), local = index - pass->first_unit[low];
   int64_t panel = local / of * pass->panels_a, chunk = local % of;
   int64_t first = rows * chunk / of, end = rows * (chunk + 1) / of;
-  return (unit){low, panel, moe_min(pass->panels_a, pass->arguments->layout.first_panels - panel), first, end - first};
+  return (unit){low, panel, moe_min(pass->panels_a, pass->arguments->layout.up.panels - panel), first, end - first};
 }
 
 static const uint8_t *unit_memory(const pass *pass, unit u) {
-  const moe_expert_layout *layout = &pass->arguments->layout;
-  return region(pass, u.expert) + u.first_panel * layout->first_panel_bytes * (layout->shape.gated ? 2 : 1);
+  return region(pass, u.expert) + u.first_panel * pass->arguments->layout.up.panel_step;
 }
 
 static void activate(const pass *pass, unit u, const float *sums, int64_t stride) {
@@ -107,8 +121,8 @@ static void activate(const pass *pass, unit u, const float *sums, int64_t stride
   bool gated = layout->shape.gated, biased = layout->shape.has_bias;
   int64_t rows = expert_rows(pass, u.expert), first_row = pass->plan.first_row[u.expert];
   float *out = pass->intermediate + intermediate_floats(layout, first_row);
-  const float *gate_bias = (const float *)(region(pass, u.expert) + layout->bias_offset);
-  const float *up_bias = gate_bias + layout->first_panels * MOE_PANEL;
+  const float *gate_bias = (const float *)(region(pass, u.expert) + layout->gate.bias_offset);
+  const float *up_bias = (const float *)(region(pass, u.expert) + layout->up.bias_offset);
   for (int64_t r = u.first_row; r < u.first_row + u.rows; r++, sums += stride) {
     const float *sum = sums;
     int32_t slot = pass->plan.slot[first_row + r];
@@ -126,18 +140,20 @@ static void activate(const pass *pass, unit u, const float *sums, int64_t stride
 static void run_unit(const pass *pass, unit u, const uint8_t *next, float *scratch) {
   const moe_forward_arguments *f = pass->arguments;
   const moe_expert_layout *layout = &f->layout;
-  int64_t panels = u.panels * (layout->shape.gated ? 2 : 1), stride = panels * MOE_PANEL;
+  moe_operand gate = operand(pass, u.expert, &layout->gate, u.first_panel);
+  moe_operand up = operand(pass, u.expert, &layout->up, u.first_panel);
+  bool gated = layout->shape.gated;
+  int64_t panels = gated ? 2 * u.panels : u.panels, stride = panels * MOE_PANEL;
   float *sums = scratch + product_floats(layout);
   moe_product_run(&(moe_product){
       .kernels = f->kernels,
-      .element = layout->shape.element,
       .x = f->x + pass->first_token * f->x_stride,
       .x_stride = f->x_stride,
       .token = pass->plan.token + pass->plan.first_row[u.expert] + u.first_row,
       .rows = u.rows,
       .inputs = layout->shape.hidden,
-      .panels = unit_memory(pass, u),
-      .panel_bytes = layout->first_panel_bytes,
+      .operands = {gated ? gate : up, up},
+      .paired = gated,
       .panel_count = panels,
       .c = sums,
       .c_stride = stride,
@@ -150,15 +166,15 @@ static void run_unit(const pass *pass, unit u, const uint8_t *next, float *scrat
 // MARK: Phase B: out = Σ weight · (down · intermediate + bias)
 
 static const uint8_t *down_memory(const pass *pass, int64_t i, int64_t unit) {
-  const moe_expert_layout *layout = &pass->arguments->layout;
-  return region(pass, i) + layout->down_offset + unit * pass->panels_b * layout->down_panel_bytes;
+  const moe_matrix_layout *down = &pass->arguments->layout.down;
+  return region(pass, i) + down->offset + unit * pass->panels_b * down->panel_step;
 }
 
 /// Adds the rows of each token in slot order into `columns` columns of out.
 static void combine(const pass *pass, int64_t column, int64_t columns, const float *sums, int64_t stride) {
   const moe_forward_arguments *f = pass->arguments;
   const moe_expert_layout *layout = &f->layout;
-  int64_t bias_offset = layout->bias_offset + (2 * layout->first_panels * MOE_PANEL + column) * (int64_t)sizeof(float);
+  int64_t bias_offset = layout->down.bias_offset + column * (int64_t)sizeof(float);
   for (int64_t t = 0; t < pass->tokens; t++) {
     float *out = f->out + (pass->first_token + t) * f->out_stride + column;
     const int64_t first = (pass->first_token + t) * f->top_k;
@@ -178,7 +194,7 @@ static void combine(const pass *pass, int64_t column, int64_t columns, const flo
 static void run_output(pass *pass, moe_turn turn, float *scratch) {
   const moe_forward_arguments *f = pass->arguments;
   const moe_expert_layout *layout = &f->layout;
-  int64_t first_panel = turn.unit * pass->panels_b, panels = moe_min(pass->panels_b, layout->down_panels - first_panel);
+  int64_t first_panel = turn.unit * pass->panels_b, panels = moe_min(pass->panels_b, layout->down.panels - first_panel);
   int64_t stride = panels * MOE_PANEL;
   float *sums = scratch + product_floats(layout);
   for (int64_t i = 0; i < pass->plan.active_count; i++) {
@@ -192,13 +208,11 @@ static void run_output(pass *pass, moe_turn turn, float *scratch) {
       int64_t start = rows * chunk / of, end = rows * (chunk + 1) / of;
       moe_product_run(&(moe_product){
           .kernels = f->kernels,
-          .element = layout->shape.element,
-          .blocks = pass->intermediate + intermediate_floats(layout, first) + start * MOE_BLOCK_STRIDE,
+              .blocks = pass->intermediate + intermediate_floats(layout, first) + start * MOE_BLOCK_STRIDE,
           .block_stride = rows * MOE_BLOCK_STRIDE,
           .rows = end - start,
           .inputs = layout->shape.intermediate,
-          .panels = here,
-          .panel_bytes = layout->down_panel_bytes,
+          .operands = {operand(pass, i, &layout->down, first_panel)},
           .panel_count = panels,
           .c = sums + (first + start) * stride,
           .c_stride = stride,
@@ -234,18 +248,18 @@ static void divide(pass *pass) {
   const moe_expert_layout *layout = &pass->arguments->layout;
   int32_t threads = moe_pool_threads(pass->pool);
   int64_t panels = 0;
-  for (int64_t i = 0; i < pass->plan.active_count; i++) panels += layout->first_panels * chunks(expert_rows(pass, i));
+  for (int64_t i = 0; i < pass->plan.active_count; i++) panels += layout->up.panels * chunks(expert_rows(pass, i));
   pass->panels_a = moe_max(1, moe_min(PANELS_OF_UNIT, panels / (threads * 64)));
   // Two panels at least, as they are read side by side, while each worker gets that many.
-  pass->panels_b = moe_max(moe_min(2, moe_ceil_div(layout->down_panels, threads)),
-                           moe_min(PANELS_OF_UNIT, layout->down_panels / (threads * 8)));
+  pass->panels_b = moe_max(moe_min(2, moe_ceil_div(layout->down.panels, threads)),
+                           moe_min(PANELS_OF_UNIT, layout->down.panels / (threads * 8)));
   int64_t units = 0;
   for (int64_t i = 0; i < pass->plan.active_count; i++) {
     pass->first_unit[i] = units;
-    units += moe_ceil_div(layout->first_panels, pass->panels_a) * chunks(expert_rows(pass, i));
+    units += moe_ceil_div(layout->up.panels, pass->panels_a) * chunks(expert_rows(pass, i));
   }
   moe_work_begin(&pass->a, units, threads);
-  moe_work_begin(&pass->b, moe_ceil_div(layout->down_panels, pass->panels_b), threads);
+  moe_work_begin(&pass->b, moe_ceil_div(layout->down.panels, pass->panels_b), threads);
 }
 
 static bool ids_are_valid(const moe_forward_arguments *f) {

@@ -4,8 +4,8 @@
 #ifndef MOE_KERNELS_H
 #define MOE_KERNELS_H
 
+#include "decoder.h"
 #include "moe_forward.h"
-#include "panel.h"
 
 /// Inputs of a block: many rows go over a panel in pieces of this many inputs, so that the piece and the rows' part of
 /// it stay in the near caches, and loads and stores of sums are rare.
@@ -25,11 +25,25 @@ enum { MOE_TILE_ROWS = 12 };
 typedef void (*moe_tile)(const float *a, const uint8_t *b, int64_t inputs, float *c, int64_t c_stride, bool resume,
                          const uint8_t *ahead, int64_t ahead_step);
 
+/// Inputs first ..< first + count of a panel of codes, both multiples of 32 (but for the end of the panel: of 8).
+typedef struct moe_coded_piece {
+  const moe_form *form;
+  const moe_decoder *decoder;
+  const uint8_t *panel;
+  int64_t first, count;
+  /// What will be read next is prefetched as this piece is read, as many bytes.
+  const uint8_t *ahead;
+} moe_coded_piece;
+
+/// out[k][32] = values of a piece.
+typedef void (*moe_unpack)(const moe_coded_piece *piece, float *out);
+
 struct moe_kernels {
   moe_isa isa;
   /// The most rows of a tile; tiles[element][1 ... rows[element]] are set.
   int32_t rows[MOE_ELEMENT_COUNT];
   moe_tile tiles[MOE_ELEMENT_COUNT][MOE_TILE_ROWS + 1];
+  moe_unpack unpack;
   /// out[i] = activation of (gate[i] · scale + gate_bias[i], up[i] · scale + up_bias[i]); gate and the biases may be
   /// null.
   void (*activate)(const moe_activation *activation, const float *gate, const float *gate_bias, const float *up,

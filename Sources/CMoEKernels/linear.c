@@ -15,7 +15,7 @@ typedef struct pass {
 } pass;
 
 static int64_t worker_floats(const moe_linear_layout *layout) {
-  return moe_round_up(moe_product_scratch(layout->inputs) + MOE_PRODUCT_ROWS * PANELS_OF_UNIT * MOE_PANEL, 16);
+  return moe_round_up(moe_product_scratch(layout->inputs, false) + MOE_PRODUCT_ROWS * PANELS_OF_UNIT * MOE_PANEL, 16);
 }
 
 int64_t moe_linear_workspace(const moe_linear_layout *layout, int64_t tokens, const moe_pool *pool) {
@@ -34,16 +34,16 @@ static void run_unit(const pass *pass, moe_turn turn, float *scratch) {
   int64_t chunk = turn.unit % pass->row_chunks, first_panel = turn.unit / pass->row_chunks * pass->panels;
   int64_t panels = moe_min(pass->panels, layout->panels - first_panel), stride = panels * MOE_PANEL;
   int64_t first = l->tokens * chunk / pass->row_chunks, end = l->tokens * (chunk + 1) / pass->row_chunks;
-  float *sums = scratch + moe_product_scratch(layout->inputs);
+  float *sums = scratch + moe_product_scratch(layout->inputs, false);
   moe_product_run(&(moe_product){
       .kernels = l->kernels,
-      .element = layout->element,
       .x = l->x + first * l->x_stride,
       .x_stride = l->x_stride,
       .rows = end - first,
       .inputs = layout->inputs,
-      .panels = memory(pass, turn.unit),
-      .panel_bytes = layout->panel_bytes,
+      .operands = {{.form = moe_form_dense(layout->element),
+                    .base = memory(pass, turn.unit),
+                    .step = layout->panel_bytes}},
       .panel_count = panels,
       .c = sums,
       .c_stride = stride,

@@ -111,53 +111,19 @@ static void pack_bias(const moe_source *source, int64_t count, float *bias) {
 
 // MARK: Experts
 
-/// Where a projection lies in a region: [outputs, inputs] in panels `step` bytes apart from `offset` on, and its bias.
-typedef struct place {
-  int64_t outputs, inputs, offset, step, bias;
-} place;
-
-static place place_of(const moe_expert_layout *layout, moe_projection projection) {
-  int64_t hidden = layout->shape.hidden, intermediate = layout->shape.intermediate, panel = layout->first_panel_bytes;
-  int64_t bias_bytes = layout->first_panels * MOE_PANEL * 4;
-  bool gated = layout->shape.gated;
-  switch (projection) {
-  case MOE_PROJECTION_GATE: return (place){intermediate, hidden, 0, 2 * panel, layout->bias_offset};
-  case MOE_PROJECTION_UP:
-    return (place){intermediate, hidden, gated ? panel : 0, gated ? 2 * panel : panel,
-                   layout->bias_offset + bias_bytes};
-  case MOE_PROJECTION_DOWN:
-    return (place){hidden, intermediate, layout->down_offset, layout->down_panel_bytes,
-                   layout->bias_offset + 2 * bias_bytes};
-  }
-}
-
 void moe_pack_projection(const moe_expert_layout *layout, moe_projection projection, moe_source source, void *region) {
-  place place = place_of(layout, projection);
-  pack_matrix(layout->shape.element, source, place.outputs, place.inputs, (uint8_t *)region + place.offset, place.step);
+  const moe_matrix_layout *matrix = moe_matrix(layout, projection);
+  pack_matrix(matrix->form.element, source, matrix->outputs, matrix->inputs, (uint8_t *)region + matrix->offset,
+              matrix->panel_step);
 }
 
 void moe_pack_bias(const moe_expert_layout *layout, moe_projection projection, const moe_source *source, void *region) {
-  place place = place_of(layout, projection);
-  pack_bias(source, place.outputs, (float *)((uint8_t *)region + place.bias));
+  const moe_matrix_layout *matrix = moe_matrix(layout, projection);
+  pack_bias(source, matrix->outputs, (float *)((uint8_t *)region + matrix->bias_offset));
 }
 
 const float *moe_bias(const moe_expert_layout *layout, moe_projection projection, const void *region) {
-  return (const float *)((const uint8_t *)region + place_of(layout, projection).bias);
-}
-
-void moe_unpack_projection(const moe_expert_layout *layout, moe_projection projection, const void *region,
-                           float *destination, int64_t row_stride, int64_t column_stride) {
-  place place = place_of(layout, projection);
-  moe_element element = layout->shape.element;
-  int64_t group = element == MOE_ELEMENT_BF16 ? 2 : 1;  // inputs of an output that lie side by side
-  for (int64_t n = 0; n < place.outputs; n++) {
-    const uint8_t *panel = (const uint8_t *)region + place.offset + n / MOE_PANEL * place.step;
-    for (int64_t k = 0; k < place.inputs; k++) {
-      int64_t index = (k / group * MOE_PANEL + n % MOE_PANEL) * group + k % group;
-      destination[n * row_stride + k * column_stride] =
-          moe_read_element(element, panel + index * moe_element_bytes(element));
-    }
-  }
+  return (const float *)((const uint8_t *)region + moe_matrix(layout, projection)->bias_offset);
 }
 
 // MARK: Linear layers

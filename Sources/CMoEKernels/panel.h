@@ -21,4 +21,12 @@ static inline int64_t moe_panel_bytes(moe_element element, int64_t inputs) {
   return moe_round_up(inputs, 2) * MOE_PANEL * moe_element_bytes(element);
 }
 
+static inline const moe_matrix_layout *moe_matrix(const moe_expert_layout *layout, moe_projection projection) {
+  switch (projection) {
+  case MOE_PROJECTION_GATE: return &layout->gate;
+  case MOE_PROJECTION_UP: return &layout->up;
+  case MOE_PROJECTION_DOWN: return &layout->down;
+  }
+}
+
 #endif

@@ -6,10 +6,18 @@
 
 #include "kernels.h"
 
-/// Rows of activations times consecutive panels of weights.
+/// Panels of one form: panel i at `base` + i · `step`.
+typedef struct moe_operand {
+  moe_form form;
+  /// Of codes.
+  const moe_decoder *decoder;
+  const uint8_t *base;
+  int64_t step;
+} moe_operand;
+
+/// Rows of activations times panels of weights.
 typedef struct moe_product {
   const moe_kernels *kernels;
-  moe_element element;
 
   /// Rows at x + (token ? token[r] : r) · x_stride, unless `blocks` is set.
   const float *x;
@@ -20,8 +28,10 @@ typedef struct moe_product {
   int64_t block_stride;
   int64_t rows, inputs;
 
-  const uint8_t *panels;
-  int64_t panel_bytes, panel_count;
+  /// One operand, or a pair (gate and up) whose panels take turns.
+  moe_operand operands[2];
+  bool paired;
+  int64_t panel_count;
 
   /// c[r][n], n below panel_count · 32.
   float *c;
@@ -35,8 +45,8 @@ typedef struct moe_product {
 /// The most rows of one product.
 enum { MOE_PRODUCT_ROWS = 120 };
 
-/// Floats of scratch for products over `inputs` inputs.
-int64_t moe_product_scratch(int64_t inputs);
+/// Floats of scratch for products over `inputs` inputs; `coded`: operands may be codes.
+int64_t moe_product_scratch(int64_t inputs, bool coded);
 
 /// Every element is summed over the inputs in ascending order, however the rows fall into tiles.
 void moe_product_run(const moe_product *product);

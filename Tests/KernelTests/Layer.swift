@@ -2,6 +2,7 @@
 // Copyright 2026 the swift-moe project authors
 
 import CMoEKernels
+import Testing
 
 /// Experts with random weights, packed, and tokens routed to them.
 @safe final class Layer {
@@ -11,21 +12,29 @@ import CMoEKernels
   var weightOnInput = false
   private let regions: [Memory]
 
-  init(
-    hidden: Int, intermediate: Int, element: moe_element, experts count: Int, gated: Bool = true, biased: Bool = false,
-    seed: UInt64 = 1
-  ) {
-    let layout = moe_expert_layout_make(
-      moe_expert_shape(
-        hidden: Int64(hidden), intermediate: Int64(intermediate), element: element, gated: gated, has_bias: biased))
-    var random = Random(state: seed)
+  init(_ shape: moe_expert_shape, experts: [ReferenceExpert]) {
+    let layout = moe_expert_layout_make(shape)
     self.layout = layout
-    experts = (0..<count).map { _ in ReferenceExpert(layout.shape, random: &random) }
+    self.experts = experts
     regions = experts.map { expert in
       let region = Memory(byteCount: Int(layout.bytes))
       expert.pack(layout, into: region)
       return region
     }
+  }
+
+  convenience init(_ shape: moe_expert_shape, experts count: Int, seed: UInt64 = 1) {
+    var random = Random(state: seed)
+    self.init(shape, experts: (0..<count).map { _ in ReferenceExpert(shape, random: &random) })
+  }
+
+  convenience init(
+    hidden: Int, intermediate: Int, element: moe_element, experts count: Int, gated: Bool = true, biased: Bool = false,
+    seed: UInt64 = 1
+  ) {
+    self.init(
+      moe_expert_shape(hidden: hidden, intermediate: intermediate, element: element, gated: gated, biased: biased),
+      experts: count, seed: seed)
   }
 
   /// Token inputs, ids and weights.
@@ -86,23 +95,24 @@ extension ReferenceExpert {
   /// Fills a poisoned region.
   func pack(_ layout: moe_expert_layout, into region: Memory) {
     var layout = layout
-    let hidden = layout.shape.hidden, intermediate = layout.shape.intermediate
-    let parts: [(moe_projection, [Float], [Float], Int64)] = [
-      (.gate, gate, gateBias, hidden), (.up, up, upBias, hidden), (.down, down, downBias, intermediate),
-    ]
-    for (projection, weight, bias, inputs) in parts {
-      if projection != .gate || layout.shape.gated {
-        let source = Memory(layout.shape.element.encoded(weight))
+    for projection in layout.shape.projections {
+      if let matrix = coded[projection] {
+        #expect(matrix.pack(layout, projection, into: region) == .ok)
+      } else {
+        let element = layout.shape.form(projection).element
+        let source = Memory(element.encoded(weights[projection]!))
         unsafe moe_pack_projection(
           &layout, projection,
-          moe_source(base: source.base, element: layout.shape.element, row_stride: inputs, column_stride: 1),
+          moe_source(
+            base: source.base, element: element, row_stride: Int64(layout.shape.inputs(projection)), column_stride: 1),
           region.base)
       }
-      if layout.shape.has_bias {
-        let source = Memory(bias)
-        var view = unsafe moe_source(base: source.base, element: .f32, row_stride: 1, column_stride: 1)
-        unsafe moe_pack_bias(&layout, projection, &view, region.base)
-      }
+    }
+    guard layout.shape.has_bias else { return }
+    for projection in [moe_projection.gate, .up, .down] {
+      let source = Memory(biases[projection]!)
+      var view = unsafe moe_source(base: source.base, element: .f32, row_stride: 1, column_stride: 1)
+      unsafe moe_pack_bias(&layout, projection, &view, region.base)
     }
   }
 }

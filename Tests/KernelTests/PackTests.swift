@@ -5,7 +5,8 @@ import CMoEKernels
 import Testing
 
 @Suite struct PackTests {
-  /// How a source lies in memory: strides for a matrix of `rows` outputs and `columns` inputs, and where element (0, 0) is.
+  /// How a source lies in memory: strides for a matrix of `rows` outputs and `columns` inputs, and where element (0, 0)
+  /// is.
   struct View: Sendable, CustomTestStringConvertible {
     var testDescription: String
     var strides: @Sendable (_ rows: Int, _ columns: Int) -> (row: Int, column: Int, first: Int)
@@ -37,14 +38,13 @@ import Testing
     _ view: View, _ element: moe_element, _ source: moe_element, hidden: Int, intermediate: Int, gated: Bool
   ) {
     var layout = moe_expert_layout_make(
-      moe_expert_shape(
-        hidden: Int64(hidden), intermediate: Int64(intermediate), element: element, gated: gated, has_bias: true))
+      moe_expert_shape(hidden: hidden, intermediate: intermediate, element: element, gated: gated, biased: true))
     let region = Memory(byteCount: Int(layout.bytes))
-    let projections: [moe_projection] = gated ? [.gate, .up, .down] : [.up, .down]
+    let projections = layout.shape.projections
     var random = Random(state: UInt64(hidden))
     var expected: [[Float]] = []
     for projection in projections {
-      let rows = projection == .down ? hidden : intermediate, columns = projection == .down ? intermediate : hidden
+      let rows = layout.shape.outputs(projection), columns = layout.shape.inputs(projection)
       let (rowStride, columnStride, first) = view.strides(rows, columns)
       let size = Int(moe_element_bytes(source))
       let count = rows * columns * 3 + 3 * (rows + columns)
@@ -64,7 +64,7 @@ import Testing
     for projection in [moe_projection.gate, .up, .down] { unsafe moe_pack_bias(&layout, projection, nil, region.base) }
 
     for (projection, expected) in zip(projections, expected) {
-      let rows = projection == .down ? hidden : intermediate, columns = projection == .down ? intermediate : hidden
+      let rows = layout.shape.outputs(projection), columns = layout.shape.inputs(projection)
       let back = Memory(byteCount: rows * columns * 4)
       unsafe moe_unpack_projection(&layout, projection, region.base, back.floats.baseAddress!, Int64(columns), 1)
       #expect(unsafe Array(back.floats[..<(rows * columns)]) == expected, "\(projection) \(hidden) \(intermediate)")
@@ -79,7 +79,7 @@ import Testing
 
   @Test func `Biases are filled with zeros`() {
     var layout = moe_expert_layout_make(
-      moe_expert_shape(hidden: 40, intermediate: 33, element: .bf16, gated: true, has_bias: true))
+      moe_expert_shape(hidden: 40, intermediate: 33, element: .bf16, gated: true, biased: true))
     let region = Memory(byteCount: Int(layout.bytes))
     let values: [Float] = (0..<80).map { Float($0) }
     for source in moe_element.all {
@@ -97,20 +97,19 @@ import Testing
     for element in moe_element.all {
       for (hidden, intermediate) in [(1, 1), (31, 45), (33, 64), (70, 3)] {
         let layout = moe_expert_layout_make(
-          moe_expert_shape(
-            hidden: Int64(hidden), intermediate: Int64(intermediate), element: element, gated: true, has_bias: true))
+          moe_expert_shape(hidden: hidden, intermediate: intermediate, element: element, gated: true, biased: true))
         #expect(
-          [layout.down_offset, layout.bias_offset, layout.bytes, layout.first_panel_bytes].allSatisfy {
+          [layout.down.offset, layout.gate.bias_offset, layout.bytes, layout.gate.panel_bytes].allSatisfy {
             $0 > 0 && $0 % 64 == 0
           })
       }
     }
-    let bad: [(Int64, Int64)] = [(0, 1), (1, -1), (.max, 1), (1 << 40, 1 << 40)]
+    let bad: [(Int, Int)] = [(0, 1), (1, -1), (.max, 1), (1 << 40, 1 << 40)]
     for (hidden, intermediate) in bad {
       let shape = moe_expert_shape(
-        hidden: hidden, intermediate: intermediate, element: .f32, gated: true, has_bias: true)
+        hidden: hidden, intermediate: intermediate, element: .f32, gated: true, biased: true)
       #expect(moe_expert_layout_make(shape).bytes == 0)
-      #expect(moe_linear_layout_make(hidden, intermediate, .f32, true).bytes == 0)
+      #expect(moe_linear_layout_make(Int64(hidden), Int64(intermediate), .f32, true).bytes == 0)
     }
   }
 }

@@ -11,21 +11,28 @@ import CMoEKernels
 
 /// Routed experts in double precision and plain loops: what the kernels are held against.
 struct ReferenceExpert {
-  /// Row-major [intermediate, hidden] (gate, up) and [hidden, intermediate] (down), values that the element type holds.
-  var gate: [Float], up: [Float], down: [Float]
-  var gateBias: [Float], upBias: [Float], downBias: [Float]
+  /// Row-major [outputs, inputs], values that the form holds.
+  var weights: [moe_projection: [Float]] = [:]
+  /// The codes behind the weights of coded forms.
+  var coded: [moe_projection: CodedMatrix] = [:]
+  var biases: [moe_projection: [Float]] = [:]
 
   init(_ shape: moe_expert_shape, random: inout Random) {
-    let hidden = Int(shape.hidden), intermediate = Int(shape.intermediate), element = shape.element
-    func matrix(_ inputs: Int, _ count: Int) -> [Float] {
-      random.floats(count, 2 / Float(inputs).squareRoot()).map { element.rounded($0) }
+    for projection in shape.projections {
+      let form = shape.form(projection), outputs = shape.outputs(projection), inputs = shape.inputs(projection)
+      if form.bits == 0 {
+        weights[projection] = random.floats(outputs * inputs, 2 / Float(inputs).squareRoot()).map {
+          form.element.rounded($0)
+        }
+      } else {
+        let matrix = CodedMatrix(form, outputs: outputs, inputs: inputs, random: &random)
+        weights[projection] = matrix.values
+        coded[projection] = matrix
+      }
     }
-    gate = matrix(hidden, hidden * intermediate)
-    up = matrix(hidden, hidden * intermediate)
-    down = matrix(intermediate, hidden * intermediate)
-    gateBias = random.floats(intermediate)
-    upBias = random.floats(intermediate)
-    downBias = random.floats(hidden)
+    for projection in [moe_projection.gate, .up, .down] {
+      biases[projection] = random.floats(shape.outputs(projection))
+    }
   }
 
   /// down(act(scale · gate · x + bias, scale · up · x + bias)) + bias
@@ -34,15 +41,15 @@ struct ReferenceExpert {
     let intermediate = Int(shape.intermediate), hidden = Int(shape.hidden)
     let input = x.map { Double($0) }
     let biased = shape.has_bias
-    let u = product(up, input, rows: intermediate)
-    let g = shape.gated ? product(gate, input, rows: intermediate) : u
+    let u = product(weights[.up]!, input, rows: intermediate)
+    let g = shape.gated ? product(weights[.gate]!, input, rows: intermediate) : u
     let h = (0..<intermediate).map { i in
-      let upper = u[i] * Double(scale) + (biased ? Double(upBias[i]) : 0)
-      let gated = shape.gated ? g[i] * Double(scale) + (biased ? Double(gateBias[i]) : 0) : upper
+      let upper = u[i] * Double(scale) + (biased ? Double(biases[.up]![i]) : 0)
+      let gated = shape.gated ? g[i] * Double(scale) + (biased ? Double(biases[.gate]![i]) : 0) : upper
       return activation.reference(gated, shape.gated ? upper : nil)
     }
-    var y = product(down, h, rows: hidden)
-    if biased { for n in 0..<hidden { y[n] += Double(downBias[n]) } }
+    var y = product(weights[.down]!, h, rows: hidden)
+    if biased { for n in 0..<hidden { y[n] += Double(biases[.down]![n]) } }
     return y
   }
 }

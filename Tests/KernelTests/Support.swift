@@ -86,6 +86,24 @@ extension moe_element {
   }
 }
 
+extension moe_expert_shape {
+  /// Experts whose projections all have one dense form.
+  init(hidden: Int, intermediate: Int, element: moe_element, gated: Bool, biased: Bool) {
+    let form = moe_form_dense(element)
+    self.init(
+      hidden: Int64(hidden), intermediate: Int64(intermediate), gate: form, up: form, down: form, gated: gated,
+      has_bias: biased)
+  }
+
+  var projections: [moe_projection] { gated ? [.gate, .up, .down] : [.up, .down] }
+
+  func form(_ projection: moe_projection) -> moe_form { [gate, up, down][Int(projection.rawValue)] }
+
+  func outputs(_ projection: moe_projection) -> Int { Int(projection == .down ? hidden : intermediate) }
+
+  func inputs(_ projection: moe_projection) -> Int { Int(projection == .down ? intermediate : hidden) }
+}
+
 extension Array where Element: BitwiseCopyable {
   fileprivate var bytes: [UInt8] { unsafe withUnsafeBytes { unsafe Array<UInt8>($0) } }
 }

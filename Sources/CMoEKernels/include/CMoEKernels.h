@@ -8,6 +8,7 @@
 //
 //   moe_cpu.h      what this CPU can do; the table of kernels of one instruction set
 //   moe_pool.h     the worker pool that every forward runs on
+//   moe_form.h     how weights are kept: dense, or as codes with scales
 //   moe_layout.h   how one expert, or one linear layer, lies in memory
 //   moe_pack.h     checkpoint tensors into that layout, and back
 //   moe_forward.h  routed experts, linear layers, activations
@@ -17,6 +18,7 @@
 // itself).
 
 #include "moe_cpu.h"
+#include "moe_form.h"
 #include "moe_forward.h"
 #include "moe_layout.h"
 #include "moe_measure.h"

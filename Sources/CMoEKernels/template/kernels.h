@@ -6,6 +6,7 @@
 //   KERNELS, ISA      the table's name and its moe_isa
 //   LANES             floats of a vector
 //   FUSED             (or not) there are fused multiply-adds and conversions of fp16
+//   PERMUTE(v, i)     (or not) lane by lane v[i mod LANES], for vectors of at least 8 lanes
 //   EACH_ROWS(F, e)   F(e, rows) for every number of rows of a tile
 //   MOST_ROWS         the most rows per element type: what measured best
 //   TILE_SUMS         vectors of sums up to which a tile passes over the piece once; beyond, TILE_VECTORS of outputs
@@ -36,6 +37,7 @@
 #include "activation.h"
 #include "ceiling.h"
 #include "tile.h"
+#include "unpack.h"
 
 #define TILE(element, rows)                                                                                            \
   static void tile_##element##_##rows(const float *a, const uint8_t *b, int64_t inputs, float *c, int64_t c_stride,    \
@@ -57,6 +59,7 @@ const moe_kernels KERNELS = {
             [MOE_ELEMENT_F16] = {EACH_ROWS(TILE_ENTRY, F16)},
             [MOE_ELEMENT_BF16] = {EACH_ROWS(TILE_ENTRY, BF16)},
         },
+    .unpack = unpack,
     .activate = activate,
     .add = add,
     .read = read_bytes,

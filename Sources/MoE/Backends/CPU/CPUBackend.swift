@@ -37,7 +37,7 @@ public struct CPUBackend: HostBackend {
     return Layout(
       identity: "cpu/panel32/\(specification.elementType)", specification: specification,
       residentType: specification.elementType, bytesPerExpert: Int(packed.bytes),
-      workspacePerRow: Int(packed.first_panels) * 32 * MemoryLayout<Float>.stride)
+      workspacePerRow: Int(packed.up.panels) * 32 * MemoryLayout<Float>.stride)
   }
 
   public func allocate(_ layout: Layout) throws(MoEError) -> CPUStorage {

@@ -14,9 +14,10 @@ extension LayerSpecification {
         .unsupportedByBackend, "the CPU backend has no kernels for weights of type \(elementType)",
         expected: "BF16, F16 or F32")
     }
+    let form = moe_form_dense(element)
     let layout = moe_expert_layout_make(
       moe_expert_shape(
-        hidden: Int64(hiddenSize), intermediate: Int64(intermediateSize), element: element,
+        hidden: Int64(hiddenSize), intermediate: Int64(intermediateSize), gate: form, up: form, down: form,
         gated: activation.isGated, has_bias: hasBias))
     guard layout.bytes > 0 else {
       throw MoEError(
