@@ -48,6 +48,12 @@ public struct LayerSpecification: Sendable, Hashable {
     projection == .down ? (hiddenSize, intermediateSize) : (intermediateSize, hiddenSize)
   }
 
+  /// The types that weights are kept in, as part of a layout's identity.
+  var residentName: String {
+    guard !codes.isEmpty else { return elementType.rawValue }
+    return projections.map { codes[$0]?.description ?? elementType.rawValue }.joined(separator: "; ")
+  }
+
   /// Refines the groups of down, so that no cut of the intermediate size crosses one.
   mutating func cutCodes(at columns: [Int]) {
     guard let form = codes[.down] else { return }

@@ -90,6 +90,19 @@ public struct LoadPlan: Sendable {
       return Slot(slot: LocalExpert(rawValue: index), expert: expert, transfers: transfers)
     }
     notes = [cut.note, Self.paddingNote(local, padded, backend.name)].compactMap(\.self)
+      + Self.decodingNotes(source, kept: local.codes)
+  }
+
+  /// Quantised projections that can't be kept as codes by any backend.
+  private static func decodingNotes(_ source: ExpertSource, kept codes: [Projection: CodedForm]) -> [String] {
+    let formats = source.formats
+    return source.specification.projections.compactMap { projection in
+      guard let scheme = formats[projection], scheme.parameters.form != .dense16, codes[projection] == nil,
+        source.specification.codes[projection] == nil || !codes.isEmpty
+      else { return nil }
+      return "\(projection.rawValue) (\(scheme.name)) is decoded and kept as F32: its groups are no runs of columns "
+        + "that a row keeps"
+    }
   }
 
   private static func paddingNote(

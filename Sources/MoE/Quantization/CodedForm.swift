@@ -84,9 +84,17 @@ public struct CodedForm: Sendable, Hashable {
 }
 
 extension CodedForm: CustomStringConvertible {
-  /// For example `4-bit codes, f16 scales of 32`.
+  /// For example `4-bit codes, u8 scales and u8 minima of 32, f16 factors of 256`.
   public var description: String {
-    "\(bits)-bit codes, \(scale.rawValue) scales" + (group.map { " of \($0)" } ?? "")
+    var text = "\(bits)-bit codes, \(scale.rawValue) scales"
+    switch correction {
+    case .none: break
+    case .zero(let number): text += " and \(number.rawValue) zeros"
+    case .minimum(let number): text += " and \(number.rawValue) minima"
+    }
+    text += group.map { " of \($0)" } ?? " of a row"
+    if let factor { text += ", \(factor.number.rawValue) factors" + (factor.group.map { " of \($0)" } ?? " of a row") }
+    return text
   }
 }
 

@@ -25,9 +25,11 @@ import Testing
   @Test func decodesWhileLoading() throws {
     let model = try fixture().open()
     let layer = try #require(model.layers.first)
-    #expect(model.notes.contains { $0.contains("fp8, per tensor") })
     #expect(layer.experts.format == "fp8, per tensor")
-    #expect(layer.specification.elementType == .f32)
+    let form = CodedForm(bits: 8, group: nil, scale: .f32)
+    #expect(layer.specification.codes == [.gate: form, .up: form, .down: form])
+    let plan = try LoadPlan(layer.experts, on: CPUBackend())
+    #expect(plan.layout.codes == layer.specification.codes && plan.notes.isEmpty)
     let specification = layer.specification
     let weights = specification.expertCount * specification.parametersPerExpert
     #expect(layer.experts.storedBytes == weights + specification.expertCount * 3 * 4)

@@ -35,8 +35,8 @@ public struct CPUBackend: HostBackend {
     try specification.validate()
     let packed = try specification.packedLayout()
     return Layout(
-      identity: "cpu/panel32/\(specification.elementType)", specification: specification,
-      residentType: specification.elementType, bytesPerExpert: Int(packed.bytes),
+      identity: "cpu/panel32/\(specification.residentName)", specification: specification,
+      residentType: specification.elementType, codes: specification.codes, bytesPerExpert: Int(packed.bytes),
       workspacePerRow: Int(packed.up.panels) * 32 * MemoryLayout<Float>.stride)
   }
 
@@ -53,30 +53,59 @@ public struct CPUBackend: HostBackend {
     let region = memory.baseAddress!
     let specification = storage.layout.specification
     for projection in specification.projections {
-      for role in specification.roles {
-        guard let view = parameters[projection, role] else {
-          throw MoEError(.missingTensor, "expert \(slot.rawValue) has no \(projection) \(role)")
-        }
-        try specification.validate(view, projection, role)
-        guard let element = view.elementType.packed else {
-          throw MoEError(
-            .unsupportedByBackend, "a \(projection) \(role) of type \(view.elementType) can't be packed",
-            expected: "F32, F16 or BF16")
-        }
-        var source = unsafe moe_source(
-          base: view.base, element: element, row_stride: Int64(view.rowStride),
-          column_stride: Int64(view.columnStride))
-        if role == .bias {
-          unsafe moe_pack_bias([storage.packed], projection.packed, &source, region)
-        } else {
-          unsafe moe_pack_projection([storage.packed], projection.packed, source, region)
-        }
+      if let form = specification.codes[projection] {
+        try unsafe pack(parameters.codes[projection], form, projection, slot, storage, region)
+      } else {
+        let source = unsafe try source(parameters, projection, .weight, slot, specification)
+        unsafe moe_pack_projection([storage.packed], projection.packed, source, region)
+      }
+      if specification.hasBias {
+        var source = unsafe try source(parameters, projection, .bias, slot, specification)
+        unsafe moe_pack_bias([storage.packed], projection.packed, &source, region)
       }
     }
     if specification.hasBias && !specification.activation.isGated {
       unsafe moe_pack_bias([storage.packed], .gate, nil, region)
     }
     unsafe storage.finish(slot, memory)
+  }
+
+  /// Plain weights or a bias.
+  private func source(
+    _ parameters: borrowing ExpertParameters, _ projection: Projection, _ role: TensorRole, _ slot: LocalExpert,
+    _ specification: LayerSpecification
+  ) throws(MoEError) -> moe_source {
+    guard let view = parameters[projection, role] else {
+      throw MoEError(.missingTensor, "expert \(slot.rawValue) has no \(projection) \(role)")
+    }
+    try specification.validate(view, projection, role)
+    guard let element = view.elementType.packed else {
+      throw MoEError(
+        .unsupportedByBackend, "a \(projection) \(role) of type \(view.elementType) can't be packed",
+        expected: "F32, F16 or BF16")
+    }
+    return unsafe moe_source(
+      base: view.base, element: element, row_stride: Int64(view.rowStride), column_stride: Int64(view.columnStride))
+  }
+
+  private func pack(
+    _ weights: CodedWeights?, _ form: CodedForm, _ projection: Projection, _ slot: LocalExpert,
+    _ storage: CPUStorage, _ region: UnsafeMutableRawPointer
+  ) throws(MoEError) {
+    guard let weights else {
+      throw MoEError(.missingTensor, "expert \(slot.rawValue) has no codes of \(projection)")
+    }
+    try weights.validate(as: form, storage.layout.specification.size(of: projection), projection)
+    let status = unsafe weights.withPackedSource { source in
+      unsafe moe_pack_coded([storage.packed], projection.packed, source, region)
+    }
+    guard status == .ok else {
+      throw MoEError(
+        .invalidValue, "the \(projection) of expert \(slot.rawValue) can't be kept as \(form)",
+        expected: status == .notRepresentable
+          ? "finite scales of that type" : "codes of \(form.bits) bits with finite values",
+        found: "others")
+    }
   }
 
   public func withBytes<Value>(

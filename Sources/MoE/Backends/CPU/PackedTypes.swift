@@ -14,11 +14,13 @@ extension LayerSpecification {
         .unsupportedByBackend, "the CPU backend has no kernels for weights of type \(elementType)",
         expected: "BF16, F16 or F32")
     }
-    let form = moe_form_dense(element)
+    func form(_ projection: Projection) -> moe_form {
+      codes[projection]?.packed(columns: size(of: projection).columns) ?? moe_form_dense(element)
+    }
     let layout = moe_expert_layout_make(
       moe_expert_shape(
-        hidden: Int64(hiddenSize), intermediate: Int64(intermediateSize), gate: form, up: form, down: form,
-        gated: activation.isGated, has_bias: hasBias))
+        hidden: Int64(hiddenSize), intermediate: Int64(intermediateSize), gate: form(.gate), up: form(.up),
+        down: form(.down), gated: activation.isGated, has_bias: hasBias))
     guard layout.bytes > 0 else {
       throw MoEError(
         .unsupportedByBackend,
@@ -35,6 +37,41 @@ extension ElementType {
     case .f16: .f16
     case .bf16: .bf16
     default: nil
+    }
+  }
+}
+
+extension CodedForm {
+  func packed(columns: Int) -> moe_form {
+    var form = moe_form_coded(Int32(bits), Int64(group ?? 0), scale.packed)
+    switch correction {
+    case .none: break
+    case .zero(let number):
+      form.correction = .zero
+      form.correction_number = number.packed
+    case .minimum(let number):
+      form.correction = .minimum
+      form.correction_number = number.packed
+    }
+    if let factor {
+      // One for all columns is one for a group that none exceeds.
+      form.super_group = Int64(factor.group ?? (columns + (group ?? 8) - 1) / (group ?? 8) * (group ?? 8))
+      form.factor = factor.number.packed
+    }
+    return form
+  }
+}
+
+extension CodedForm.Number {
+  var packed: moe_number {
+    switch self {
+    case .f32: .f32
+    case .f16: .f16
+    case .bf16: .bf16
+    case .e8m0: .e8m0
+    case .e4m3: .e4m3fn
+    case .u8: .u8
+    case .i8: .i8
     }
   }
 }
