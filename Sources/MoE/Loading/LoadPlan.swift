@@ -89,7 +89,8 @@ public struct LoadPlan: Sendable {
       }
       return Slot(slot: LocalExpert(rawValue: index), expert: expert, transfers: transfers)
     }
-    notes = [cut.note, Self.paddingNote(local, padded, backend.name)].compactMap(\.self)
+    notes =
+      [cut.note, Self.paddingNote(local, padded, backend.name)].compactMap(\.self)
       + Self.decodingNotes(source, kept: local.codes)
   }
 
