@@ -15,6 +15,8 @@ public struct Layout: Sendable, Hashable {
   /// H and I are padded to multiples of these, with zeros.
   public var hiddenAlignment: Int
   public var intermediateAlignment: Int
+  /// Slices of rows begin at multiples of this.
+  public var rowAlignment: Int
   /// Bytes of one expert's contiguous region.
   public var bytesPerExpert: Int
   /// Bytes of scratch memory for each routed row, a (token, slot) pair.
@@ -22,7 +24,9 @@ public struct Layout: Sendable, Hashable {
 
   public init(
     identity: String, specification: LayerSpecification, residentType: ElementType,
-    codes: [Projection: CodedForm] = [:], hiddenAlignment: Int = 1, intermediateAlignment: Int = 1, bytesPerExpert: Int,
+    codes: [Projection: CodedForm] = [:], hiddenAlignment: Int = 1, intermediateAlignment: Int = 1,
+    rowAlignment: Int = 1,
+    bytesPerExpert: Int,
     workspacePerRow: Int
   ) {
     self.identity = identity
@@ -31,6 +35,7 @@ public struct Layout: Sendable, Hashable {
     self.codes = codes
     self.hiddenAlignment = hiddenAlignment
     self.intermediateAlignment = intermediateAlignment
+    self.rowAlignment = rowAlignment
     self.bytesPerExpert = bytesPerExpert
     self.workspacePerRow = workspacePerRow
   }

@@ -9,7 +9,7 @@ public import Tensors
 ///
 /// Tensors are pushed whole, under the names and with the shapes of the checkpoint that the plan was made for; what this
 /// rank owns of them is copied. An expert goes into its slot when the last of its tensors has come. After ``finish()``
-/// a second stream may replace all experts in place; whoever runs the layer meanwhile sees each expert change at once.
+/// a second stream may replace all experts in place; while one is being replaced, its slot can't be read.
 ///
 /// ```swift
 /// let loader = ExpertLoader(plan, into: storage, of: backend)
@@ -25,7 +25,7 @@ public final class ExpertLoader<B: Backend>: Sendable {
   /// Who needs a tensor of this name.
   private let uses: [String: [Use]]
   private let state: Mutex<State>
-  private let stagings = BufferCache()
+  private let scratches = BufferCache()
 
   /// A read of the plan.
   private struct Use: Hashable {
@@ -176,12 +176,16 @@ public final class ExpertLoader<B: Backend>: Sendable {
     let slot = plan.slots[index]
     var held: [MatrixSource.Piece: (bytes: [UInt8], next: Int)] = [:]
     for (use, copy) in bytes { held[read(use).piece] = (copy, 0) }
-    let scratch = stagings.take(byteCount: plan.scratchBytes(slot))
-    defer { stagings.give(scratch) }
-    try unsafe plan.store(slot, by: scratch, into: storage, of: backend) { piece, run, target in
-      let next = held[piece]!.next
-      unsafe target.copyBytes(from: held[piece]!.bytes[next..<next + run.count])
-      held[piece]!.next = next + run.count
+    try backend.begin(slot.slot, in: storage)
+    for transfer in slot.transfers {
+      let scratch = scratches.take(byteCount: transfer.scratchBytes)
+      defer { scratches.give(scratch) }
+      try unsafe plan.store(transfer, slot.slot, by: scratch, into: storage, of: backend) { piece, run, target in
+        let next = held[piece]!.next
+        unsafe target.copyBytes(from: held[piece]!.bytes[next..<next + run.count])
+        held[piece]!.next = next + run.count
+      }
     }
+    try backend.finish(slot.slot, in: storage)
   }
 }

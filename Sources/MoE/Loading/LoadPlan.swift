@@ -35,9 +35,8 @@ public struct LoadPlan: Sendable {
 
     /// Bytes read from files.
     public var bytesToRead: Int { transfers.reduce(0) { $0 + $1.bytesToRead } }
-    /// Bytes of memory while it is under way, and how many of them are one piece of scratch memory; without padding.
-    var stagingBytes: Int { transfers.reduce(0) { $0 + $1.stagingBytes } }
-    var scratchBytes: Int { transfers.reduce(0) { $0 + $1.scratchBytes } }
+    /// Bytes of scratch memory that any of its transfers needs.
+    var scratchBytes: Int { transfers.map(\.scratchBytes).max() ?? 0 }
   }
 
   /// - Parameters:
@@ -118,14 +117,15 @@ public struct LoadPlan: Sendable {
   public var bytesToRead: Int { slots.reduce(0) { $0 + $1.bytesToRead } }
   /// Bytes the backend keeps.
   public var residentBytes: Int { layout.residentBytes }
-  /// Bytes at the height of loading: what stays, and the staging of one expert for each worker.
+  /// Bytes at the height of loading: what stays, and what each worker has under way, which is at most a matrix.
   public func peakBytes(workers: Int = 1) -> Int {
-    residentBytes + min(workers, slots.count) * (slots.map(stagingBytes).max() ?? 0)
+    let parts = slots.first.map { self.parts(of: $0) } ?? []
+    return residentBytes + min(workers, parts.count * slots.count) * (parts.map(stagingBytes).max() ?? 0)
   }
 
-  /// Bytes of memory for an expert on its way.
-  func stagingBytes(_ slot: Slot) -> Int { slot.stagingBytes + paddingBytes }
+  /// The transfers of a slot as they are shared out among workers.
+  func parts(of slot: Slot) -> [Transfer] { slot.transfers.flatMap { $0.parts(alignment: layout.rowAlignment) } }
 
-  /// Bytes of scratch memory that ``store(_:by:into:of:_:)`` needs.
-  func scratchBytes(_ slot: Slot) -> Int { slot.scratchBytes + paddingBytes }
+  /// Bytes of memory for a transfer on its way.
+  private func stagingBytes(_ transfer: Transfer) -> Int { transfer.stagingBytes + paddingBytes(transfer) }
 }

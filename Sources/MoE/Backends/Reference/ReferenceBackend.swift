@@ -27,23 +27,17 @@ public struct ReferenceBackend: HostBackend {
 
   public func specification(of storage: ReferenceStorage) -> LayerSpecification { storage.layout.specification }
 
-  public func store(
-    _ parameters: borrowing ExpertParameters, slot: LocalExpert, in storage: ReferenceStorage
-  ) throws(MoEError) {
-    let specification = storage.layout.specification
-    var values: [Float] = []
-    values.reserveCapacity(storage.layout.bytesPerExpert / MemoryLayout<Float>.stride)
-    for role in specification.roles {
-      for projection in specification.projections {
-        guard let view = parameters[projection, role] else {
-          throw MoEError(.missingTensor, "expert \(slot.rawValue) has no \(projection) \(role)")
-        }
-        try specification.validate(view, projection, role)
-        values += try view.decoded()
-      }
-    }
-    try storage.set(values, at: slot.rawValue)
+  public func begin(_ slot: LocalExpert, in storage: ReferenceStorage) throws(MoEError) {
+    try storage.begin(slot.rawValue)
   }
+
+  public func store(
+    _ slice: ParameterSlice, slot: LocalExpert, in storage: ReferenceStorage
+  ) throws(MoEError) {
+    try storage.store(slice, at: slot.rawValue)
+  }
+
+  public func finish(_ slot: LocalExpert, in storage: ReferenceStorage) throws(MoEError) { try storage.finish(slot) }
 
   public func withBytes<Value>(
     of slot: LocalExpert, in storage: ReferenceStorage, _ body: (UnsafeRawBufferPointer) throws(MoEError) -> Value
