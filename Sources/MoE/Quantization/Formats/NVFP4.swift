@@ -45,4 +45,14 @@ public struct NVFP4: QuantizationScheme {
       stored, CodeReader(stored.tensors[.weight]!.bytes, bits: 4, .rows(rowBytes: stored.columns / 2)),
       table: MiniFloat.e2m1.table, scales: scales, .rowMajor(.group(16), columns: stored.columns))
   }
+
+  public func makeEncoding(_ weights: WeightMatrix) throws(MoEError) -> [QuantizedTensorRole: [UInt8]] {
+    let encoder = NVFP4Encoder(weights, isInverse: isInverse)
+    let (codes, scales) = encoder.encode()
+    let packing = CodeReader.Arrangement.rows(rowBytes: weights.columns / 2)
+    return [
+      .weight: packing.pack(codes, rows: weights.rows, columns: weights.columns, bits: 4), .scale: scales,
+      .globalScale: ElementType.f32.encode([encoder.global]),
+    ]
+  }
 }

@@ -32,6 +32,13 @@ public struct Unquantized: QuantizationScheme {
   public func makeDecoder(_ stored: StoredProjection) throws(MoEError) -> any TileDecoder {
     DenseDecoder(rows: stored.rows, columns: stored.columns, weight: stored.tensors[.weight]!)
   }
+
+  public func makeEncoding(_ weights: WeightMatrix) throws(MoEError) -> [QuantizedTensorRole: [UInt8]] {
+    let bytes = elementType.encode(weights.values)
+    let limit = ScaleRule(limit: 1, floor: 0, type: elementType)
+    if elementType != .f64 { _ = try limit.stored(weights.greatestMagnitude(weights.groups(.tensor)[0])) }
+    return [.weight: bytes]
+  }
 }
 
 private struct DenseDecoder: TileDecoder {
