@@ -61,7 +61,9 @@ struct IntegerEncoder {
     let extent = zeroPoints == nil ? magnitude : greatest - least
     guard extent.isFinite else { return nil }
     let most = zeroPoints == nil ? codes.upperBound + 1 - middle : codes.count - 1
-    for steps in stride(from: most, to: max(0, most - 16), by: -1) {
+    // Of few codes the greatest may be unused, of many it hardly is.
+    let fewest = max(0, most - (codes.count <= 16 ? 16 : 4))
+    for steps in stride(from: most, to: fewest, by: -1) {
       guard let scale = try? rule.stored(max(extent / Float(steps), .leastNormalMagnitude)) else { break }
       for scale in rule.neighbours(scale) {
         guard let zero = zero(least / scale, greatest / scale),
