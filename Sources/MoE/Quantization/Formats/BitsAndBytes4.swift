@@ -109,10 +109,13 @@ public struct BitsAndBytes4: QuantizationScheme {
     ]
   }
 
+  /// The values of the codes, by kind. fp4 is bitsandbytes' own, not e2m1: its codes with a sign are the upper half.
   static let codebooks: [String: [Float]] = [
-    "nf4": NormalFloat4.table,
-    "fp4": [0, 0.005_208_333_3, 0.666_666_7, 1, 0.333_333_34, 0.5, 0.166_666_67, 0.25].flatMap { [$0] }
-      + [-0.0, -0.005_208_333_3, -0.666_666_7, -1, -0.333_333_34, -0.5, -0.166_666_67, -0.25],
+    "nf4": NormalFloat4.table, "fp4": fp4Magnitudes + fp4Magnitudes.map { -$0 },
+  ]
+
+  private static let fp4Magnitudes: [Float] = [
+    0, 0.005_208_333_3, 0.666_666_7, 1, 0.333_333_34, 0.5, 0.166_666_67, 0.25,
   ]
 
   /// The JSON of `quant_state`, padded with spaces so that its length does not depend on the sizes.

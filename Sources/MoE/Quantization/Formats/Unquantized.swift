@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright 2026 the swift-moe project authors
 
+internal import Checkpoints
 public import Tensors
 
 /// Weights as they are: bf16, fp16, fp32 or fp64. Found in quantised checkpoints, too, whatever the ignore list says.
@@ -34,10 +35,13 @@ public struct Unquantized: QuantizationScheme {
   }
 
   public func makeEncoding(_ weights: WeightMatrix) throws(MoEError) -> [QuantizedTensorRole: [UInt8]] {
-    let bytes = elementType.encode(weights.values)
-    let limit = ScaleRule(limit: 1, floor: 0, type: elementType)
-    if elementType != .f64 { _ = try limit.stored(weights.greatestMagnitude(weights.groups(.tensor)[0])) }
-    return [.weight: bytes]
+    let greatest = weights.greatestMagnitude(weights.groups(.tensor)[0])
+    guard elementType.decode(elementType.encode([greatest]))[0].isFinite else {
+      throw MoEError(
+        .invalidValue, "a weight is beyond what \(elementType) holds", expected: "a lesser magnitude",
+        found: "\(greatest)")
+    }
+    return [.weight: elementType.encode(weights.values)]
   }
 }
 
