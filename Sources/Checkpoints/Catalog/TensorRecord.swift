@@ -32,6 +32,31 @@ public struct TensorRecord: Sendable, Hashable {
   public let offset: Int
   public let byteCount: Int
 
+  init(
+    name: String, elementType: ElementType, shape: Shape, ggmlType: GGMLType? = nil, file: Int, offset: Int,
+    byteCount: Int
+  ) {
+    self.name = name
+    self.elementType = elementType
+    self.shape = shape
+    self.ggmlType = ggmlType
+    self.file = file
+    self.offset = offset
+    self.byteCount = byteCount
+  }
+
+  /// A tensor of a GGUF file.
+  ///
+  /// - Parameter shape: in weights; its last extent is a whole number of blocks.
+  init(name: String, type: GGMLType, shape: Shape, offset: Int, byteCount: Int) {
+    let isPlain = type.elementType != nil
+    let stored =
+      isPlain ? shape : Shape(shape.dimensions.dropLast() + [type.byteCount(ofRow: shape.dimensions.last!)!])
+    self.init(
+      name: name, elementType: type.elementType ?? .u8, shape: stored, ggmlType: isPlain ? nil : type, file: 0,
+      offset: offset, byteCount: byteCount)
+  }
+
   /// The shape in weights, also where they are stored as blocks.
   public var logicalShape: Shape {
     guard let ggmlType, let rowBytes = shape.dimensions.last else { return shape }

@@ -74,4 +74,16 @@ public struct ChannelIntegers: QuantizationScheme {
     decoder.zeroPoints = stored.tensors[.zeroPoint]?.floats
     return decoder
   }
+
+  public func makeEncoding(_ weights: WeightMatrix) throws(MoEError) -> [TensorRole: [UInt8]] {
+    try refuseStaticInput(hasStaticInput)
+    let half = 1 << (bits - 1)
+    let rule = ScaleRule(limit: Float(half - 1), floor: 0, type: tensor(.scale)!.elementTypes[0])
+    let encoded = try IntegerEncoder(
+      granularity: granularity, codes: -half...half - 1, zeroPoints: isSymmetric ? nil : -half...half - 1, rule: rule
+    ).encode(weights)
+    var bytes: [TensorRole: [UInt8]] = [.weight: encoded.codes, .scale: rule.bytes(encoded.scales)]
+    if !isSymmetric { bytes[.zeroPoint] = encoded.zeroPoints.map { UInt8(truncatingIfNeeded: $0) } }
+    return bytes
+  }
 }

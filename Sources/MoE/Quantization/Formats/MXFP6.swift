@@ -54,4 +54,15 @@ public struct MXFP6: QuantizationScheme {
       table: (isE3M2 ? MiniFloat.e3m2 : .e2m3).table, scales: stored.tensors[.scale]!.scales,
       .rowMajor(.group(32), columns: stored.columns))
   }
+
+  public func makeEncoding(_ weights: WeightMatrix) throws(MoEError) -> [TensorRole: [UInt8]] {
+    let format: MiniFloat = isE3M2 ? .e3m2 : .e2m3
+    let encoder = FloatEncoder(format: format, granularity: .group(32))
+    let (codes, scales) = try encoder.encode(weights) { [format.microscale($0)] }
+    let packing = CodeReader.Arrangement.rows(rowBytes: weights.columns / 4 * 3)
+    return [
+      .weight: packing.pack(codes, rows: weights.rows, columns: weights.columns, bits: 6),
+      .scale: scales.map { E8M0.encode($0) },
+    ]
+  }
 }

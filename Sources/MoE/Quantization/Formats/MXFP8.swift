@@ -45,6 +45,15 @@ public struct MXFP8: QuantizationScheme {
       table: MiniFloat.e4m3fn.table, scales: stored.tensors[.scale]!.scales,
       .rowMajor(.group(Self.groupSize), columns: stored.columns))
   }
+
+  public func makeEncoding(_ weights: WeightMatrix) throws(MoEError) -> [TensorRole: [UInt8]] {
+    let format = MiniFloat.e4m3fn
+    let encoder = FloatEncoder(format: format, granularity: .group(Self.groupSize))
+    let (codes, scales) = try encoder.encode(weights) { greatest in
+      [E8M0.decode(E8M0.encode(max(greatest, .leastNormalMagnitude) / format.greatestFinite, rounding: .up))]
+    }
+    return [.weight: codes, .scale: scales.map { E8M0.encode($0) }]
+  }
 }
 
 /// How configurations name the MX formats.

@@ -52,4 +52,14 @@ public struct NVFP4: QuantizationScheme {
   public func codedForm(columns: Int, stored: [TensorRole: ElementType]) -> CodedForm? {
     CodedForm(bits: 4, group: 16, scale: .e4m3, factor: CodedForm.Factor(group: nil, .f32))
   }
+
+  public func makeEncoding(_ weights: WeightMatrix) throws(MoEError) -> [TensorRole: [UInt8]] {
+    let encoder = NVFP4Encoder(weights, isInverse: isInverse)
+    let (codes, scales) = encoder.encode()
+    let packing = CodeReader.Arrangement.rows(rowBytes: weights.columns / 2)
+    return [
+      .weight: packing.pack(codes, rows: weights.rows, columns: weights.columns, bits: 4), .scale: scales,
+      .globalScale: ElementType.f32.encode([encoder.global]),
+    ]
+  }
 }
