@@ -61,6 +61,28 @@ public struct LayerSpecification: Sendable, Hashable {
     if codes[.down] == nil { elementType = .f32 }
   }
 
+  /// Keeps all weights in another type.
+  ///
+  /// - Throws: `shapeMismatch` for sizes that don't divide into the type's groups.
+  mutating func convert(to type: WeightType) throws(MoEError) {
+    decodeCodes()
+    guard type.elementType == nil else {
+      elementType = type.elementType!
+      return
+    }
+    elementType = .f32
+    for projection in projections {
+      let size = size(of: projection)
+      var stored: [TensorRole: ElementType] = [:]
+      for (tensor, header) in try type.scheme.encodedTensors(
+        rows: size.rows, columns: size.columns, name: "\(projection)")
+      {
+        stored[tensor.role] = header.elementType
+      }
+      codes[projection] = type.scheme.codedForm(columns: size.columns, stored: stored)
+    }
+  }
+
   /// Keeps no weights as codes.
   mutating func decodeCodes() {
     guard !codes.isEmpty else { return }

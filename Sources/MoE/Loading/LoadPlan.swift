@@ -41,9 +41,11 @@ public struct LoadPlan: Sendable {
 
   /// - Parameters:
   ///   - placement: the experts of every rank; each expert once, in order, when nil.
+  ///   - type: what the weights are converted or quantised to while they load, rank by rank; nil for what they are.
   /// - Throws: every reason why the backend, the placement or the cut is impossible.
   public init<B: Backend>(
-    _ source: ExpertSource, on backend: B, as rank: ParallelLayout = .single, placement: ExpertPlacement? = nil
+    _ source: ExpertSource, on backend: B, as rank: ParallelLayout = .single, placement: ExpertPlacement? = nil,
+    weightType type: WeightType? = nil
   ) throws(MoEError) {
     self.source = source
     let specification = source.specification
@@ -64,7 +66,11 @@ public struct LoadPlan: Sendable {
     var local = specification
     local.expertCount = experts.count
     local.intermediateSize = kept.count
-    local.cutCodes(at: cut.ranges.map(\.lowerBound))
+    if let type {
+      try local.convert(to: type)
+    } else {
+      local.cutCodes(at: cut.ranges.map(\.lowerBound))
+    }
     var tight = try backend.layout(of: local)
     if tight.codes != local.codes {
       local.decodeCodes()
@@ -78,19 +84,20 @@ public struct LoadPlan: Sendable {
     self.placement = placement
     intermediate = kept
     let codes = padded == local ? layout.codes : [:]
+    let encoding = type.flatMap { $0.elementType == nil ? $0.scheme : nil }
     slots = experts.enumerated().map { index, expert in
       let transfers = source.experts[expert.rawValue].map { matrix in
         let isDown = matrix.parts.contains { $0.projection == .down }
         return Transfer(
           matrix, rows: isDown ? 0..<specification.hiddenSize : kept,
           columns: isDown ? kept : 0..<specification.hiddenSize, biasRank: !isDown || rank.tensorRank == 0,
-          codes: codes)
+          codes: codes, encoding: encoding)
       }
       return Slot(slot: LocalExpert(rawValue: index), expert: expert, transfers: transfers)
     }
     notes =
       [cut.note, Self.paddingNote(local, padded, backend.name)].compactMap(\.self)
-      + Self.decodingNotes(source, kept: local.codes)
+      + (type == nil ? Self.decodingNotes(source, kept: local.codes) : [])
   }
 
   /// Quantised projections that can't be kept as codes by any backend.

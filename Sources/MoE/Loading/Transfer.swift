@@ -17,6 +17,8 @@ public struct Transfer: Sendable {
   public let omitsBias: Bool
   /// The projections that the backend keeps as codes; others are decoded.
   public let codes: [Projection: CodedForm]
+  /// What the weights are quantised to while they load; nil where they stay what they are.
+  public let encoding: (any QuantizationScheme)?
 
   /// The bytes of one tensor.
   public struct Read: Sendable, Hashable {
@@ -34,11 +36,14 @@ public struct Transfer: Sendable {
   /// - Parameters:
   ///   - biasRank: whether this rank adds a bias that only one of the ranks that share an expert adds.
   ///   - codes: what the backend keeps as codes.
+  ///   - encoding: what the slice is quantised to first.
   init(
-    _ source: MatrixSource, rows: Range<Int>, columns: Range<Int>, biasRank: Bool, codes: [Projection: CodedForm]
+    _ source: MatrixSource, rows: Range<Int>, columns: Range<Int>, biasRank: Bool, codes: [Projection: CodedForm],
+    encoding: (any QuantizationScheme)?
   ) {
     self.source = source
     self.codes = codes
+    self.encoding = encoding
     self.rows = rows
     firstRow = rows.lowerBound
     self.columns = columns
@@ -55,7 +60,10 @@ public struct Transfer: Sendable {
   var projections: [Projection] { source.parts.map(\.projection) }
 
   /// Whether a backend takes the bytes as they are.
-  private func isRaw(_ piece: MatrixSource.Piece) -> Bool { piece.role == .bias || source.denseType != nil }
+  private func isRaw(_ piece: MatrixSource.Piece) -> Bool { piece.role == .bias || isPlain }
+
+  /// Whether weights go from the file to the backend without a decoder.
+  private var isPlain: Bool { source.denseType != nil && encoding == nil }
 
   /// Rows that are decoded at a time.
   private var decodedRows: Int { min(rows.count, Self.decodedRowLimit) }
@@ -65,7 +73,7 @@ public struct Transfer: Sendable {
 
   /// Bytes of the decoded weights of some rows of a projection; none where they stay codes.
   private func decodedBytes(_ projection: Projection) -> Int {
-    guard source.denseType == nil, codes[projection] == nil else { return 0 }
+    guard !isPlain, codes[projection] == nil else { return 0 }
     return decodedRows * columns.count * MemoryLayout<Float>.stride
   }
 
@@ -78,7 +86,9 @@ public struct Transfer: Sendable {
       let groups = form.group.map { CodedWeights.count(columns.count, by: $0) } ?? 1
       return max(sum, 2 * decodedRows * (columns.count + 3 * groups * MemoryLayout<Float>.stride))
     }
-    return scratchBytes + stored + coded
+    // What is quantised is decoded whole, and encoded.
+    let encoded = encoding == nil ? 0 : 2 * rows.count * columns.count * MemoryLayout<Float>.stride
+    return scratchBytes + stored + coded + encoded
   }
 
   /// Bytes of scratch memory that ``load(scratch:_:emit:)`` needs.
@@ -91,7 +101,7 @@ public struct Transfer: Sendable {
   /// The same transfer in parts that fit the caches, of rows that begin at multiples of `alignment`; whole where it is
   /// decoded, or where the rows lie too close together in the file.
   func parts(alignment: Int) -> [Transfer] {
-    guard let type = source.denseType, let weight = source[.weight] else { return [self] }
+    guard isPlain, let type = source.denseType, let weight = source[.weight] else { return [self] }
     let isInputMajor = weight.axes.first?.extent == .columns
     let wanted = isInputMajor ? Self.runBytes : Self.partBytes / max(columns.count, 1)
     let count = max(1, wanted / (type.bitWidth / 8) / alignment) * alignment
@@ -113,6 +123,7 @@ public struct Transfer: Sendable {
     columns = whole.columns
     omitsBias = whole.omitsBias
     codes = whole.codes
+    encoding = whole.encoding
     let source = whole.source
     let columns = whole.columns
     reads = whole.reads.map { Read(piece: $0.piece, runs: source.runs($0.piece, rows: rows, columns: columns)) }
@@ -172,18 +183,19 @@ extension Transfer {
         try emit(ParameterSlice(projection, .bias, firstRow: rows.lowerBound - firstRow, .dense(view)))
       }
     }
-    guard source.denseType == nil else { return }
+    guard !isPlain else { return }
     let projection = StoredProjection(source.stem, rows: source.rows, columns: source.columns, stored)
-    let decoder = try source.scheme.decoder(of: projection)
+    let decoder = SlicedDecoder(source, rows, columns, try source.scheme.decoder(of: projection))
     let floats = unsafe take(projections.map(decodedBytes).max() ?? 0, of: scratch, &used)
     for part in source.parts {
+      let decoder = try encoding.map { (scheme) throws(MoEError) in try decoder.encoded(part, by: scheme) } ?? decoder
       for first in stride(from: rows.lowerBound, to: rows.upperBound, by: Self.decodedRowLimit) {
         let some = first..<min(first + Self.decodedRowLimit, rows.upperBound)
         let content: ParameterSlice.Content =
           if let form = codes[part.projection] {
-            .codes(try coded(part, some, as: form, by: decoder))
+            .codes(try decoder.coded(part, some, as: form))
           } else {
-            unsafe .dense(decode(part, some, by: decoder, into: floats))
+            unsafe .dense(decoder.decode(part, some, into: floats))
           }
         try emit(ParameterSlice(part.projection, .weight, firstRow: first - firstRow, content))
       }
@@ -226,42 +238,5 @@ extension Transfer {
         columns: isBias ? 1 : columns.count, rowStride: stored.step * rowStride, columnStride: columnStride)
       try emit(ParameterSlice(part.projection, piece.role, firstRow: rows.lowerBound - firstRow, .dense(view)))
     }
-  }
-
-  private func decode(
-    _ part: MatrixSource.Part, _ rows: Range<Int>, by decoder: any TileDecoder,
-    into bytes: UnsafeMutableRawBufferPointer
-  ) -> ParameterView {
-    let floats = unsafe bytes.bindMemory(to: Float.self)
-    let stored = source.storedRows(part.rows, rows)
-    for index in 0..<stored.count {
-      let row = stored.first + index * stored.step
-      var span = unsafe UnsafeMutableBufferPointer(
-        rebasing: floats[index * columns.count..<(index + 1) * columns.count]
-      ).mutableSpan
-      decoder.decode(rows: row..<row + 1, columns: columns, into: &span)
-    }
-    return unsafe ParameterView(
-      base: UnsafeRawPointer(floats.baseAddress!), elementType: .f32, rows: rows.count, columns: columns.count,
-      rowStride: columns.count, columnStride: 1)
-  }
-
-  /// The slice as codes, in the groups of the form.
-  private func coded(
-    _ part: MatrixSource.Part, _ rows: Range<Int>, as form: CodedForm, by decoder: any TileDecoder
-  ) throws(MoEError) -> CodedWeights {
-    let stored = source.storedRows(part.rows, rows)
-    let step = source.codedColumns
-    let whole = columns.lowerBound / step * step..<min((columns.upperBound + step - 1) / step * step, source.columns)
-    let first = stored.first - stored.first % stored.step
-    guard let weights = decoder.coded(rows: first..<stored.end, columns: whole) else {
-      throw MoEError(
-        .invalidValue, "the groups of columns are not in order, though the configuration says so", subject: source.stem,
-        expected: "columns in the order of their groups", found: "another group index",
-        remedy: "declare act-order in the configuration (desc_act)")
-    }
-    return weights.rows(from: stored.first - first, step: stored.step).columns(
-      columns.lowerBound - whole.lowerBound..<columns.upperBound - whole.lowerBound,
-      group: form.group ?? columns.count, factorGroup: form.factor.map { $0.group ?? columns.count })
   }
 }

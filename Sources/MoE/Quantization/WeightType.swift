@@ -8,7 +8,7 @@ public import Tensors
 /// ```swift
 /// let type = try WeightType(parsing: "int4-g128")
 /// type.bitsPerWeight                  // 4.125
-/// type.scheme!.name                   // "pack-quantized, 4 bits, groups of 128"
+/// type.scheme.name                    // "pack-quantized, 4 bits, groups of 128"
 /// ```
 public enum WeightType: Sendable, Hashable {
   case f32
@@ -114,8 +114,8 @@ extension WeightType {
     }
   }
 
-  /// How a projection is stored in safetensors; nil for the block types of ggml.
-  public var scheme: (any QuantizationScheme)? {
+  /// How a projection is stored.
+  public var scheme: any QuantizationScheme {
     switch self {
     case .f32: Unquantized(.f32)
     case .f16: Unquantized(.f16)
@@ -130,7 +130,7 @@ extension WeightType {
     case .mxfp8: MXFP8()
     case .nvfp4: NVFP4(isInverse: true)
     case .nf4: BitsAndBytes4()
-    case .ggml: nil
+    case .ggml(let type): GGMLBlocks(type)
     }
   }
 

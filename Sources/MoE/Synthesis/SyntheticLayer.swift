@@ -166,7 +166,7 @@ extension Architecture {
 
   /// How a projection of the family is stored.
   func scheme(_ type: WeightType) -> any QuantizationScheme {
-    type == .mxfp4 && isInterleaved ? GPTOSSMXFP4() : type.scheme!
+    type == .mxfp4 && isInterleaved ? GPTOSSMXFP4() : type.scheme
   }
 
   /// The family's own layout; quantised, the experts of most families are stored one by one.

@@ -44,13 +44,15 @@ struct Demonstration {
     let line = ProgressLine("loading")
     let start = now()
     let layers = try plans.map { plan in
-      try MoELayer(plan, of: model, on: backend) { line.show(bytes: $0.bytesRead, of: $0.bytesToRead) }
+      try MoELayer(plan, of: model, on: backend, weightType: options.weightType) {
+        line.show(bytes: $0.bytesRead, of: $0.bytesToRead)
+      }
     }
     line.finish()
     let loadSeconds = now() - start
-    let loads = try plans.map { try LoadPlan($0.experts, on: backend) }
+    let loads = try plans.map { try LoadPlan($0.experts, on: backend, weightType: options.weightType) }
     let bytes = loads.reduce(0) { $0 + $1.bytesToRead }
-    let reference = try MoELayer(plans[0], of: model, on: ReferenceBackend())
+    let reference = try MoELayer(plans[0], of: model, on: ReferenceBackend(), weightType: options.weightType)
     let meter = try CeilingMeter(options.cpu())
     meter.measure()
     var rows: [Row] = []

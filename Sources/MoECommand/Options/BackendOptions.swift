@@ -19,7 +19,25 @@ struct BackendOptions: ParsableArguments {
   @Option(help: ArgumentHelp("Precision of activations: f32, or declared by the checkpoint.", valueName: "type"))
   var activations = "f32"
 
+  @Option(help: ArgumentHelp("Keep the experts' weights in f32, f16 or bf16 (default: as stored).", valueName: "type"))
+  var weightsType: WeightType?
+
+  @Option(
+    help: ArgumentHelp(
+      "Quantise the experts while loading, to any type of 'moe synth --dtype' (default: as stored).",
+      valueName: "type"))
+  var quantize: WeightType?
+
+  /// What the experts' weights are converted to; nil for what they are.
+  var weightType: WeightType? { quantize ?? weightsType }
+
   func validate() throws {
+    if let weightsType, weightsType.elementType == nil {
+      throw ValidationError("--weights-type takes f32, f16 or bf16; use --quantize \(weightsType)")
+    }
+    if weightsType != nil && quantize != nil {
+      throw ValidationError("--weights-type and --quantize exclude each other")
+    }
     let isDevice = backend == "cuda" || backend.hasPrefix("cuda:")
     guard ["cpu", "reference"].contains(backend) || isDevice else {
       throw ValidationError("unknown backend '\(backend)': expected reference, cpu or cuda[:N]")

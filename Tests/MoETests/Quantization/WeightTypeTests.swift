@@ -17,8 +17,7 @@ import Testing
     let type = try WeightType(parsing: name)
     #expect("\(type)" == name)
     #expect(try WeightType(parsing: name.uppercased()) == type)
-    #expect((type.scheme == nil) == (type.container == .gguf))
-    #expect((type.scheme == nil) == (type.ggmlType != nil))
+    #expect((type.container == .gguf) == (type.ggmlType != nil))
   }
 
   @Test func everyNameIsListed() { #expect(WeightType.allNames.count == Self.names.count) }
@@ -35,7 +34,8 @@ import Testing
   /// Bits per weight are those of the tensors that are written, up to scales of rows.
   @Test(arguments: names) func bits(name: String) throws {
     let type = try WeightType(parsing: name)
-    guard let scheme = type.scheme else {
+    let scheme = type.scheme
+    guard type.ggmlType == nil else {
       return #expect(type.bitsPerWeight == type.ggmlType?.bitsPerElement)
     }
     let bytes = try scheme.encodedTensors(rows: 2048, columns: 2048).reduce(0) {
@@ -47,7 +47,8 @@ import Testing
   /// What is written is recognised as what it is, by the tensors and the configuration that go with it.
   @Test(arguments: names) func recognised(name: String) throws {
     let type = try WeightType(parsing: name)
-    guard let scheme = type.scheme else { return #expect(type.quantizationConfiguration(ignoring: []) == nil) }
+    let scheme = type.scheme
+    guard type.ggmlType == nil else { return #expect(type.quantizationConfiguration(ignoring: []) == nil) }
     let configuration = type.quantizationConfiguration(ignoring: ["lm_head", "model.layers.0.mlp.gate"])
     let settings = try QuantizationSettings(
       ["quantization_config": configuration ?? .null], file: "config.json")

@@ -69,7 +69,7 @@ import Testing
     let weights = try catalog.floats(of: #require(catalog[stem + ".weight"]))
 
     let stored = try Checkpoint(opening: other.path).catalog
-    let scheme = try #require(type.scheme)
+    let scheme = type.scheme
     var tensors: [TensorRole: StoredTensor] = [:]
     for tensor in scheme.tensors {
       guard let record = stored[stem + tensor.suffixes[0]] else { continue }
