@@ -14,6 +14,9 @@ public struct TensorDeclaration: Sendable, Hashable {
     self.elementType = elementType
     self.shape = shape
   }
+
+  /// nil when it can't be counted, or is no whole number.
+  public var byteCount: Int? { shape.elementCount.flatMap { elementType.byteCount(of: $0) } }
 }
 
 /// A tensor in a file: what it is and where its bytes are. Validated: the bytes are in the file, and their number is

@@ -125,21 +125,16 @@ struct SyntheticLayer {
   private func quantized(
     _ place: ProjectionLayout, _ expert: Int, _ sizes: ProjectionLayout.Sizes, _ scheme: any QuantizationScheme
   ) throws(MoEError) -> SyntheticUnit {
-    let stem = prefix + place.stem(expert: expert)
     let rows = place.part == .whole ? sizes.rows : 2 * sizes.rows
     let isStacked = place.expertAxis == .leading
-    let headers = try scheme.encodedTensors(rows: rows, columns: sizes.columns, name: stem)
-    let tensors = headers.map { declared, header in
-      // A fused parameter has no `.weight` at its end, and its tensors have endings with `_`.
-      let suffix = declared.suffixes.first { place.weightSuffix.isEmpty != $0.hasPrefix(".") } ?? declared.suffixes[0]
-      return tensor(
-        stem + suffix, header.elementType, isStacked ? Shape([sizes.experts] + header.shape.dimensions) : header.shape,
-        1.2 / Float(sizes.columns).squareRoot())
+    let declared = try place.encodedTensors(expert: expert, sizes, scheme, prefix: prefix)
+    let tensors = declared.map { _, declaration in
+      tensor(declaration.name, declaration.elementType, declaration.shape, 1.2 / Float(sizes.columns).squareRoot())
     }
     return SyntheticUnit(
       tensors,
       .matrices(
-        scheme, roles: headers.map(\.tensor.role), experts: isStacked ? sizes.experts : 1, rows: rows,
+        scheme, roles: declared.map(\.role), experts: isStacked ? sizes.experts : 1, rows: rows,
         columns: sizes.columns), seedName: prefix + place.name(.weight, expert: expert))
   }
 

@@ -39,7 +39,7 @@ extension SyntheticModel {
       return
     }
     let shards = shards(ofAtMost: shardBytes)
-    let names = shards.indices.map { Self.fileName($0, of: shards.count) }
+    let names = ShardName.modelFiles(shards.count)
     for (name, shard) in zip(names, shards) {
       let tensors = shard.flatMap(\.tensors).map { TensorDeclaration($0.name, $0.elementType, $0.shape) }
       try fill(
@@ -48,12 +48,8 @@ extension SyntheticModel {
           creating: folder + "/" + name, tensors: tensors, metadata: ["format": "pt"], sparse: sparse))
     }
     if shards.count > 1 {
-      let files = zip(names, shards).flatMap { name, shard in
-        shard.flatMap(\.tensors).map { ($0.name, JSONValue.string(name)) }
-      }
-      let index: JSONValue = [
-        "metadata": ["total_size": .integer(total)], "weight_map": .object(Dictionary(uniqueKeysWithValues: files)),
-      ]
+      let files = zip(names, shards).flatMap { name, shard in shard.flatMap(\.tensors).map { ($0.name, name) } }
+      let index = ShardIndex.json(of: files, totalSize: total)
       try AtomicFile.write(index.serialized(pretty: true), to: folder + "/model.safetensors.index.json")
     }
     try AtomicFile.write(JSONValue.object(configuration).serialized(pretty: true), to: folder + "/config.json")
@@ -71,14 +67,5 @@ extension SyntheticModel {
       size += unit.byteCount
     }
     return shards
-  }
-
-  private static func fileName(_ index: Int, of count: Int) -> String {
-    guard count > 1 else { return "model.safetensors" }
-    func padded(_ number: Int) -> String {
-      let digits = String(number)
-      return String(repeating: "0", count: max(0, 5 - digits.count)) + digits
-    }
-    return "model-\(padded(index + 1))-of-\(padded(count)).safetensors"
   }
 }
