@@ -2,6 +2,10 @@
 // Copyright 2026 the swift-moe project authors
 
 extension Backend {
+  public func setInputScales(_ scales: InputScales, in storage: Storage) throws(MoEError) {
+    throw MoEError(.unsupportedByBackend, "the \(name) backend has no static scales of activations")
+  }
+
   public func route(
     _ router: any Router, logits: Buffer, tokenCount: Int, tokenIDs: [Int32]?, isPadding: [Bool]?,
     ids: Buffer, weights: Buffer, on queue: Queue

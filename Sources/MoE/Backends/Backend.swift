@@ -41,6 +41,11 @@ public protocol Backend: Sendable {
   /// Puts one expert into a slot, converting to the layout. Slots may be stored from several threads at once.
   func store(_ parameters: borrowing ExpertParameters, slot: LocalExpert, in storage: Storage) throws(MoEError)
 
+  /// Sets the static scales of activations, one for all experts of the layer on all ranks.
+  ///
+  /// Called where ``Layout/activations`` need some; the default refuses.
+  func setInputScales(_ scales: InputScales, in storage: Storage) throws(MoEError)
+
   /// Gives the contiguous region of a slot, in host memory.
   func withBytes<Value>(
     of slot: LocalExpert, in storage: Storage, _ body: (UnsafeRawBufferPointer) throws(MoEError) -> Value

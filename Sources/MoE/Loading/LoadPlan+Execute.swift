@@ -24,10 +24,11 @@ extension LoadPlan {
     from catalog: TensorCatalog, into storage: B.Storage, of backend: B, pool: WorkerPool = .shared,
     progress: (@Sendable (LoadProgress) -> Void)? = nil
   ) throws(MoEError) {
+    if let scales = try unsafe inputScales(Self.reader(catalog)) { try backend.setInputScales(scales, in: storage) }
     let faults = Mutex<[Fault]>([])
     let stagings = BufferCache()
     let done = Mutex(
-      LoadProgress(expertsLoaded: 0, expertCount: slots.count, bytesRead: 0, bytesToRead: bytesToRead))
+      LoadProgress(expertsLoaded: 0, expertCount: slots.count, bytesRead: inputScaleBytes, bytesToRead: bytesToRead))
     pool.forEach(slots.count) { index in
       do throws(MoEError) {
         let staging = stagings.take(byteCount: scratchBytes(slots[index]))

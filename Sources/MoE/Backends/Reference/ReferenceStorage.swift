@@ -7,6 +7,7 @@ internal import Synchronization
 public final class ReferenceStorage: Sendable {
   let layout: Layout
   private let experts: [Locked<[Float]?>]
+  let inputScales = Locked(InputScales(gateUp: nil, down: nil))
 
   init(_ layout: Layout) {
     self.layout = layout
@@ -19,6 +20,10 @@ public final class ReferenceStorage: Sendable {
       throw MoEError(.invalidArgument, "expert \(slot) was never stored")
     }
     return values
+  }
+
+  func weights(of slot: Int) throws(MoEError) -> ReferenceWeights {
+    ReferenceWeights(values: try values(of: slot), specification: layout.specification)
   }
 
   func set(_ values: [Float], at slot: Int) throws(MoEError) {

@@ -22,12 +22,10 @@ public struct FP8: QuantizationScheme {
   ]
 
   public var granularity: Granularity
-  public var hasStaticInput: Bool
+  /// What is declared for the input of the product.
+  public var activations = ActivationScheme.unquantized
 
-  public init(_ granularity: Granularity, hasStaticInput: Bool = false) {
-    self.granularity = granularity
-    self.hasStaticInput = hasStaticInput
-  }
+  public init(_ granularity: Granularity) { self.granularity = granularity }
 
   static let weightTypes: [ElementType] = [.f8e4m3, .f8e4m3fnuz, .f8e5m2, .f8e5m2fnuz]
   static let weightSuffixes = [".weight", ""]
@@ -36,9 +34,9 @@ public struct FP8: QuantizationScheme {
   public static func recognize(_ found: ProjectionTensors, _ settings: ModuleSettings) throws(MoEError) -> Self? {
     guard let weight = found.first(weightSuffixes)?.header, weightTypes.contains(weight.elementType) else { return nil }
     let group = try CompressedTensorsGroup(settings)
-    let isDeclaredStatic = try settings.string("activation_scheme") == "static"
-    let isStatic = group?.hasStaticInput ?? isDeclaredStatic
-    return Self(try granularity(found, weight, settings, group), hasStaticInput: isStatic)
+    var scheme = Self(try granularity(found, weight, settings, group))
+    scheme.activations = try .declared(for: found, settings)
+    return scheme
   }
 
   /// What is declared, unless the scales are plainly of another kind; else what their shape says.
@@ -80,13 +78,13 @@ public struct FP8: QuantizationScheme {
       }
     return [
       QuantizedTensor(.weight, Self.weightSuffixes, Self.weightTypes, [.rows, .columns]), scale,
-      .scalar(.inputScale, [".input_scale", "_input_scale"], isRequired: hasStaticInput),
+      .scalar(.inputScale, [".input_scale", "_input_scale"], isRequired: activations.isStatic),
       .scalar(.inputScaleLimit, [".input_scale_ub"], isRequired: false),
     ]
   }
 
   public var parameters: QuantizationParameters {
-    QuantizationParameters(.fp8, granularity, bits: 8, hasStaticInput: hasStaticInput)
+    QuantizationParameters(.fp8, granularity, bits: 8, activations: activations)
   }
 
   public func makeDecoder(_ stored: StoredProjection) throws(MoEError) -> any TileDecoder {

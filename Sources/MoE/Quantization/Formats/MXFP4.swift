@@ -17,6 +17,9 @@ public struct MXFP4: QuantizationScheme {
     "mxfp4", "fp8", "compressed-tensors", "modelopt", "quark", "auto-round", "intel/auto-round",
   ]
 
+  /// What is declared for the input of the product.
+  public var activations = ActivationScheme.unquantized
+
   public init() {}
 
   static let weightSuffixes = [".weight_packed", ".weight"]
@@ -28,7 +31,9 @@ public struct MXFP4: QuantizationScheme {
     else { return nil }
     // Of a DeepSeek-V4, `weight_block_size` is that of the other weights.
     if found[".scale"] == nil { try MXSettings.check(settings, groupSize: 32) }
-    return Self()
+    var scheme = Self()
+    scheme.activations = try .declared(for: found, settings)
+    return scheme
   }
 
   public var name: String { "mxfp4" }
@@ -37,11 +42,13 @@ public struct MXFP4: QuantizationScheme {
     [
       QuantizedTensor(.weight, Self.weightSuffixes, [.u8, .i8], [.rows, .columns(per: 2)]),
       QuantizedTensor(.scale, Self.scaleSuffixes, [.u8, .f8e8m0], [.rows, .columns(per: 32)]),
-      .scalar(.inputScale, [".input_scale"], isRequired: false),
+      .scalar(.inputScale, [".input_scale"], isRequired: activations.isStatic),
     ]
   }
 
-  public var parameters: QuantizationParameters { QuantizationParameters(.fp4E8M0, .group(32), bits: 4) }
+  public var parameters: QuantizationParameters {
+    QuantizationParameters(.fp4E8M0, .group(32), bits: 4, activations: activations)
+  }
 
   public func makeDecoder(_ stored: StoredProjection) throws(MoEError) -> any TileDecoder {
     GroupedDecoder(
