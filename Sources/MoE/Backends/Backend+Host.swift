@@ -18,6 +18,10 @@ extension Backend {
     try finish(slot, in: storage)
   }
 
+  public func setInputScales(_ scales: InputScales, in storage: Storage) throws(MoEError) {
+    throw MoEError(.unsupportedByBackend, "the \(name) backend has no static scales of activations")
+  }
+
   public func route(
     _ router: any Router, logits: Buffer, tokenCount: Int, tokenIDs: [Int32]?, isPadding: [Bool]?,
     ids: Buffer, weights: Buffer, on queue: Queue

@@ -53,6 +53,11 @@ public protocol Backend: Sendable {
   /// - Throws: `missingTensor`, listing every row of every projection that was not stored.
   func finish(_ slot: LocalExpert, in storage: Storage) throws(MoEError)
 
+  /// Sets the static scales of activations, one for all experts of the layer on all ranks.
+  ///
+  /// Called where ``Layout/activations`` need some; the default refuses.
+  func setInputScales(_ scales: InputScales, in storage: Storage) throws(MoEError)
+
   /// Gives the contiguous region of a slot, in host memory.
   func withBytes<Value>(
     of slot: LocalExpert, in storage: Storage, _ body: (UnsafeRawBufferPointer) throws(MoEError) -> Value

@@ -12,6 +12,8 @@ public struct Layout: Sendable, Hashable {
   public var residentType: ElementType
   /// The projections whose weights are kept as codes. Others reach ``Backend/store(_:slot:in:)`` decoded.
   public var codes: [Projection: CodedForm]
+  /// What is done to the inputs of the products.
+  public var activations: ActivationSchemes
   /// H and I are padded to multiples of these, with zeros.
   public var hiddenAlignment: Int
   public var intermediateAlignment: Int
@@ -25,14 +27,13 @@ public struct Layout: Sendable, Hashable {
   public init(
     identity: String, specification: LayerSpecification, residentType: ElementType,
     codes: [Projection: CodedForm] = [:], hiddenAlignment: Int = 1, intermediateAlignment: Int = 1,
-    rowAlignment: Int = 1,
-    bytesPerExpert: Int,
-    workspacePerRow: Int
+    rowAlignment: Int = 1, bytesPerExpert: Int, workspacePerRow: Int, activations: ActivationSchemes = .unquantized
   ) {
     self.identity = identity
     self.specification = specification
     self.residentType = residentType
     self.codes = codes
+    self.activations = activations
     self.hiddenAlignment = hiddenAlignment
     self.intermediateAlignment = intermediateAlignment
     self.rowAlignment = rowAlignment

@@ -22,10 +22,13 @@ public struct LayerSpecification: Sendable, Hashable {
   public var elementType: ElementType
   /// The projections whose weights are kept as codes, and how.
   public var codes: [Projection: CodedForm]
+  /// What the checkpoint declares for the inputs of the products; backends need not follow it.
+  public var activations: ActivationSchemes
 
   public init(
     expertCount: Int, hiddenSize: Int, intermediateSize: Int, activation: Activation = .silu, hasBias: Bool = false,
-    weightOnInput: Bool = false, elementType: ElementType = .bf16, codes: [Projection: CodedForm] = [:]
+    weightOnInput: Bool = false, elementType: ElementType = .bf16, codes: [Projection: CodedForm] = [:],
+    activations: ActivationSchemes = .unquantized
   ) {
     self.expertCount = expertCount
     self.hiddenSize = hiddenSize
@@ -35,6 +38,7 @@ public struct LayerSpecification: Sendable, Hashable {
     self.weightOnInput = weightOnInput
     self.elementType = elementType
     self.codes = codes
+    self.activations = activations
   }
 
   /// The projections of each expert.

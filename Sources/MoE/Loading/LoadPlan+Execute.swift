@@ -24,6 +24,7 @@ extension LoadPlan {
     from catalog: TensorCatalog, into storage: B.Storage, of backend: B, pool: WorkerPool = .shared,
     progress: (@Sendable (LoadProgress) -> Void)? = nil
   ) throws(MoEError) {
+    if let scales = try unsafe inputScales(Self.reader(catalog)) { try backend.setInputScales(scales, in: storage) }
     var work: [(slot: Int, transfer: Transfer)] = []
     var counts: [Int] = []
     for (index, slot) in slots.enumerated() {
@@ -36,7 +37,8 @@ extension LoadPlan {
     let state = Mutex(
       LoadState(
         waiting: counts,
-        progress: LoadProgress(expertsLoaded: 0, expertCount: slots.count, bytesRead: 0, bytesToRead: bytesToRead)))
+        progress: LoadProgress(
+          expertsLoaded: 0, expertCount: slots.count, bytesRead: inputScaleBytes, bytesToRead: bytesToRead)))
     let scratches = BufferCache()
     pool.forEach(parts.count) { index in
       let (slot, transfer) = parts[index]

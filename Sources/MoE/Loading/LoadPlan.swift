@@ -22,6 +22,8 @@ public struct LoadPlan: Sendable {
   public let intermediate: Range<Int>
   /// The transfers of each slot, in the order of slots.
   public let slots: [Slot]
+  /// What static input scales follow from; none where the backend applies none.
+  public let inputScaleReads: [InputScaleRead]
   /// All experts, of this rank and of others.
   let source: ExpertSource
   /// What a user should know: shares that don't divide, types that are converted.
@@ -83,6 +85,7 @@ public struct LoadPlan: Sendable {
     self.rank = rank
     self.placement = placement
     intermediate = kept
+    inputScaleReads = Self.inputScaleReads(source, layout.activations)
     let codes = padded == local ? layout.codes : [:]
     let encoding = type.flatMap { $0.elementType == nil ? $0.scheme : nil }
     slots = experts.enumerated().map { index, expert in
@@ -121,7 +124,9 @@ public struct LoadPlan: Sendable {
   }
 
   /// Bytes read from files.
-  public var bytesToRead: Int { slots.reduce(0) { $0 + $1.bytesToRead } }
+  public var bytesToRead: Int { slots.reduce(inputScaleBytes) { $0 + $1.bytesToRead } }
+  /// Bytes of the numbers of all experts that static input scales follow from.
+  var inputScaleBytes: Int { inputScaleReads.reduce(0) { $0 + $1.piece.byteCount } }
   /// Bytes the backend keeps.
   public var residentBytes: Int { layout.residentBytes }
   /// Bytes at the height of loading: what stays, and what each worker has under way, which is at most a matrix.

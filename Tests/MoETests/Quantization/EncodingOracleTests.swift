@@ -6,7 +6,7 @@ import Testing
 
 /// Experts that other libraries have quantised, decoded and encoded again: the values stay.
 @Suite struct EncodingOracleTests {
-  @Test(arguments: QuantizedCase.folders) func valuesStay(folder: String) throws {
+  @Test(arguments: QuantizedCase.folders.filter { !$0.contains("/gguf_") }) func valuesStay(folder: String) throws {
     let quantizedCase = try QuantizedCase(folder)
     var stems = quantizedCase.stems(expert: 0).map { ($0, nil as Int?) }
     if stems.isEmpty {
@@ -30,11 +30,17 @@ import Testing
   private static func writable(_ scheme: any QuantizationScheme) -> (any QuantizationScheme)? {
     switch scheme {
     case var fp8 as FP8:
-      fp8.hasStaticInput = false
+      fp8.activations = .unquantized
       return fp8
     case var integers as ChannelIntegers:
-      integers.hasStaticInput = false
+      integers.activations = .unquantized
       return integers
+    case var nibbles as NVFP4:
+      nibbles.activations = .unquantized
+      return nibbles
+    case var nibbles as MXFP4:
+      nibbles.activations = .unquantized
+      return nibbles
     case let nibbles as BitsAndBytes4: return nibbles.nestedBlockSize == nil ? nibbles : nil
     default: return scheme
     }

@@ -180,7 +180,9 @@ import Testing
       _ = try BitsAndBytes4(nestedBlockSize: 256).encode(weights, rows: 96, columns: 128)
     }
     expectFaults([.unsupported], ["needs activations"]) {
-      _ = try FP8(.tensor, hasStaticInput: true).encode(weights, rows: 96, columns: 128)
+      var scheme = FP8(.tensor)
+      scheme.activations = .tensor(.fp8, isStatic: true)
+      _ = try scheme.encode(weights, rows: 96, columns: 128)
     }
   }
 }

@@ -18,21 +18,32 @@ internal import Tensors
 public struct CPUBackend: HostBackend {
   public let pool: WorkerPool
   public let instructionSet: InstructionSet
+  /// Activations are 32-bit floats; where others are asked for and declared, a layer is refused.
+  public let activations: ActivationPrecision
   private let workspaces = BufferCache()
 
   public var name: String { "cpu" }
 
   /// - Precondition: `instructionSet` is supported.
-  public init(pool: WorkerPool = .shared, instructionSet: InstructionSet = .best) {
+  public init(
+    pool: WorkerPool = .shared, instructionSet: InstructionSet = .best, activations: ActivationPrecision = .f32
+  ) {
     precondition(instructionSet.isSupported, "\(instructionSet) is not supported by this processor")
     self.pool = pool
     self.instructionSet = instructionSet
+    self.activations = activations
   }
 
   private var kernels: OpaquePointer { unsafe moe_kernels_for(instructionSet.isa)! }
 
   public func layout(of specification: LayerSpecification) throws(MoEError) -> Layout {
     try specification.validate()
+    guard activations == .f32 || specification.activations == .unquantized else {
+      throw MoEError(
+        .unsupportedByBackend, "the cpu backend computes with activations in 32 bits, not as declared",
+        subject: "activations", expected: "f32", found: "\(specification.activations)",
+        remedy: "use --backend reference, or --activations f32")
+    }
     let packed = try specification.packedLayout()
     return Layout(
       identity: "cpu/panel32/\(specification.residentName)", specification: specification,

@@ -7,6 +7,7 @@ internal import Synchronization
 public final class ReferenceStorage: Sendable {
   let layout: Layout
   private let experts: [Locked<Expert>]
+  let inputScales = Locked(InputScales(gateUp: nil, down: nil))
 
   private struct Expert {
     var values: [Float] = []
@@ -25,6 +26,10 @@ public final class ReferenceStorage: Sendable {
       throw MoEError(.invalidArgument, "expert \(slot) was never stored")
     }
     return values
+  }
+
+  func weights(of slot: Int) throws(MoEError) -> ReferenceWeights {
+    ReferenceWeights(values: try values(of: slot), specification: layout.specification)
   }
 
   func set(_ values: [Float], at slot: Int) throws(MoEError) {

@@ -110,9 +110,9 @@ extension QuantizationScheme {
 }
 
 /// - Throws: `.unsupported` for a scheme whose activations have a stored scale: it comes from activations.
-func refuseStaticInput(_ hasStaticInput: Bool) throws(MoEError) {
-  guard hasStaticInput else { return }
+func refuseStaticInput(_ activations: ActivationScheme) throws(MoEError) {
+  guard activations.isStatic else { return }
   throw MoEError(
-    .unsupported, "a static scale of activations needs activations", expected: "hasStaticInput false", found: "true",
+    .unsupported, "a static scale of activations needs activations", expected: "a dynamic one", found: "\(activations)",
     remedy: "write a scheme whose activations are scaled dynamically")
 }

@@ -22,13 +22,13 @@ public struct FP8: QuantizationScheme {
   ]
 
   public var granularity: Granularity
-  public var hasStaticInput: Bool
   /// The type of the scales that are written: F32, BF16, F16, or F8_E8M0 for powers of two (`ue8m0`).
   public var scaleType: ElementType
+  /// What is declared for the input of the product.
+  public var activations = ActivationScheme.unquantized
 
-  public init(_ granularity: Granularity, hasStaticInput: Bool = false, scaleType: ElementType = .f32) {
+  public init(_ granularity: Granularity, scaleType: ElementType = .f32) {
     self.granularity = granularity
-    self.hasStaticInput = hasStaticInput
     self.scaleType = scaleType
   }
 
@@ -40,11 +40,11 @@ public struct FP8: QuantizationScheme {
   public static func recognize(_ found: ProjectionTensors, _ settings: ModuleSettings) throws(MoEError) -> Self? {
     guard let weight = found.first(weightSuffixes)?.header, weightTypes.contains(weight.elementType) else { return nil }
     let group = try CompressedTensorsGroup(settings)
-    let isDeclaredStatic = try settings.string("activation_scheme") == "static"
-    let isStatic = group?.hasStaticInput ?? isDeclaredStatic
-    return Self(
-      try granularity(found, weight, settings, group), hasStaticInput: isStatic,
+    var scheme = Self(
+      try granularity(found, weight, settings, group),
       scaleType: found.first(scaleSuffixes)?.header.elementType ?? .f32)
+    scheme.activations = try .declared(for: found, settings)
+    return scheme
   }
 
   /// What is declared, unless the scales are plainly of another kind; else what their shape says.
@@ -88,13 +88,13 @@ public struct FP8: QuantizationScheme {
       }
     return [
       QuantizedTensor(.weight, Self.weightSuffixes, Self.weightTypes, [.rows, .columns]), scale,
-      .scalar(.inputScale, [".input_scale", "_input_scale"], isRequired: hasStaticInput),
+      .scalar(.inputScale, [".input_scale", "_input_scale"], isRequired: activations.isStatic),
       .scalar(.inputScaleLimit, [".input_scale_ub"], isRequired: false),
     ]
   }
 
   public var parameters: QuantizationParameters {
-    QuantizationParameters(.fp8, granularity, bits: 8, hasStaticInput: hasStaticInput)
+    QuantizationParameters(.fp8, granularity, bits: 8, activations: activations)
   }
 
   public func makeDecoder(_ stored: StoredProjection) throws(MoEError) -> any TileDecoder {
@@ -106,7 +106,7 @@ public struct FP8: QuantizationScheme {
   }
 
   public func makeEncoding(_ weights: WeightMatrix) throws(MoEError) -> [TensorRole: [UInt8]] {
-    try refuseStaticInput(hasStaticInput)
+    try refuseStaticInput(activations)
     let format = MiniFloat.e4m3fn
     let rule = ScaleRule(limit: format.greatestFinite, floor: floor, type: scaleType)
     let encoder = FloatEncoder(format: format, granularity: granularity)

@@ -25,6 +25,8 @@ public struct MXFP4: QuantizationScheme {
   }
 
   public var naming: Naming
+  /// What is declared for the input of the product.
+  public var activations = ActivationScheme.unquantized
 
   public init(_ naming: Naming = .compressedTensors) { self.naming = naming }
 
@@ -37,8 +39,10 @@ public struct MXFP4: QuantizationScheme {
     else { return nil }
     // Of a DeepSeek-V4, `weight_block_size` is that of the other weights.
     if found[".scale"] == nil { try MXSettings.check(settings, groupSize: 32) }
-    if found[".weight_packed"] != nil { return Self(.compressedTensors) }
-    return Self(weight.elementType == .i8 ? .deepSeekV4 : .modelOpt)
+    var scheme = Self(
+      found[".weight_packed"] != nil ? .compressedTensors : weight.elementType == .i8 ? .deepSeekV4 : .modelOpt)
+    scheme.activations = try .declared(for: found, settings)
+    return scheme
   }
 
   public var name: String { "mxfp4" }
@@ -54,11 +58,13 @@ public struct MXFP4: QuantizationScheme {
       QuantizedTensor(
         .scale, isDeepSeek ? Self.scaleSuffixes.reversed() : Self.scaleSuffixes,
         isDeepSeek ? [.f8e8m0, .u8] : [.u8, .f8e8m0], [.rows, .columns(per: 32)]),
-      .scalar(.inputScale, [".input_scale"], isRequired: false),
+      .scalar(.inputScale, [".input_scale"], isRequired: activations.isStatic),
     ]
   }
 
-  public var parameters: QuantizationParameters { QuantizationParameters(.fp4E8M0, .group(32), bits: 4) }
+  public var parameters: QuantizationParameters {
+    QuantizationParameters(.fp4E8M0, .group(32), bits: 4, activations: activations)
+  }
 
   public func makeDecoder(_ stored: StoredProjection) throws(MoEError) -> any TileDecoder {
     GroupedDecoder(

@@ -13,6 +13,8 @@ public struct NVFP4: QuantizationScheme {
 
   /// Whether the global scale divides, and the names are those of compressed-tensors.
   public var isInverse: Bool
+  /// What is declared for the input of the product.
+  public var activations = ActivationScheme.unquantized
 
   public init(isInverse: Bool) { self.isInverse = isInverse }
 
@@ -20,7 +22,9 @@ public struct NVFP4: QuantizationScheme {
     let isInverse = found[".weight_packed"]?.elementType == .u8 && found[".weight_global_scale"] != nil
     guard isInverse || found[".weight"]?.elementType == .u8 && found[".weight_scale_2"] != nil else { return nil }
     try MXSettings.check(settings, groupSize: 16)
-    return Self(isInverse: isInverse)
+    var scheme = Self(isInverse: isInverse)
+    scheme.activations = try .declared(for: found, settings)
+    return scheme
   }
 
   public var name: String { "nvfp4" }
@@ -32,11 +36,14 @@ public struct NVFP4: QuantizationScheme {
       .scalar(.globalScale, [isInverse ? ".weight_global_scale" : ".weight_scale_2"], [.f32, .bf16]),
       .scalar(
         isInverse ? .inputGlobalScale : .inputScale,
-        isInverse ? [".input_global_scale"] : [".input_scale", ".input_scale_2"], [.f32, .bf16], isRequired: false),
+        isInverse ? [".input_global_scale"] : [".input_scale", ".input_scale_2"], [.f32, .bf16],
+        isRequired: activations.isStatic),
     ]
   }
 
-  public var parameters: QuantizationParameters { QuantizationParameters(.fp4E4M3, .group(16), bits: 4) }
+  public var parameters: QuantizationParameters {
+    QuantizationParameters(.fp4E4M3, .group(16), bits: 4, activations: activations)
+  }
 
   public func makeDecoder(_ stored: StoredProjection) throws(MoEError) -> any TileDecoder {
     let global = stored.tensors[.globalScale]!.floats[0]

@@ -17,6 +17,8 @@ public struct PackedIntegers: QuantizationScheme {
   /// `.channel` or `.group`.
   public var granularity: Granularity
   public var isSymmetric: Bool
+  /// What is declared for the input of the product.
+  public var activations = ActivationScheme.unquantized
 
   public init(bits: Int, _ granularity: Granularity, isSymmetric: Bool = true) {
     self.bits = bits
@@ -40,8 +42,10 @@ public struct PackedIntegers: QuantizationScheme {
         .configuration, "packed codes have no scales of this kind", file: settings.file, subject: "strategy",
         expected: "channel or group", found: "\(other)")
     }
-    return Self(
+    var scheme = Self(
       bits: group.bits, group.granularity, isSymmetric: group.isSymmetric && found[zeroPointSuffix] == nil)
+    scheme.activations = try .declared(for: found, settings)
+    return scheme
   }
 
   public var name: String {
@@ -65,7 +69,7 @@ public struct PackedIntegers: QuantizationScheme {
   public var parameters: QuantizationParameters {
     QuantizationParameters(
       .integers(bits: bits), granularity, bits: bits, zeroPoint: isSymmetric ? .none : .storedAroundMiddle,
-      hasGroupIndex: true)
+      hasGroupIndex: true, activations: activations)
   }
 
   public func makeDecoder(_ stored: StoredProjection) throws(MoEError) -> any TileDecoder {
