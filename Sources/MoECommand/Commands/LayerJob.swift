@@ -52,6 +52,7 @@ struct LayerJob {
         "schema": 1, "command": "run", "checkpoint": .string(checkpoint), "layer": .integer(layer),
         "backend": .string(backend.name), "tokens": .integer(tokens), "output": .string(output),
         "load_seconds": .number(ready - start), "run_seconds": .number(done - ready),
+        "peak_resident_bytes": .integer(Console.peakResidentBytes),
       ]
       print(object.serialized(pretty: true))
     } else {
