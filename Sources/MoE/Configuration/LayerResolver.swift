@@ -13,22 +13,25 @@ struct LayerResolver {
   let catalog: TensorCatalog
   let quantization: QuantizationSettings
 
-  private(set) var faults: [Fault] = []
+  private(set) var faults: [MoEModel.PlacedFault] = []
   private(set) var notes: [String] = []
   /// Whether the layer has experts, whole or not.
   var isMoE = false
   var block = ""
+  private(set) var expertCount: Int?
+  /// What is being resolved, for faults.
+  var place: MoEModel.Place
   /// The names that were asked for.
   var consumed: Set<String> = []
   /// What the names of tensors begin with that must all be asked for: those of routed experts.
   var expertRoots: Set<String> = []
 
-  /// Faults of one layer that are listed; nobody reads more.
-  static let faultLimit = 1000
+  /// Faults of one layer that are listed.
+  let faultLimit: Int
 
   init(
     tensors: CatalogLayer, architecture: Architecture, isKnown: Bool, configuration: ModelConfiguration,
-    catalog: TensorCatalog, quantization: QuantizationSettings
+    catalog: TensorCatalog, quantization: QuantizationSettings, faultLimit: Int
   ) {
     self.tensors = tensors
     self.architecture = architecture
@@ -36,6 +39,8 @@ struct LayerResolver {
     self.configuration = configuration
     self.catalog = catalog
     self.quantization = quantization
+    self.faultLimit = faultLimit
+    place = MoEModel.Place(layer: tensors.index)
   }
 
   /// The block that has experts, and the layouts that some of their tensors follow.
@@ -101,6 +106,7 @@ struct LayerResolver {
       attempt { () throws(MoEError) in try configuration.required(quantity, layer: index) }
     }
     let expertCount = size(.expertCount)
+    self.expertCount = expertCount
     let topK = size(.topK)
     let hiddenSize = size(.hiddenSize)
     let intermediateSize = size(.intermediateSize)
@@ -124,7 +130,7 @@ extension LayerResolver {
     } catch {
       for var fault in error.faults {
         fault.file = fault.file ?? configuration.file
-        faults.append(fault)
+        faults.append(MoEModel.PlacedFault(fault, at: place))
       }
       return nil
     }
@@ -134,16 +140,16 @@ extension LayerResolver {
     _ code: Fault.Code, _ message: String, subject: String? = nil, tensor: TensorRecord? = nil,
     expected: String? = nil, found: String? = nil, remedy: String? = nil
   ) {
-    guard faults.count < Self.faultLimit else { return }
-    let isLast = faults.count == Self.faultLimit - 1
-    faults.append(
-      Fault(
-        code, isLast ? message + " (and what follows is not listed)" : message,
-        file: tensor.map { catalog.path(of: $0) } ?? catalog.path, subject: tensor?.name ?? subject,
-        expected: expected, found: found, remedy: remedy))
+    guard !isFull else { return }
+    let isLast = faults.count == faultLimit - 1
+    let fault = Fault(
+      code, isLast ? message + " (and what follows is not listed)" : message,
+      file: tensor.map { catalog.path(of: $0) } ?? catalog.path, subject: tensor?.name ?? subject, expected: expected,
+      found: found, remedy: remedy)
+    faults.append(MoEModel.PlacedFault(fault, at: place))
   }
 
-  var isFull: Bool { faults.count >= Self.faultLimit }
+  var isFull: Bool { faults.count >= faultLimit }
 
   mutating func note(_ text: String) { notes.append(text) }
 }

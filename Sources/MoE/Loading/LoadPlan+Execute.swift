@@ -34,7 +34,7 @@ extension LoadPlan {
         defer { stagings.give(staging) }
         try unsafe store(slots[index], by: staging, into: storage, of: backend, Self.reader(catalog))
       } catch {
-        faults.withLock { $0 += error.faults }
+        faults.withLock { $0 += error.faults.map { Self.inFile($0, of: catalog) } }
         return
       }
       done.withLock {
@@ -45,6 +45,13 @@ extension LoadPlan {
     }
     let found = faults.withLock { $0 }
     guard found.isEmpty else { throw MoEError(found) }
+  }
+
+  /// The fault of a tensor with the path of its file.
+  private static func inFile(_ fault: Fault, of catalog: TensorCatalog) -> Fault {
+    var fault = fault
+    fault.file = fault.file ?? fault.subject.flatMap { catalog[$0] }.map { catalog.path(of: $0) }
+    return fault
   }
 
   /// Brings one expert into its slot.

@@ -124,6 +124,7 @@ extension Transfer {
     if source.denseType == nil {
       let projection = StoredProjection(source.stem, rows: source.rows, columns: source.columns, stored)
       let decoder = try source.scheme.decoder(of: projection)
+      try check(projection, decoder)
       for part in source.parts {
         if let form = codes[part.projection] {
           parameters.codes[part.projection] = try coded(part, as: form, by: decoder)
@@ -142,6 +143,18 @@ extension Transfer {
           columnStride: 1)
       }
     }
+  }
+
+  /// - Throws: `invalidValue` for scales and zero points that have no meaning: nothing would be said of them later.
+  private func check(_ stored: StoredProjection, _ decoder: any TileDecoder) throws(MoEError) {
+    let read = source.parts.map { part in
+      let rows = source.storedRows(part.rows, rows)
+      return rows.first - rows.first % rows.step..<rows.end
+    }
+    var faults = source.scaleFaults(in: stored, decoder, rows: read.united, columns: columns)
+    guard !faults.isEmpty else { return }
+    for index in faults.indices { faults[index].message += " (expert \(source.expert.rawValue))" }
+    throw MoEError(faults)
   }
 
   private func take(

@@ -5,17 +5,18 @@ internal import Tensors
 
 extension GroupedDecoder {
   /// One fault for each kind, with the number of places and the first of them.
-  func scaleFaults(rows: [Range<Int>], columns: Range<Int>) -> [Fault] {
+  func scaleFaults(rows: [Range<Int>], columns: Range<Int>) -> [ValueFault] {
     var tally = FaultTally()
     if !scales.allSatisfy({ $0 > 0 && $0 < .infinity }) {
       for (index, scale) in scales.enumerated() where !scale.isFinite {
-        tally.note("a scale is not finite", "\(scale) at \(index)")
+        tally.note(.scale, "a scale is not finite", "\(scale) at \(index)")
       }
       for row in rows.joined() { tallyIdleScales(row, columns, &tally) }
     }
     let greatest = table.reduce(0) { $1.isFinite ? max($0, $1) : $0 }
     for (index, zeroPoint) in (zeroPoints ?? []).enumerated() where zeroPoint > greatest {
-      tally.note("a zero point is beyond the codes", expected: "at most \(greatest)", "\(zeroPoint) at \(index)")
+      tally.note(
+        .zeroPoint, "a zero point is beyond the codes", expected: "at most \(greatest)", "\(zeroPoint) at \(index)")
     }
     return tally.faults
   }
@@ -30,7 +31,7 @@ extension GroupedDecoder {
         self.codes.read(row: row, columns: column..<end, into: &codes)
         for (offset, code) in codes.enumerated() where table[Int(code)] != zeroPoints?[index] ?? 0 {
           tally.note(
-            "a scale of weights that are not 0 is not positive", expected: "a number above 0",
+            .scale, "a scale of weights that are not 0 is not positive", expected: "a number above 0",
             "\(scales[index]) at [\(row), \(column + offset)]")
         }
       }

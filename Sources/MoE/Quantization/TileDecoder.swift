@@ -26,7 +26,7 @@ public protocol TileDecoder: Sendable {
   /// - Parameters:
   ///   - rows: ascending ranges in the matrix; elsewhere scales and codes may stand for nothing.
   ///   - columns: likewise.
-  func scaleFaults(rows: [Range<Int>], columns: Range<Int>) -> [Fault]
+  func scaleFaults(rows: [Range<Int>], columns: Range<Int>) -> [ValueFault]
 
   /// What a weight that is not finite comes from, as a clause; nil where ``scaleFaults(rows:columns:)`` says it.
   func cause(ofNonFinite row: Int, _ column: Int) -> String?
@@ -35,7 +35,7 @@ public protocol TileDecoder: Sendable {
 extension TileDecoder {
   public func coded(rows: Range<Int>, columns: Range<Int>) -> CodedWeights? { nil }
 
-  public func scaleFaults(rows: [Range<Int>], columns: Range<Int>) -> [Fault] { [] }
+  public func scaleFaults(rows: [Range<Int>], columns: Range<Int>) -> [ValueFault] { [] }
 
   public func cause(ofNonFinite row: Int, _ column: Int) -> String? { "a weight is not finite" }
 
@@ -46,7 +46,7 @@ extension TileDecoder {
     let whole = WeightSelection(
       rows: StridedRows(first: 0, step: 1, count: rows), columns: StridedRows(first: 0, step: 1, count: columns))
     _ = scan([whole], &tally)
-    return scaleFaults(rows: [0..<rows], columns: 0..<columns) + tally.faults
+    return (scaleFaults(rows: [0..<rows], columns: 0..<columns) + tally.faults).map(\.fault)
   }
 
   /// Decodes a tile `[rows, columns]`.

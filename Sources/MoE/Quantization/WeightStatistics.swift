@@ -74,7 +74,7 @@ extension TileDecoder {
     for index in 0..<columns.count {
       let column = columns.first + index * columns.step
       guard !values[column].isFinite, let cause = cause(ofNonFinite: row, column) else { continue }
-      tally.note(cause, "\(values[column]) at [\(row), \(column)]")
+      tally.note(.weight, cause, "\(values[column]) at [\(row), \(column)]")
     }
   }
 }

@@ -108,14 +108,15 @@ private struct GGMLDecoder: TileDecoder {
   }
 
   /// Scales and minima that are no finite numbers. They may be negative or 0.
-  func scaleFaults(rows: [Range<Int>], columns: Range<Int>) -> [Fault] {
+  func scaleFaults(rows: [Range<Int>], columns: Range<Int>) -> [ValueFault] {
     guard var parts = GGMLBlockParts(type) else { return [] }
     var tally = FaultTally()
     for block in type.blocksWithWrongScales(bytes) {
       type.split(bytes, block: block, into: &parts)
       let numbers = [parts.factor, parts.minimumFactor] + parts.scales + parts.minimums
       let (row, place) = block.quotientAndRemainder(dividingBy: self.columns / type.blockElements)
-      tally.note("a scale is not finite", "\(numbers.first { !$0.isFinite } ?? .nan) in block [\(row), \(place)]")
+      tally.note(
+        .weight, "a scale is not finite", "\(numbers.first { !$0.isFinite } ?? .nan) in block [\(row), \(place)]")
     }
     return tally.faults
   }
@@ -156,10 +157,12 @@ private struct ScaledGGMLDecoder: TileDecoder {
     return weights
   }
 
-  func scaleFaults(rows: [Range<Int>], columns: Range<Int>) -> [Fault] {
+  func scaleFaults(rows: [Range<Int>], columns: Range<Int>) -> [ValueFault] {
     guard scale.isFinite else {
       return [
-        Fault(.invalidValue, "the scale of the matrix is not finite", expected: "a finite number", found: "\(scale)")
+        ValueFault(
+          .globalScale,
+          Fault(.invalidValue, "the scale of the matrix is not finite", expected: "a finite number", found: "\(scale)"))
       ]
     }
     return base.scaleFaults(rows: rows, columns: columns)
