@@ -106,7 +106,7 @@ extension LayerResolver {
 
   /// The shared experts, where the configuration declares some.
   mutating func shared(_ context: LayerContext, hiddenSize: Int) -> MoEModel.SharedSource? {
-    let (architecture, patterns) = (self.architecture, tensors.patterns())
+    let architecture = self.architecture
     let layouts = architecture.sharedLayouts.map { $0.inBlock(block) }
     let present = layouts.filter { $0.isPresent(in: patterns, by: [.up]) }
     let declared = attempt { () throws(MoEError) in

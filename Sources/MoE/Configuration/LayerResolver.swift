@@ -7,6 +7,8 @@ internal import Tensors
 /// Finds everything a layer needs among its tensors, and lists everything that is wrong with them.
 struct LayerResolver {
   let tensors: CatalogLayer
+  /// See ``CatalogLayer/patterns()``.
+  let patterns: Set<String>
   let architecture: Architecture
   let isKnown: Bool
   let configuration: ModelConfiguration
@@ -34,6 +36,7 @@ struct LayerResolver {
     catalog: TensorCatalog, quantization: QuantizationSettings, faultLimit: Int
   ) {
     self.tensors = tensors
+    patterns = tensors.patterns()
     self.architecture = architecture
     self.isKnown = isKnown
     self.configuration = configuration
@@ -45,7 +48,6 @@ struct LayerResolver {
 
   /// The block that has experts, and the layouts that some of their tensors follow.
   func candidates() -> (block: String, layouts: [ExpertLayout])? {
-    let patterns = tensors.patterns()
     for block in architecture.blocks {
       let layouts = architecture.layouts.map { $0.inBlock(block) }
       let present = layouts.filter { $0.isPresent(in: patterns) }
@@ -111,11 +113,11 @@ struct LayerResolver {
     let hiddenSize = size(.hiddenSize)
     let intermediateSize = size(.intermediateSize)
     guard let expertCount, let topK, let hiddenSize, let intermediateSize else { return nil }
-    let names = Set(tensors.tensors.keys)
+    let tensors = self.tensors
     let layer = LayerContext(
       configuration: configuration, layer: index, expertCount: expertCount, topK: topK,
       intermediateSize: intermediateSize,
-      hasTensor: { names.contains($0.inBlock(block)) })
+      hasTensor: { tensors[$0.inBlock(block)] != nil })
     return (layer, hiddenSize)
   }
 }
