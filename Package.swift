@@ -39,9 +39,8 @@ let package = Package(
     .testTarget(name: "TensorsTests", dependencies: ["Tensors"], swiftSettings: swiftSettings),
     .testTarget(name: "CheckpointsTests", dependencies: ["Checkpoints", "Tensors"], swiftSettings: swiftSettings),
     .testTarget(name: "KernelTests", dependencies: ["CMoEKernels"], swiftSettings: swiftSettings),
-    .testTarget(name: "MoETests", dependencies: ["MoE", "Checkpoints", "Tensors"], swiftSettings: swiftSettings),
     .testTarget(
-      name: "InspectionTests", dependencies: ["MoEInspection", "MoE", "Checkpoints", "Tensors"],
+      name: "MoETests", dependencies: ["MoEInspection", "MoE", "Checkpoints", "Tensors"],
       swiftSettings: swiftSettings),
     .testTarget(
       name: "CommandTests", dependencies: ["MoECommand", "MoE", "Checkpoints", "Tensors"], swiftSettings: swiftSettings

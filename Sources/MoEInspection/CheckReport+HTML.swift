@@ -14,7 +14,8 @@ extension CheckReport {
     let list = groups.map { group in
       let fault = group.first.fault
       let more = group.findings.count > 1 ? " (\(group.findings.count) in all)" : ""
-      return "<tr class=\"\(group.first.severity)\"><td>\(group.first.severity)</td><td>\(Self.escaped(group.places))</td>"
+      return
+        "<tr class=\"\(group.first.severity)\"><td>\(group.first.severity)</td><td>\(Self.escaped(group.places))</td>"
         + "<td>\(Self.escaped(fault.description + more))</td></tr>\n"
     }.joined()
     return """

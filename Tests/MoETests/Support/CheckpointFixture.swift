@@ -24,8 +24,12 @@ struct CheckpointFixture {
     let folder = try TemporaryFolder()
     let model = try SyntheticModel(configuration: configuration, elementType: elementType)
     try model.write(to: folder.path, seed: seed)
-    let catalog = try TensorCatalog(opening: folder.path)
     self.configuration = model.configuration
+    try read(TensorCatalog(opening: folder.path))
+  }
+
+  /// What is in a catalog of safetensors.
+  mutating func read(_ catalog: TensorCatalog) throws {
     for record in catalog.records {
       tensors[record.name] = Tensor(
         elementType: record.elementType, shape: record.shape, bytes: try catalog.bytes(of: record))
