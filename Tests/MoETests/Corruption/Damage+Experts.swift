@@ -37,6 +37,11 @@ extension Damage {
     Damage("expert copied over another", .values, gguf: true) { specimen in
       for (from, to) in zip(specimen.experts.experts[0], specimen.experts.experts[1]) {
         for piece in from.pieces {
+          if specimen.isPerExpert {
+            // Texts in tensors may be of any length.
+            specimen.fixture.tensors[to[piece.role]!.tensor.name] = specimen.fixture.tensors[piece.tensor.name]
+            continue
+          }
           let bytes = specimen.bytes(piece)
           specimen.edit(to[piece.role]!) { $0 = bytes }
         }
