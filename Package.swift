@@ -19,6 +19,7 @@ let package = Package(
     .library(name: "Tensors", targets: ["Tensors"]),
     .library(name: "Checkpoints", targets: ["Checkpoints"]),
     .library(name: "MoE", targets: ["MoE"]),
+    .library(name: "MoEInspection", targets: ["MoEInspection"]),
     .executable(name: "moe", targets: ["MoECommand"]),
   ],
   dependencies: [
@@ -29,14 +30,18 @@ let package = Package(
     .target(name: "Checkpoints", dependencies: ["Tensors"], swiftSettings: swiftSettings),
     .target(name: "CMoEKernels"),
     .target(name: "MoE", dependencies: ["Tensors", "Checkpoints", "CMoEKernels"], swiftSettings: swiftSettings),
+    .target(name: "MoEInspection", dependencies: ["MoE", "Checkpoints", "Tensors"], swiftSettings: swiftSettings),
     .executableTarget(
-      name: "MoECommand", dependencies: ["MoE", "Checkpoints", "Tensors", "CMoEKernels", argumentParser],
+      name: "MoECommand",
+      dependencies: ["MoEInspection", "MoE", "Checkpoints", "Tensors", "CMoEKernels", argumentParser],
       swiftSettings: swiftSettings),
 
     .testTarget(name: "TensorsTests", dependencies: ["Tensors"], swiftSettings: swiftSettings),
     .testTarget(name: "CheckpointsTests", dependencies: ["Checkpoints", "Tensors"], swiftSettings: swiftSettings),
     .testTarget(name: "KernelTests", dependencies: ["CMoEKernels"], swiftSettings: swiftSettings),
-    .testTarget(name: "MoETests", dependencies: ["MoE", "Checkpoints", "Tensors"], swiftSettings: swiftSettings),
+    .testTarget(
+      name: "MoETests", dependencies: ["MoEInspection", "MoE", "Checkpoints", "Tensors"],
+      swiftSettings: swiftSettings),
     .testTarget(
       name: "CommandTests", dependencies: ["MoECommand", "MoE", "Checkpoints", "Tensors"], swiftSettings: swiftSettings
     ),

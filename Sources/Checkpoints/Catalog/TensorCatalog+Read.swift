@@ -22,16 +22,19 @@ extension TensorCatalog {
     unsafe try files[record.file].read(at: record.offset + range.lowerBound, into: buffer)
   }
 
-  /// The bytes of a tensor, as they are in the file.
+  /// The bytes of a tensor, or `range` of them, as they are in the file.
   ///
   /// - Throws: `.unreadable`, `.fileChanged`, `.tooLarge` above `arrayByteLimit`.
-  public func bytes(of record: TensorRecord) throws(CheckpointError) -> [UInt8] {
-    guard record.byteCount <= Self.arrayByteLimit else {
+  /// - Precondition: `range` is in the tensor.
+  public func bytes(of record: TensorRecord, in range: Range<Int>? = nil) throws(CheckpointError) -> [UInt8] {
+    let range = range ?? 0..<record.byteCount
+    precondition(range.lowerBound >= 0 && range.upperBound <= record.byteCount, "range outside \(record.name)")
+    guard range.count <= Self.arrayByteLimit else {
       throw fault(
         .tooLarge, "the tensor is too large for an array", record, expected: "at most \(Self.arrayByteLimit) bytes",
-        found: "\(record.byteCount)")
+        found: "\(range.count)")
     }
-    return try files[record.file].bytes(in: record.offset..<record.offset + record.byteCount)
+    return try files[record.file].bytes(in: record.offset + range.lowerBound..<record.offset + range.upperBound)
   }
 
   /// The elements of a tensor as floats; see `ElementType.decode` and `GGMLType.decode`.

@@ -40,11 +40,29 @@ struct CatalogLayer {
 
   /// The names with every number between dots replaced by `{e}`: a short list, however many experts there are.
   func patterns() -> Set<String> {
-    Set(
-      tensors.keys.map { name in
-        name.split(separator: ".", omittingEmptySubsequences: false)
-          .map { !$0.isEmpty && $0.utf8.allSatisfy { (48...57).contains($0) } ? "{e}" : $0 }
-          .joined(separator: ".")
-      })
+    var patterns: Set<[UInt8]> = []
+    var pattern: [UInt8] = []
+    for var name in tensors.keys {
+      pattern.removeAll(keepingCapacity: true)
+      name.withUTF8 { name in
+        var start = 0
+        while start <= name.count {
+          let end = unsafe name[start...].firstIndex(of: UInt8(ascii: ".")) ?? name.count
+          let part = unsafe name[start..<end]
+          if unsafe start < end && part.allSatisfy({ (48...57).contains($0) }) {
+            pattern += Self.mark
+          } else {
+            unsafe pattern += part
+          }
+          if end < name.count { pattern.append(UInt8(ascii: ".")) }
+          start = end + 1
+        }
+      }
+      // Most are known: to look them up allocates nothing.
+      if !patterns.contains(pattern) { patterns.insert(pattern) }
+    }
+    return Set(patterns.map { String(decoding: $0, as: UTF8.self) })
   }
+
+  private static let mark = Array("{e}".utf8)
 }

@@ -26,6 +26,7 @@ extension LayerResolver {
     if !shared { expertRoots = isKnown || catalog.ggufMetadata != nil ? layout.roots : [block + "."] }
     var stacked: [String: MatrixSource] = [:]
     var experts: [[MatrixSource]] = []
+    defer { self.place = MoEModel.Place(layer: tensors.index) }
     for expert in 0..<specification.expertCount {
       if isFull { return nil }
       var own: [MatrixSource] = []
@@ -33,6 +34,9 @@ extension LayerResolver {
         let name =
           "\(shared ? "shared experts'" : place.expertAxis == .none ? "expert \(expert)'s" : "experts'") "
           + (parts.count == 1 ? parts[0].projection.rawValue : "gate and up")
+        self.place = MoEModel.Place(
+          layer: tensors.index, isShared: shared, expert: shared || place.expertAxis != .none ? nil : expert,
+          projections: parts.map(\.projection))
         var matrix = stacked[place.stem] ?? matrix(name, place, expert, scheme, specification, parts)
         if place.expertAxis != .none {
           stacked[place.stem] = matrix
@@ -42,6 +46,7 @@ extension LayerResolver {
       }
       experts.append(own)
     }
+    self.place = MoEModel.Place(layer: tensors.index, isShared: shared)
     reportMixedTypes(experts)
     guard faults.isEmpty else { return nil }
     let source = ExpertSource(specification: specification, layoutName: layout.name, experts: experts)
@@ -101,7 +106,7 @@ extension LayerResolver {
 
   /// The shared experts, where the configuration declares some.
   mutating func shared(_ context: LayerContext, hiddenSize: Int) -> MoEModel.SharedSource? {
-    let (architecture, patterns) = (self.architecture, tensors.patterns())
+    let architecture = self.architecture
     let layouts = architecture.sharedLayouts.map { $0.inBlock(block) }
     let present = layouts.filter { $0.isPresent(in: patterns, by: [.up]) }
     let declared = attempt { () throws(MoEError) in

@@ -78,7 +78,7 @@ extension LayerResolver {
       }
       return nil
     }
-    consumed.insert(name)
+    consume(name, as: "\(declared.role) of the experts")
     var dimensions = tensor.shape.dimensions
     let hasExperts = !isStacked || dimensions.first == sizes.experts
     if isStacked && hasExperts { dimensions.removeFirst() }

@@ -16,7 +16,7 @@ extension LayerResolver {
         expected: names.count > 1 ? "one of " + names.joined(separator: ", ") : shapes.map { "\($0[0])" })
       return nil
     }
-    consumed.insert(name)
+    consume(name, as: what)
     var isRight = true
     if let shapes, !shapes.contains(tensor.logicalShape) {
       fault(
@@ -35,14 +35,25 @@ extension LayerResolver {
     return isRight ? tensor : nil
   }
 
+  /// Notes that a tensor was asked for; a second time it would count twice.
+  mutating func consume(_ name: String, as what: String) {
+    guard !consumed.insert(name).inserted else { return }
+    fault(
+      .ambiguousLayout, "the tensor has two meanings, and one of them is the \(what)", tensor: tensors[name],
+      expected: "one meaning", remedy: "rename or remove it")
+  }
+
   func inBlock(_ name: String) -> String { name.inBlock(block) }
 
   func exists(_ names: [String]) -> Bool { names.contains { tensors[inBlock($0)] != nil } }
 
   /// Tensors among the experts that no projection asked for.
   mutating func reportUnexpected(expertCount: Int) {
-    for name in tensors.tensors.keys.sorted()
-    where !consumed.contains(name) && expertRoots.contains(where: name.hasPrefix) {
+    defer { place.expert = nil }
+    let unexpected = tensors.tensors.keys.filter { !consumed.contains($0) }
+    for name in unexpected.sorted() {
+      guard let root = expertRoots.first(where: name.hasPrefix) else { continue }
+      place.expert = Int(name.dropFirst(root.count).prefix { $0 != "." })
       fault(
         .unexpectedTensor, "nothing uses this tensor of the MoE block", tensor: tensors[name]!,
         expected: "experts 0..<\(expertCount)")

@@ -7,40 +7,47 @@ internal import Tensors
 /// Finds everything a layer needs among its tensors, and lists everything that is wrong with them.
 struct LayerResolver {
   let tensors: CatalogLayer
+  /// See ``CatalogLayer/patterns()``.
+  let patterns: Set<String>
   let architecture: Architecture
   let isKnown: Bool
   let configuration: ModelConfiguration
   let catalog: TensorCatalog
   let quantization: QuantizationSettings
 
-  private(set) var faults: [Fault] = []
+  private(set) var faults: [MoEModel.PlacedFault] = []
   private(set) var notes: [String] = []
   /// Whether the layer has experts, whole or not.
   var isMoE = false
   var block = ""
+  private(set) var expertCount: Int?
+  /// What is being resolved, for faults.
+  var place: MoEModel.Place
   /// The names that were asked for.
   var consumed: Set<String> = []
   /// What the names of tensors begin with that must all be asked for: those of routed experts.
   var expertRoots: Set<String> = []
 
-  /// Faults of one layer that are listed; nobody reads more.
-  static let faultLimit = 1000
+  /// Faults of one layer that are listed.
+  let faultLimit: Int
 
   init(
     tensors: CatalogLayer, architecture: Architecture, isKnown: Bool, configuration: ModelConfiguration,
-    catalog: TensorCatalog, quantization: QuantizationSettings
+    catalog: TensorCatalog, quantization: QuantizationSettings, faultLimit: Int
   ) {
     self.tensors = tensors
+    patterns = tensors.patterns()
     self.architecture = architecture
     self.isKnown = isKnown
     self.configuration = configuration
     self.catalog = catalog
     self.quantization = quantization
+    self.faultLimit = faultLimit
+    place = MoEModel.Place(layer: tensors.index)
   }
 
   /// The block that has experts, and the layouts that some of their tensors follow.
   func candidates() -> (block: String, layouts: [ExpertLayout])? {
-    let patterns = tensors.patterns()
     for block in architecture.blocks {
       let layouts = architecture.layouts.map { $0.inBlock(block) }
       let present = layouts.filter { $0.isPresent(in: patterns) }
@@ -102,15 +109,16 @@ struct LayerResolver {
       attempt { () throws(MoEError) in try configuration.required(quantity, layer: index) }
     }
     let expertCount = size(.expertCount)
+    self.expertCount = expertCount
     let topK = size(.topK)
     let hiddenSize = size(.hiddenSize)
     let intermediateSize = size(.intermediateSize)
     guard let expertCount, let topK, let hiddenSize, let intermediateSize else { return nil }
-    let names = Set(tensors.tensors.keys)
+    let tensors = self.tensors
     let layer = LayerContext(
       configuration: configuration, layer: index, expertCount: expertCount, topK: topK,
       intermediateSize: intermediateSize,
-      hasTensor: { names.contains($0.inBlock(block)) })
+      hasTensor: { tensors[$0.inBlock(block)] != nil })
     return (layer, hiddenSize)
   }
 }
@@ -125,7 +133,7 @@ extension LayerResolver {
     } catch {
       for var fault in error.faults {
         fault.file = fault.file ?? configuration.file
-        faults.append(fault)
+        faults.append(MoEModel.PlacedFault(fault, at: place))
       }
       return nil
     }
@@ -135,16 +143,16 @@ extension LayerResolver {
     _ code: Fault.Code, _ message: String, subject: String? = nil, tensor: TensorRecord? = nil,
     expected: String? = nil, found: String? = nil, remedy: String? = nil
   ) {
-    guard faults.count < Self.faultLimit else { return }
-    let isLast = faults.count == Self.faultLimit - 1
-    faults.append(
-      Fault(
-        code, isLast ? message + " (and what follows is not listed)" : message,
-        file: tensor.map { catalog.path(of: $0) } ?? catalog.path, subject: tensor?.name ?? subject,
-        expected: expected, found: found, remedy: remedy))
+    guard !isFull else { return }
+    let isLast = faults.count == faultLimit - 1
+    let fault = Fault(
+      code, isLast ? message + " (and what follows is not listed)" : message,
+      file: tensor.map { catalog.path(of: $0) } ?? catalog.path, subject: tensor?.name ?? subject, expected: expected,
+      found: found, remedy: remedy)
+    faults.append(MoEModel.PlacedFault(fault, at: place))
   }
 
-  var isFull: Bool { faults.count >= Self.faultLimit }
+  var isFull: Bool { faults.count >= faultLimit }
 
   mutating func note(_ text: String) { notes.append(text) }
 }

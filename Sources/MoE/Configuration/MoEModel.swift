@@ -92,78 +92,17 @@ extension MoEModel {
     try self.init(checkpoint, layers: layers, registry: registry)
   }
 
+  /// - Throws: a ``MoEError`` with what a ``Survey`` finds wrong.
   public init(
-    _ checkpoint: Checkpoint, layers wanted: Set<Int>? = nil, registry: ArchitectureRegistry = .standard
+    _ checkpoint: Checkpoint, layers: Set<Int>? = nil, registry: ArchitectureRegistry = .standard
   ) throws(MoEError) {
-    let isGGUF = checkpoint.catalog.ggufMetadata != nil
-    let configuration =
-      isGGUF
-      ? GGUFFamily.configuration(of: checkpoint)
-      : ModelConfiguration(checkpoint.configuration, file: checkpoint.configurationPath)
-    let match = registry.match(configuration).map { isGGUF ? $0.inGGUF() : $0 }
-    let architecture = match ?? (isGGUF ? Architecture.unknownInGGUF : Architecture.unknown)
-    let layerCount = try configuration.size(ModelConfiguration.Quantity.layerCount.keys)
-
-    let quantization = try QuantizationSettings(checkpoint)
-
-    var notes = checkpoint.warnings
-    var faults: [Fault] = []
-    var known: Set<Fault> = []
-    var layers: [Layer] = []
-    var stackOfLayers: Set<String> = []
-    var found: Set<Int> = []
-    var others: [Int] = []
-    for (stack, members) in CatalogLayer.stacks(of: checkpoint.catalog).sorted(by: { $0.key < $1.key }) {
-      for (index, tensors) in members.sorted(by: { $0.key < $1.key })
-      where index < layerCount ?? .max {
-        var resolver = LayerResolver(
-          tensors: tensors, architecture: architecture, isKnown: match != nil, configuration: configuration,
-          catalog: checkpoint.catalog, quantization: quantization)
-        guard wanted?.contains(index) ?? true else {
-          if resolver.candidates() != nil { others.append(index) }
-          continue
-        }
-        if let layer = resolver.resolve() { layers.append(layer) }
-        if resolver.isMoE {
-          stackOfLayers.insert(stack)
-          found.insert(index)
-        }
-        // What is wrong with the configuration is wrong in every layer, and is told once.
-        faults += resolver.faults.filter { known.insert($0).inserted }
-        notes += resolver.notes.filter { !notes.contains($0) }
-      }
-    }
-    if stackOfLayers.count > 1 {
-      faults.append(
-        Fault(
-          .ambiguousLayout, "MoE layers stand under more than one prefix", file: checkpoint.path,
-          found: stackOfLayers.sorted().joined(separator: ", ")))
-    }
-    if stackOfLayers.isEmpty {
-      faults.append(
-        others.isEmpty
-          ? Self.noLayers(architecture, isKnown: match != nil, configuration, path: checkpoint.path)
-          : Self.noSuchLayer(wanted ?? [], others.sorted(), path: checkpoint.path))
-    }
-    if match != nil, !stackOfLayers.isEmpty, let layerCount {
-      var lost: [Int] = []
-      for layer in 0..<min(layerCount, Self.layerLimit) where wanted?.contains(layer) ?? true && !found.contains(layer)
-      {
-        if try configuration.declaresMoE(layer: layer) == true { lost.append(layer) }
-      }
-      if !lost.isEmpty { faults.append(Self.lostLayers(lost, configuration, path: checkpoint.path)) }
-    }
-    guard faults.isEmpty else { throw MoEError(Self.readable(faults)) }
-    if match == nil {
-      notes.append(
-        "warning: unknown architecture \(Self.identity(configuration)): its tensors follow the layout "
-          + "\"\(layers[0].experts.layoutName)\" at \(layers[0].prefix); routing was assumed to be \(layers[0].plan)")
-    }
+    let survey = Survey(checkpoint, layers: layers, registry: registry)
+    guard survey.faults.isEmpty else { throw MoEError(Self.readable(survey.faults.map(\.fault))) }
     self.checkpoint = checkpoint
-    self.configuration = configuration
-    self.architecture = architecture.name
-    self.layers = layers
-    self.notes = notes
+    configuration = survey.configuration
+    architecture = survey.architecture
+    self.layers = survey.layers
+    notes = survey.notes
   }
 
   /// The layer of a number.
@@ -171,52 +110,15 @@ extension MoEModel {
   /// - Throws: `invalidArgument` naming the MoE layers there are.
   public func layer(_ index: Int) throws(MoEError) -> Layer {
     guard let layer = layers.first(where: { $0.index == index }) else {
-      throw MoEError([Self.noSuchLayer([index], layers.map(\.index), path: checkpoint.path)])
+      throw MoEError([Survey.noSuchLayer([index], layers.map(\.index), path: checkpoint.path)])
     }
     return layer
   }
 
   /// The first of the faults, and the number of the others where nobody would read them all.
   private static func readable(_ faults: [Fault]) -> [Fault] {
-    let limit = LayerResolver.faultLimit
+    let limit = Survey.usualFaultLimit
     guard faults.count > limit else { return faults }
     return faults.prefix(limit) + [Fault(faults[limit].code, "and \(faults.count - limit) more faults")]
-  }
-
-  private static func identity(_ configuration: ModelConfiguration) -> String {
-    let names = configuration.everyString("model_type") + configuration.everyString("architectures")
-    return names.isEmpty ? "(no model_type)" : names.joined(separator: ", ")
-  }
-
-  private static func noLayers(
-    _ architecture: Architecture, isKnown: Bool, _ configuration: ModelConfiguration, path: String
-  ) -> Fault {
-    let stems = architecture.blocks.prefix(isKnown ? .max : 1).flatMap { block in
-      architecture.layouts.map { $0.up.stem.inBlock(block) }
-    }
-    let expected = "tensors below each layer such as \(Set(stems).sorted().joined(separator: ", "))"
-    if isKnown {
-      return Fault(.missingTensor, "no MoE layer found", file: path, subject: architecture.name, expected: expected)
-    }
-    return Fault(
-      .unknownArchitecture, "unknown architecture, and no layer follows a known layout", file: path,
-      subject: identity(configuration), expected: expected, remedy: "register an Architecture for it")
-  }
-
-  /// Layers that are looked for one by one: more than any model has.
-  private static let layerLimit = 4096
-
-  private static func lostLayers(_ layers: [Int], _ configuration: ModelConfiguration, path: String) -> Fault {
-    Fault(
-      .missingTensor, "\(configuration.file) declares MoE layers that have no experts", file: path,
-      expected: "experts in layer(s) \(layers.map(String.init).joined(separator: ", "))", found: "none",
-      remedy: "a shard may be missing; or open only the layers that are there")
-  }
-
-  private static func noSuchLayer(_ wanted: Set<Int>, _ layers: [Int], path: String) -> Fault {
-    let names = wanted.sorted().map(String.init).joined(separator: ", ")
-    return Fault(
-      .invalidArgument, "layer \(names) is no MoE layer", file: path,
-      expected: "one of \(layers.map(String.init).joined(separator: ", "))")
   }
 }

@@ -54,7 +54,7 @@ extension LoadPlan {
         if isLast { try backend.finish(slots[slot].slot, in: storage) }
         guard isLast else { return }
       } catch {
-        state.withLock { $0.faults += error.faults }
+        state.withLock { $0.faults += error.faults.map { Self.inFile($0, of: catalog) } }
         return
       }
       state.withLock { state in
@@ -72,6 +72,13 @@ extension LoadPlan {
     var waiting: [Int]
     var progress: LoadProgress
     var faults: [Fault] = []
+  }
+
+  /// The fault of a tensor with the path of its file.
+  private static func inFile(_ fault: Fault, of catalog: TensorCatalog) -> Fault {
+    var fault = fault
+    fault.file = fault.file ?? fault.subject.flatMap { catalog[$0] }.map { catalog.path(of: $0) }
+    return fault
   }
 
   /// Brings the rows of a transfer into a slot that was begun.

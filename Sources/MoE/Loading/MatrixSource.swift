@@ -128,4 +128,8 @@ struct StridedRows: Sendable, Hashable {
 
   /// Behind the last row of the last step.
   var end: Int { first - first % step + count * step }
+
+  func contains(_ row: Int) -> Bool {
+    row >= first && (row - first) % step == 0 && (row - first) / step < count
+  }
 }

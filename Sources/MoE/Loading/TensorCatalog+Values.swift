@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright 2026 the swift-moe project authors
 
-internal import Checkpoints
+package import Checkpoints
 internal import Tensors
 
 extension TensorCatalog {
   /// All values of a floating-point tensor.
   ///
   /// - Throws: `invalidValue` when one of them is not finite, besides what reading throws.
-  func values(of tensor: TensorRecord) throws(MoEError) -> [Float] {
+  package func values(of tensor: TensorRecord) throws(MoEError) -> [Float] {
     let values = try reading { () throws(CheckpointError) in try floats(of: tensor) }
     let bad = values.count { !$0.isFinite }
     guard bad == 0 else {

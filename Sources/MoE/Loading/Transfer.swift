@@ -185,7 +185,9 @@ extension Transfer {
     }
     guard !isPlain else { return }
     let projection = StoredProjection(source.stem, rows: source.rows, columns: source.columns, stored)
-    let decoder = SlicedDecoder(source, rows, columns, try source.scheme.decoder(of: projection))
+    let whole = try source.scheme.decoder(of: projection)
+    try check(projection, whole)
+    let decoder = SlicedDecoder(source, rows, columns, whole)
     let floats = unsafe take(projections.map(decodedBytes).max() ?? 0, of: scratch, &used)
     for part in source.parts {
       let decoder = try encoding.map { (scheme) throws(MoEError) in try decoder.encoded(part, by: scheme) } ?? decoder
@@ -200,6 +202,18 @@ extension Transfer {
         try emit(ParameterSlice(part.projection, .weight, firstRow: first - firstRow, content))
       }
     }
+  }
+
+  /// - Throws: `invalidValue` for scales and zero points that have no meaning: nothing would be said of them later.
+  private func check(_ stored: StoredProjection, _ decoder: any TileDecoder) throws(MoEError) {
+    let read = source.parts.map { part in
+      let rows = source.storedRows(part.rows, rows)
+      return rows.first - rows.first % rows.step..<rows.end
+    }
+    var faults = source.scaleFaults(in: stored, decoder, rows: read.united, columns: columns)
+    guard !faults.isEmpty else { return }
+    for index in faults.indices { faults[index].message += " (expert \(source.expert.rawValue))" }
+    throw MoEError(faults)
   }
 
   private func take(

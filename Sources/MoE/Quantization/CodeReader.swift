@@ -31,10 +31,17 @@ struct CodeReader: Sendable {
     switch arrangement {
     case .rows(let rowBytes):
       switch bits {
-      case 8: for (index, column) in columns.enumerated() { codes[index] = bytes[row * rowBytes + column] }
+      case 8:
+        let first = row * rowBytes + columns.lowerBound
+        codes.replaceSubrange(0..<columns.count, with: bytes[first..<first + columns.count])
       case 4:
-        for (index, column) in columns.enumerated() {
-          codes[index] = bytes[row * rowBytes + column / 2] >> UInt8(4 * (column % 2)) & 15
+        let row = bytes[row * rowBytes..<(row + 1) * rowBytes]
+        unsafe row.withUnsafeBufferPointer { row in
+          unsafe codes.withUnsafeMutableBufferPointer { codes in
+            for (index, column) in columns.enumerated() {
+              unsafe codes[index] = row[column / 2] >> UInt8(4 * (column % 2)) & 15
+            }
+          }
         }
       default:
         for (index, column) in columns.enumerated() {

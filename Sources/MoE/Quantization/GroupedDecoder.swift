@@ -39,6 +39,8 @@ struct GroupedDecoder: TileDecoder {
   }
 
   func decode(rows: Range<Int>, columns: Range<Int>, into tile: inout MutableSpan<Float>) {
+    precondition(tile.count == rows.count * columns.count, "the tile has another size")
+    precondition(table.count >= 1 << codes.bits, "codes without a value")
     var buffer = [UInt8](repeating: 0, count: columns.count)
     var place = 0
     for row in rows {
@@ -47,13 +49,22 @@ struct GroupedDecoder: TileDecoder {
       while column < columns.upperBound {
         let (index, end) = scale(row, column, limit: columns.upperBound)
         let (scale, zeroPoint) = (scales[index], zeroPoints?[index] ?? 0)
-        for column in column..<end {
-          // Taking 0 away changes nothing, not even the sign of a zero.
-          var value = (table[Int(buffer[column - columns.lowerBound])] - zeroPoint) * scale
-          if let divisor { value /= divisor }
-          tile[place] = value
-          place += 1
+        let first = column - columns.lowerBound
+        unsafe tile.withUnsafeMutableBufferPointer { tile in
+          unsafe buffer.withUnsafeBufferPointer { buffer in
+            unsafe table.withUnsafeBufferPointer { table in
+              for offset in 0..<end - column {
+                // Taking 0 away changes nothing, not even the sign of a zero.
+                let value = unsafe table[Int(buffer[first + offset])] - zeroPoint
+                unsafe tile[place + offset] = value * scale
+              }
+            }
+          }
+          if let divisor {
+            for offset in place..<place + end - column { unsafe tile[offset] /= divisor }
+          }
         }
+        place += end - column
         column = end
       }
     }

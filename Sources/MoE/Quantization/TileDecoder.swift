@@ -20,29 +20,33 @@ public protocol TileDecoder: Sendable {
   /// - Precondition: The ranges are in the matrix.
   func coded(rows: Range<Int>, columns: Range<Int>) -> CodedWeights?
 
-  /// What is wrong with the values: codes and scales that are no finite numbers, scales of 0 or less over weights that
-  /// are not 0, zero points beyond the codes. Reads the whole matrix.
-  func valueFaults() -> [Fault]
+  /// What is wrong with the numbers that weights share: scales that are not finite, or not positive over weights that are
+  /// not 0, zero points beyond the codes. It looks at weights only where a scale is 0 or less.
+  ///
+  /// - Parameters:
+  ///   - rows: ascending ranges in the matrix; elsewhere scales and codes may stand for nothing.
+  ///   - columns: likewise.
+  func scaleFaults(rows: [Range<Int>], columns: Range<Int>) -> [ValueFault]
+
+  /// What a weight that is not finite comes from, as a clause; nil where ``scaleFaults(rows:columns:)`` says it.
+  func cause(ofNonFinite row: Int, _ column: Int) -> String?
 }
 
 extension TileDecoder {
   public func coded(rows: Range<Int>, columns: Range<Int>) -> CodedWeights? { nil }
 
-  /// Weights that are not finite.
+  public func scaleFaults(rows: [Range<Int>], columns: Range<Int>) -> [ValueFault] { [] }
+
+  public func cause(ofNonFinite row: Int, _ column: Int) -> String? { "a weight is not finite" }
+
+  /// All that is wrong with the values: those of ``scaleFaults(rows:columns:)``, and weights that are not finite. Decodes
+  /// the whole matrix.
   public func valueFaults() -> [Fault] {
-    for row in 0..<rows {
-      var values = [Float](repeating: 0, count: columns)
-      var span = values.mutableSpan
-      decode(rows: row..<row + 1, columns: 0..<columns, into: &span)
-      if let column = values.firstIndex(where: { !$0.isFinite }) {
-        return [
-          Fault(
-            .invalidValue, "a weight is not finite", expected: "a finite number",
-            found: "\(values[column]) at [\(row), \(column)]")
-        ]
-      }
-    }
-    return []
+    var tally = FaultTally()
+    let whole = WeightSelection(
+      rows: StridedRows(first: 0, step: 1, count: rows), columns: StridedRows(first: 0, step: 1, count: columns))
+    _ = scan([whole], &tally)
+    return (scaleFaults(rows: [0..<rows], columns: 0..<columns) + tally.faults).map(\.fault)
   }
 
   /// Decodes a tile `[rows, columns]`.

@@ -3,6 +3,7 @@
 
 import Checkpoints
 import MoE
+import MoEInspection
 import Tensors
 
 /// `moe run` without files: load, route, run, check against the reference, and print what it took.
@@ -155,7 +156,7 @@ extension Demonstration {
     let specification = plan.specification
     var facts = TextTable(["", ""], leftAligned: [0, 1])
     if let made { facts.append(["made", made]) }
-    facts.append(["model", "\(model.architecture), layers \(Format.ranges(plans.map(\.index)))"])
+    facts.append(["model", "\(model.architecture), layers \(plans.map(\.index).ranges)"])
     facts.append([
       "experts",
       "\(specification.expertCount), top \(plan.topK), hidden \(plan.hiddenSize), intermediate "

@@ -4,6 +4,7 @@
 import ArgumentParser
 import Checkpoints
 import MoE
+import MoEInspection
 import Tensors
 
 /// What is in a checkpoint, from its headers alone.
@@ -35,7 +36,7 @@ struct Inspect: ParsableCommand {
     for (facts, layers) in groups {
       let bytes = layers.reduce(0) { $0 + $1.experts.storedBytes }
       table.append(["", ""])
-      table.append(["MoE layers", "\(Format.ranges(layers.map(\.index))): \(Format.bytes(bytes)) of experts"])
+      table.append(["MoE layers", "\(layers.map(\.index).ranges): \(Format.bytes(bytes)) of experts"])
       for row in facts.rows { table.append([row.name, row.value]) }
     }
     return (table.text.drop { $0.isNewline } + model.notes.map { "\nnote: \($0)" }.joined())

@@ -78,7 +78,8 @@ struct BackendOptions: ParsableArguments {
 
   /// The CPU backend with the threads and instructions that were asked for.
   func cpu() throws(MoEError) -> CPUBackend {
-    CPUBackend(pool: try pool(), instructionSet: try Self.instructionSet(), activations: try precision())
+    CPUBackend(
+      pool: try Self.pool(threads: threads), instructionSet: try Self.instructionSet(), activations: try precision())
   }
 
   /// The instruction set of `MOE_ISA`, or the widest.
@@ -94,7 +95,9 @@ struct BackendOptions: ParsableArguments {
   }
 
   /// The number of threads: the option, `MOE_THREADS`, or the processors there are.
-  func threadCount() throws(MoEError) -> Int {
+  func threadCount() throws(MoEError) -> Int { try Self.threadCount(threads) }
+
+  private static func threadCount(_ threads: Int?) throws(MoEError) -> Int {
     if let threads { return threads }
     guard let text = environment("MOE_THREADS") else { return WorkerPool.availableProcessors }
     guard let count = Int(text), (1...4096).contains(count) else {
@@ -104,8 +107,9 @@ struct BackendOptions: ParsableArguments {
     return count
   }
 
-  private func pool() throws(MoEError) -> WorkerPool {
-    let count = try threadCount()
+  /// Workers: as many as were asked for.
+  static func pool(threads: Int?) throws(MoEError) -> WorkerPool {
+    let count = try threadCount(threads)
     guard let pool = WorkerPool(threads: count) else {
       throw MoEError(.outOfMemory, "the system does not start \(count) threads", remedy: "ask for fewer by --threads")
     }

@@ -45,17 +45,4 @@ enum Format {
   }
 
   static func rate(_ bytesPerSecond: Double) -> String { "\(short(bytesPerSecond / 1e9)) GB/s" }
-
-  /// `1,3-5` for sorted numbers.
-  static func ranges(_ numbers: [Int]) -> String {
-    var parts: [ClosedRange<Int>] = []
-    for number in numbers {
-      if let last = parts.last, number == last.upperBound + 1 {
-        parts[parts.count - 1] = last.lowerBound...number
-      } else {
-        parts.append(number...number)
-      }
-    }
-    return parts.map { $0.count == 1 ? "\($0.lowerBound)" : "\($0.lowerBound)-\($0.upperBound)" }.joined(separator: ",")
-  }
 }

@@ -25,8 +25,12 @@ struct CheckpointFixture {
     let model = try SyntheticModel(
       configuration: configuration, type: WeightType(parsing: elementType.rawValue.lowercased()))
     try model.write(to: folder.path, seed: seed)
-    let catalog = try TensorCatalog(opening: folder.path)
     self.configuration = model.configuration
+    try read(TensorCatalog(opening: folder.path))
+  }
+
+  /// What is in a catalog of safetensors.
+  mutating func read(_ catalog: TensorCatalog) throws {
     for record in catalog.records {
       tensors[record.name] = Tensor(
         elementType: record.elementType, shape: record.shape, bytes: try catalog.bytes(of: record))

@@ -33,7 +33,7 @@ public final class WorkerPool: @unchecked Sendable {
   deinit { unsafe moe_pool_destroy(handle) }
 
   /// Calls `body` for 0 ..< count, shared out among the workers, and returns when all calls have.
-  func forEach(_ count: Int, _ body: @Sendable (Int) -> Void) {
+  package func forEach(_ count: Int, _ body: @Sendable (Int) -> Void) {
     withoutActuallyEscaping(body) { body in
       let work = SharedWork(count: count, body: body)
       unsafe moe_pool_run(

@@ -117,44 +117,24 @@ private struct GGMLDecoder: TileDecoder {
       factors: coding.isTwoLevel ? factors : nil)
   }
 
-  /// Scales and minima that are no finite numbers, and weights that overflow. A scale may be negative or 0.
-  func valueFaults() -> [Fault] {
-    var (scale, weight) = (Tally("a scale is not finite"), Tally("a weight is not finite"))
-    for row in 0..<rows {
-      guard let weights = coded(rows: row..<row + 1, columns: 0..<columns) else { return [] }
-      let numbers = weights.factors.map { $0.scales + $0.minimums } ?? []
-      var minimums: [Float] = []
-      if case .minimum(let values) = weights.correction { minimums = values }
-      let wrong = (weights.scales + minimums + numbers).first { !$0.isFinite }
-      if let wrong {
-        scale.note(wrong, row: row)
-      } else if let wrong = weights.decode().first(where: { !$0.isFinite }) {
-        weight.note(wrong, row: row)
-      }
+  /// Scales and minima that are no finite numbers. They may be negative or 0.
+  func scaleFaults(rows: [Range<Int>], columns: Range<Int>) -> [ValueFault] {
+    guard var parts = GGMLBlockParts(type) else { return [] }
+    var tally = FaultTally()
+    for block in type.blocksWithWrongScales(bytes) {
+      type.split(bytes, block: block, into: &parts)
+      let numbers = [parts.factor, parts.minimumFactor] + parts.scales + parts.minimums
+      let (row, place) = block.quotientAndRemainder(dividingBy: self.columns / type.blockElements)
+      tally.note(
+        .weight, "a scale is not finite", "\(numbers.first { !$0.isFinite } ?? .nan) in block [\(row), \(place)]")
     }
-    return [scale, weight].compactMap(\.fault)
+    return tally.faults
   }
 
-  /// A kind of fault, with the number of rows that have it and the first of them.
-  private struct Tally {
-    let message: String
-    var first: String?
-    var count = 0
-
-    init(_ message: String) { self.message = message }
-
-    mutating func note(_ value: Float, row: Int) {
-      first = first ?? "\(value) in row \(row)"
-      count += 1
-    }
-
-    var fault: Fault? {
-      first.map { first in
-        Fault(
-          .invalidValue, message, expected: "a finite number",
-          found: first + (count > 1 ? ", and in \(count - 1) more rows" : ""))
-      }
-    }
+  func cause(ofNonFinite row: Int, _ column: Int) -> String? {
+    let block = row * (columns / type.blockElements) + column / type.blockElements
+    let isScale = type.hasWrongScale(bytes, block: block)
+    return isScale ? nil : "a weight is not finite"
   }
 }
 
@@ -187,12 +167,18 @@ private struct ScaledGGMLDecoder: TileDecoder {
     return weights
   }
 
-  func valueFaults() -> [Fault] {
+  func scaleFaults(rows: [Range<Int>], columns: Range<Int>) -> [ValueFault] {
     guard scale.isFinite else {
       return [
-        Fault(.invalidValue, "the scale of the matrix is not finite", expected: "a finite number", found: "\(scale)")
+        ValueFault(
+          .globalScale,
+          Fault(.invalidValue, "the scale of the matrix is not finite", expected: "a finite number", found: "\(scale)"))
       ]
     }
-    return base.valueFaults()
+    return base.scaleFaults(rows: rows, columns: columns)
+  }
+
+  func cause(ofNonFinite row: Int, _ column: Int) -> String? {
+    scale.isFinite ? base.cause(ofNonFinite: row, column) : nil
   }
 }

@@ -51,13 +51,14 @@ private struct DenseDecoder: TileDecoder {
   let weight: StoredTensor
 
   func decode(rows: Range<Int>, columns: Range<Int>, into tile: inout MutableSpan<Float>) {
-    let width = weight.elementType.bitWidth / 8
-    var place = 0
-    for row in rows {
-      let first = (row * self.columns + columns.lowerBound) * width
-      for value in weight.elementType.decode(Array(weight.bytes[first..<first + columns.count * width])) {
-        tile[place] = value
-        place += 1
+    let (type, width) = (weight.elementType, weight.elementType.bitWidth / 8)
+    unsafe tile.withUnsafeMutableBufferPointer { target in
+      unsafe weight.bytes.withUnsafeBytes { source in
+        for (index, row) in rows.enumerated() where !columns.isEmpty {
+          let first = (row * self.columns + columns.lowerBound) * width
+          unsafe type.decode(
+            source.baseAddress! + first, count: columns.count, into: target.baseAddress! + index * columns.count)
+        }
       }
     }
   }

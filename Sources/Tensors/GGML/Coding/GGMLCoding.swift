@@ -71,6 +71,26 @@ extension GGMLType {
   }
 }
 
+extension GGMLType {
+  /// The blocks with a scale or a minimum that is no finite number, in ascending order; none for plain elements.
+  ///
+  /// - Precondition: `bytes` holds whole blocks.
+  public func blocksWithWrongScales(_ bytes: [UInt8]) -> [Int] {
+    precondition(bytes.count % blockBytes == 0, "\(bytes.count) bytes are no whole number of \(self) blocks")
+    guard let format = format as? any CodedFormat.Type, !bytes.isEmpty else { return [] }
+    return unsafe bytes.withUnsafeBytes { source in
+      unsafe format.blocksWithWrongScales(source.baseAddress!, count: source.count / blockBytes)
+    }
+  }
+
+  /// Whether a scale or a minimum of a block is no finite number.
+  ///
+  /// - Precondition: The block is in `bytes`.
+  public func hasWrongScale(_ bytes: [UInt8], block: Int) -> Bool {
+    !blocksWithWrongScales(Array(bytes[block * blockBytes..<(block + 1) * blockBytes])).isEmpty
+  }
+}
+
 /// A block type whose weights are values of a small table times the scale of a group.
 protocol CodedFormat: BlockFormat {
   static var coding: GGMLCoding { get }
@@ -80,6 +100,8 @@ protocol CodedFormat: BlockFormat {
   static func factors(_ block: BlockBytes) -> (scale: Float, minimum: Float)
   /// A requirement, so that each format has a loop with its code inlined.
   static func split(_ block: BlockBytes, into parts: inout GGMLBlockParts)
+  /// A requirement for the same reason.
+  static func blocksWithWrongScales(_ source: UnsafeRawPointer, count: Int) -> [Int]
 }
 
 extension CodedFormat {
@@ -95,6 +117,19 @@ extension CodedFormat {
       parts.minimums[group] = minimum(block, group)
     }
     (parts.factor, parts.minimumFactor) = factors(block)
+  }
+
+  @inline(__always)
+  static func blocksWithWrongScales(_ source: UnsafeRawPointer, count: Int) -> [Int] {
+    let groups = elements / coding.group
+    return (0..<count).filter { index in
+      let block = unsafe BlockBytes(source + index * bytes)
+      let (factor, minimumFactor) = factors(block)
+      // 0 times a finite number is 0, and times any other is NaN.
+      var sum = factor * 0 + minimumFactor * 0
+      for group in 0..<groups { sum += scale(block, group) * 0 + minimum(block, group) * 0 }
+      return !(sum == 0)
+    }
   }
 }
 
