@@ -16,7 +16,7 @@ extension Damage {
     Damage("scale dropped", .headers) { dropped(.scale, of: &$0) },
     Damage("zero points dropped", .headers) { dropped(.zeroPoint, of: &$0) },
     Damage("input scale of a static scheme dropped", .headers) { specimen in
-      guard specimen.matrix(1, .up).scheme.parameters.hasStaticInput else { return false }
+      guard specimen.matrix(1, .up).scheme.parameters.activations.isStatic else { return false }
       return dropped(.inputScale, of: &specimen)
     },
     Damage("bias dropped", .headers, gguf: true) { dropped(.bias, of: &$0) },
