@@ -45,7 +45,8 @@ struct CompressedTensorsGroup {
     granularity = try Self.granularity(weights)
     isSymmetric = try weights.boolean("symmetric") ?? true
     let input = try group.below("input_activations")
-    hasStaticInput = input?["dynamic"] == .bool(false)
+    // Scales of groups may be dynamic below a stored one.
+    hasStaticInput = input?["dynamic"] == .bool(false) || input?["dynamic"] == .string("local")
   }
 
   /// 3 for a name, 2 for an expression, 1 for a class; nil for another module.

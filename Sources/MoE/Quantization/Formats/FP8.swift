@@ -37,7 +37,8 @@ public struct FP8: QuantizationScheme {
     guard let weight = found.first(weightSuffixes)?.header, weightTypes.contains(weight.elementType) else { return nil }
     let group = try CompressedTensorsGroup(settings)
     let isDeclaredStatic = try settings.string("activation_scheme") == "static"
-    let isStatic = group?.hasStaticInput ?? isDeclaredStatic
+    let isModelOptStatic = try ModelOpt.hasStaticInput(settings)
+    let isStatic = group?.hasStaticInput ?? (isDeclaredStatic || isModelOptStatic)
     return Self(try granularity(found, weight, settings, group), hasStaticInput: isStatic)
   }
 

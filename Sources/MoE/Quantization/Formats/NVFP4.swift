@@ -14,13 +14,21 @@ public struct NVFP4: QuantizationScheme {
   /// Whether the global scale divides, and the names are those of compressed-tensors.
   public var isInverse: Bool
 
-  public init(isInverse: Bool) { self.isInverse = isInverse }
+  /// Whether the scale of the activations must be there (ModelOpt's `NVFP4`, activations with a local scale).
+  public var hasStaticInput: Bool
+
+  public init(isInverse: Bool, hasStaticInput: Bool = false) {
+    self.isInverse = isInverse
+    self.hasStaticInput = hasStaticInput
+  }
 
   public static func recognize(_ found: ProjectionTensors, _ settings: ModuleSettings) throws(MoEError) -> Self? {
     let isInverse = found[".weight_packed"]?.elementType == .u8 && found[".weight_global_scale"] != nil
     guard isInverse || found[".weight"]?.elementType == .u8 && found[".weight_scale_2"] != nil else { return nil }
     try MXSettings.check(settings, groupSize: 16)
-    return Self(isInverse: isInverse)
+    let group = try CompressedTensorsGroup(settings)
+    let isModelOptStatic = try ModelOpt.hasStaticInput(settings)
+    return Self(isInverse: isInverse, hasStaticInput: group?.hasStaticInput ?? isModelOptStatic)
   }
 
   public var name: String { "nvfp4" }
@@ -32,11 +40,14 @@ public struct NVFP4: QuantizationScheme {
       .scalar(.globalScale, [isInverse ? ".weight_global_scale" : ".weight_scale_2"], [.f32, .bf16]),
       .scalar(
         isInverse ? .inputGlobalScale : .inputScale,
-        isInverse ? [".input_global_scale"] : [".input_scale", ".input_scale_2"], [.f32, .bf16], isRequired: false),
+        isInverse ? [".input_global_scale"] : [".input_scale", ".input_scale_2"], [.f32, .bf16],
+        isRequired: hasStaticInput),
     ]
   }
 
-  public var parameters: QuantizationParameters { QuantizationParameters(.fp4E4M3, .group(16), bits: 4) }
+  public var parameters: QuantizationParameters {
+    QuantizationParameters(.fp4E4M3, .group(16), bits: 4, hasStaticInput: hasStaticInput)
+  }
 
   public func makeDecoder(_ stored: StoredProjection) throws(MoEError) -> any TileDecoder {
     let global = stored.tensors[.globalScale]!.floats[0]
