@@ -19,9 +19,10 @@ struct Comparison {
   private static let ratioLimit: Float = 0x1p6
 
   init(_ matrices: [ComparedMatrix]) {
-    let matrices = matrices.sorted {
-      ($0.place.layer ?? 0, $0.place.expert ?? .max, $0.stem) < ($1.place.layer ?? 0, $1.place.expert ?? .max, $1.stem)
+    func key(_ matrix: ComparedMatrix) -> (Int, Int, Int) {
+      (matrix.place.layer ?? 0, matrix.place.expert ?? .max, matrix.place.projections.first?.order ?? 0)
     }
+    let matrices = matrices.sorted { key($0) < key($1) }
     for matrix in matrices { reportIdle(matrix) }
     reportIdentical(matrices)
     let layers = Dictionary(grouping: matrices) { $0.place.layer ?? 0 }
@@ -43,7 +44,7 @@ struct Comparison {
   }
 
   private mutating func reportIdle(_ matrix: ComparedMatrix) {
-    for (projection, statistics) in matrix.values.statistics.sorted(by: { $0.key.rawValue < $1.key.rawValue }) {
+    for (projection, statistics) in matrix.values.statistics.sorted(by: { $0.key.order < $1.key.order }) {
       if statistics.isZero {
         warn(.zeroWeights, "all weights are 0", matrix, [projection])
       } else if statistics.isConstant, statistics.count > 1 {
@@ -126,4 +127,9 @@ struct Comparison {
           at: MoEModel.Place(layer: first.key.layer)))
     }
   }
+}
+
+extension Projection {
+  /// Gate, up, down.
+  fileprivate var order: Int { Self.allCases.firstIndex(of: self)! }
 }

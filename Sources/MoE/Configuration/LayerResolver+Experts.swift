@@ -48,6 +48,7 @@ extension LayerResolver {
     }
     self.place = MoEModel.Place(layer: tensors.index, isShared: shared)
     reportMixedTypes(experts)
+    reportPartial(experts, shared: shared)
     guard faults.isEmpty else { return nil }
     let source = ExpertSource(specification: specification, layoutName: layout.name, experts: experts)
     return source
@@ -62,6 +63,26 @@ extension LayerResolver {
         .typeMismatch, "the experts' weights are of more than one type", subject: experts[0][index].stem,
         expected: "one type for all experts of a projection",
         found: types.map(\.rawValue).sorted().joined(separator: ", "))
+    }
+  }
+
+  /// A tensor that a format can do without is there for all experts or for none.
+  private mutating func reportPartial(_ experts: [[MatrixSource]], shared: Bool) {
+    defer { place = MoEModel.Place(layer: tensors.index) }
+    for index in experts[0].indices {
+      let optional = experts[0][index].scheme.tensors.filter { !$0.isRequired }
+      for declared in optional where !isFull {
+        let present = experts.first { $0[index][declared.role] != nil }?[index][declared.role]
+        guard let present else { continue }
+        for matrix in experts.map({ $0[index] }) where matrix[declared.role] == nil {
+          place = MoEModel.Place(
+            layer: tensors.index, isShared: shared, expert: shared ? nil : matrix.expert.rawValue,
+            projections: matrix.parts.map(\.projection))
+          fault(
+            .missingTensor, "\(matrix.scheme.name): other experts have the \(declared.role), and this one has not",
+            subject: matrix.stem + declared.suffixes[0], expected: "as \(present.tensor.name)")
+        }
+      }
     }
   }
 

@@ -55,6 +55,25 @@ import Testing
     expectFaults([.shapeMismatch], [Self.expert + ".weight_scale", "[3]"]) { try fixture.open() }
   }
 
+  /// A scale that means nothing never gets into a backend, whatever the rank.
+  @Test(arguments: [Float.nan, -0.5, 0]) func scaleWithoutMeaning(scale: Float) throws {
+    var fixture = try fixture()
+    fixture.add(Self.expert + ".weight_scale", .f32, [], [scale])
+    let folder = try TemporaryFolder()
+    try fixture.write(to: folder.path)
+    let model = try MoEModel(opening: folder.path)
+    let layer = try #require(model.layers.first)
+    for rank in [0, 1] {
+      let backend = ReferenceBackend()
+      let plan = try LoadPlan(
+        layer.experts, on: backend, as: ParallelLayout(tensorParallel: 2, expertParallel: 1, rank: rank))
+      let storage = try backend.allocate(plan.layout)
+      expectFaults([.invalidValue], [Self.expert + ".weight_scale", "expert 2", "model.safetensors", "\(scale)"]) {
+        try plan.execute(from: model.checkpoint.catalog, into: storage, of: backend)
+      }
+    }
+  }
+
   @Test func weightOfAnotherType() throws {
     var fixture = try fixture()
     fixture.reshape(Self.expert + ".weight", .i8)

@@ -15,10 +15,15 @@ extension Damage {
     },
     Damage("scale dropped", .headers) { dropped(.scale, of: &$0) },
     Damage("zero points dropped", .headers) { dropped(.zeroPoint, of: &$0) },
-    Damage("input scale of a static scheme dropped", .headers) { specimen in
+    Damage("input scale dropped", .headers) { dropped(.inputScale, of: &$0) || dropped(.inputGlobalScale, of: &$0) },
+    Damage("input scales of a static scheme dropped", .headers) { specimen in
       guard specimen.matrix(1, .up).scheme.parameters.activations.isStatic else { return false }
-      return dropped(.inputScale, of: &specimen)
+      for piece in specimen.experts.experts.joined().compactMap({ $0[.inputScale] ?? $0[.inputGlobalScale] }) {
+        specimen.drop(piece.tensor)
+      }
+      return true
     },
+    Damage("group index dropped", .headers) { dropped(.groupIndex, of: &$0) },
     Damage("bias dropped", .headers, gguf: true) { dropped(.bias, of: &$0) },
     Damage("gate dropped", .headers, gguf: true) { specimen in
       specimen.drop(specimen.layer.gate.weight)
