@@ -24,14 +24,14 @@ public struct ExpertSource: Sendable {
       }
     }
     specification.elementType = types.count == 1 ? types.first! : .f32
-    specification.activations = Self.activations(experts.first ?? [], specification.projections)
+    specification.activations = Self.activations(experts.first ?? [])
     self.specification = specification
     self.layoutName = layoutName
     self.experts = experts
   }
 
   /// What is declared for both products. Gate and up have one input.
-  private static func activations(_ matrices: [MatrixSource], _ projections: [Projection]) -> ActivationSchemes {
+  private static func activations(_ matrices: [MatrixSource]) -> ActivationSchemes {
     var declared: [Projection: ActivationScheme] = [:]
     for matrix in matrices {
       for part in matrix.parts { declared[part.projection] = matrix.scheme.parameters.activations }
@@ -44,8 +44,8 @@ public struct ExpertSource: Sendable {
     return schemes
   }
 
-  /// The bits of weights and activations and what is done to the latter, for people: `W8A8, fp8, dynamic per token`.
-  /// nil where nothing is quantised.
+  /// The bits of weights and activations and what is done to the latter, for people: `W8A8, activations fp8,
+  /// dynamic per token`. nil where nothing is quantised.
   public var activationFormat: String? {
     let bits = Set(formats.values.filter { $0.parameters.form != .dense16 }.map(\.parameters.bits))
     guard let least = bits.min(), let greatest = bits.max() else { return nil }

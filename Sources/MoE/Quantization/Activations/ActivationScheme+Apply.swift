@@ -113,9 +113,7 @@ extension QuantizationRule {
   }
 
   static let mxfp4 = Self(group: 32) { values in
-    // To half a step of the mantissa: what would round to 8 and saturate gets the next exponent instead.
-    let exponent = Int((values.greatestMagnitude.bitPattern &+ 0x20_0000) >> 23)
-    return values.divided(by: E8M0.decode(UInt8(max(max(exponent, 1) - 2, 0))), to: .e2m1)
+    values.divided(by: MiniFloat.e2m1.microscale(values.greatestMagnitude), to: .e2m1)
   }
 
   static func nvfp4(multiplier: Float) -> Self {
