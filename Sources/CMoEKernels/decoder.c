@@ -3,6 +3,8 @@
 
 #include "decoder.h"
 
+#include <math.h>
+
 #include "convert.h"
 
 static float computed(const moe_decoder *d, int32_t code) {
@@ -10,13 +12,14 @@ static float computed(const moe_decoder *d, int32_t code) {
   return moe_small_float(code, d->kind == MOE_DECODER_E4M3 ? 3 : 2, d->exponent);
 }
 
-static bool follows(const moe_decoder *d, int32_t codes, const float *table, const bool *used) {
+/// Codes that are no finite number are never packed, and follow any rule.
+static bool follows(const moe_decoder *d, int32_t codes, const float *table) {
   for (int32_t code = 0; code < codes; code++)
-    if (used[code] && moe_float_bits(computed(d, code)) != moe_float_bits(table[code])) return false;
+    if (isfinite(table[code]) && moe_float_bits(computed(d, code)) != moe_float_bits(table[code])) return false;
   return true;
 }
 
-void moe_decoder_make(moe_decoder *decoder, const moe_form *form, const float *table, const bool used[256]) {
+void moe_decoder_make(moe_decoder *decoder, const moe_form *form, const float *table) {
   int32_t codes = 1 << form->bits, half = codes / 2;
   bool counts = table[0] >= -codes && table[0] <= codes;
   const moe_decoder rules[] = {
@@ -30,7 +33,7 @@ void moe_decoder_make(moe_decoder *decoder, const moe_form *form, const float *t
   memset(decoder, 0, (size_t)moe_decoder_bytes(form));
   size_t candidates = form->bits < 8 ? 2 : sizeof rules / sizeof *rules;  // the small floats have their sign in bit 7
   for (size_t i = 0; i < candidates; i++) {
-    if (!follows(&rules[i], codes, table, used)) continue;
+    if (!follows(&rules[i], codes, table)) continue;
     *decoder = rules[i];
     break;
   }

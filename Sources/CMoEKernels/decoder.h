@@ -19,7 +19,7 @@ typedef enum moe_decoder_kind {
 
 enum { MOE_DECODER_COUNT = 4 };
 
-/// The table of a projection, and whether all codes that it really has follow a rule: a vector computes faster than it
+/// The table of a projection, and whether its finite entries follow a rule: a vector computes faster than it
 /// looks up one of 256.
 typedef struct moe_decoder {
   _Alignas(64) int32_t kind;
@@ -38,7 +38,7 @@ static inline int64_t moe_decoder_bytes(const moe_form *form) {
   return moe_is_coded(form) ? (int64_t)sizeof(moe_decoder) + moe_table_entries(form) * (int64_t)sizeof(float) : 0;
 }
 
-/// Fills a decoder for codes of which `used` says whether each one occurs.
-void moe_decoder_make(moe_decoder *decoder, const moe_form *form, const float *table, const bool used[256]);
+/// Fills a decoder.
+void moe_decoder_make(moe_decoder *decoder, const moe_form *form, const float *table);
 
 #endif

@@ -103,6 +103,7 @@ static void pack_matrix(moe_element element, moe_source source, int64_t outputs,
   }
 }
 
+/// `count` numbers and zeros up to a whole panel.
 static void pack_bias(const moe_source *source, int64_t count, float *bias) {
   int64_t filled = source ? count : 0;
   if (source) line(MOE_ELEMENT_F32, bias, source->element, source->base, source->row_stride, count);
@@ -111,15 +112,17 @@ static void pack_bias(const moe_source *source, int64_t count, float *bias) {
 
 // MARK: Experts
 
-void moe_pack_projection(const moe_expert_layout *layout, moe_projection projection, moe_source source, void *region) {
+void moe_pack_projection(const moe_expert_layout *layout, moe_projection projection, moe_outputs outputs,
+                         moe_source source, void *region) {
   const moe_matrix_layout *matrix = moe_matrix(layout, projection);
-  pack_matrix(matrix->form.element, source, matrix->outputs, matrix->inputs, (uint8_t *)region + matrix->offset,
-              matrix->panel_step);
+  uint8_t *panels = (uint8_t *)region + matrix->offset + outputs.first / MOE_PANEL * matrix->panel_step;
+  pack_matrix(matrix->form.element, source, outputs.count, matrix->inputs, panels, matrix->panel_step);
 }
 
-void moe_pack_bias(const moe_expert_layout *layout, moe_projection projection, const moe_source *source, void *region) {
+void moe_pack_bias(const moe_expert_layout *layout, moe_projection projection, moe_outputs outputs,
+                   const moe_source *source, void *region) {
   const moe_matrix_layout *matrix = moe_matrix(layout, projection);
-  pack_bias(source, matrix->outputs, (float *)((uint8_t *)region + matrix->bias_offset));
+  pack_bias(source, outputs.count, (float *)((uint8_t *)region + matrix->bias_offset) + outputs.first);
 }
 
 const float *moe_bias(const moe_expert_layout *layout, moe_projection projection, const void *region) {

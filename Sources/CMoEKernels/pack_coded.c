@@ -106,12 +106,12 @@ static void put_panel(packing *packing, int64_t first, uint8_t *panel, int64_t b
   memset(to, 0, (size_t)(panel + bytes - to));
 }
 
-moe_pack_status moe_pack_coded(const moe_expert_layout *layout, moe_projection projection,
+moe_pack_status moe_pack_coded(const moe_expert_layout *layout, moe_projection projection, moe_outputs outputs,
                                const moe_coded_source *source, void *region) {
   const moe_matrix_layout *matrix = moe_matrix(layout, projection);
   packing packing = {.form = &matrix->form,
                      .source = source,
-                     .outputs = matrix->outputs,
+                     .outputs = outputs.count,
                      .inputs = matrix->inputs,
                      .representable = true};
   int32_t codes = 1 << matrix->form.bits;
@@ -122,12 +122,12 @@ moe_pack_status moe_pack_coded(const moe_expert_layout *layout, moe_projection p
     packing.padding = (uint8_t)code;
   }
   if (isinf(closest)) return MOE_PACK_BAD_TABLE;
-  for (int64_t panel = 0; panel < matrix->panels; panel++)
-    put_panel(&packing, panel * MOE_PANEL, (uint8_t *)region + matrix->offset + panel * matrix->panel_step,
-              matrix->panel_bytes);
-  for (int32_t code = codes; code < 256; code++)
-    if (packing.used[code]) return MOE_PACK_BAD_CODE;
-  moe_decoder_make((moe_decoder *)((uint8_t *)region + matrix->decoder_offset), &matrix->form, source->table,
-                   packing.used);
+  uint8_t *panels = (uint8_t *)region + matrix->offset + outputs.first / MOE_PANEL * matrix->panel_step;
+  for (int64_t first = 0; first < outputs.count; first += MOE_PANEL)
+    put_panel(&packing, first, panels + first / MOE_PANEL * matrix->panel_step, matrix->panel_bytes);
+  for (int32_t code = 0; code < 256; code++)
+    if (packing.used[code] && !(code < codes && isfinite(source->table[code]))) return MOE_PACK_BAD_CODE;
+  if (outputs.first == 0)
+    moe_decoder_make((moe_decoder *)((uint8_t *)region + matrix->decoder_offset), &matrix->form, source->table);
   return packing.representable ? MOE_PACK_OK : MOE_PACK_NOT_REPRESENTABLE;
 }

@@ -4,10 +4,10 @@
 #ifndef MOE_PANEL_H
 #define MOE_PANEL_H
 
-#include "moe_layout.h"
+#include "moe_pack.h"
 
 /// Outputs of a panel.
-enum { MOE_PANEL = 32 };
+enum { MOE_PANEL = MOE_PANEL_OUTPUTS };
 
 static inline int64_t moe_min(int64_t a, int64_t b) { return a < b ? a : b; }
 static inline int64_t moe_max(int64_t a, int64_t b) { return a > b ? a : b; }

@@ -64,6 +64,24 @@ import Testing
     }
   }
 
+  /// Without quantised activations, as declared is as they are, on every backend.
+  @Test func declaredActivations() throws {
+    try withTemporaryFolder { folder in
+      for backend in ["cpu", "reference"] {
+        let files = try ["f32", "declared"].map { activations in
+          let output = folder + "/\(activations).safetensors"
+          let arguments = Self.arguments(Self.mixtral, layer: 0, output: output, backend: backend)
+          let run = try Command(arguments + ["--activations", activations])
+          #expect(run.status == 0, "\(run.errors)")
+          return try Data(contentsOf: URL(filePath: output))
+        }
+        #expect(files[0] == files[1])
+      }
+    }
+    let inspected = try Command(["inspect", Fixtures.path("q_ct_w3a16_g128_mixtral")])
+    #expect(inspected.output.contains("W3A16"), "\(inspected.errors)")
+  }
+
   @Test func routesByTokenID() throws {
     let folder = Fixtures.path("arch_deepseek_v4")
     try withTemporaryFolder { temporary in

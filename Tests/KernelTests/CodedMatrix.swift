@@ -85,7 +85,34 @@ struct CodedMatrix {
       column_stride: transposed ? Int64(outputs) : 1, table: memory.1.floats.baseAddress!,
       scales: source(memory.2, groups), corrections: source(memory.3, groups),
       factors: source(memory.4, superGroups), minimum_factors: source(minimumFactors, superGroups))
-    return unsafe moe_pack_coded(&layout, projection, &source, region.base)
+    for part in moe_outputs.parts(of: outputs) {
+      var rows = unsafe source
+      unsafe rows.skip(part.first, groups: Int64(groups), superGroups: Int64(superGroups))
+      let status = unsafe moe_pack_coded(&layout, projection, part, &rows, region.base)
+      guard status == .ok else { return status }
+    }
+    return .ok
+  }
+}
+
+extension moe_outputs {
+  /// All outputs, the first panels on their own where there are more.
+  static func parts(of count: Int) -> [moe_outputs] {
+    let first = count > 64 ? 64 : count
+    return [moe_outputs(first: 0, count: Int64(first)), moe_outputs(first: Int64(first), count: Int64(count - first))]
+  }
+}
+
+extension moe_coded_source {
+  /// Begins at another output.
+  mutating func skip(_ outputs: Int64, groups: Int64, superGroups: Int64) {
+    unsafe codes += Int(outputs * row_stride)
+    for (path, count) in [
+      (\moe_coded_source.scales, groups), (\.corrections, groups), (\.factors, superGroups),
+      (\.minimum_factors, superGroups),
+    ] {
+      unsafe self[keyPath: path].base = self[keyPath: path].base.map { unsafe $0 + Int(outputs * count) }
+    }
   }
 }
 

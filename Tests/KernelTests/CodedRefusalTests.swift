@@ -54,7 +54,12 @@ import Testing
     }
     let form = moe_form_coded(2, 0, .f32)
     #expect(Self.status(form) { $0.table = [.nan, .infinity, -.infinity, .nan] } == .badTable)
-    #expect(Self.status(form) { $0.table = [.nan, .infinity, 1, .nan] } == .ok)
+    #expect(Self.status(form) { $0.table = [.nan, .infinity, 1, .nan] } == .badCode)
+    let status = Self.status(form) {
+      $0.table = [.nan, .infinity, 1, .nan]
+      $0.codes = $0.codes.map { _ in 2 }
+    }
+    #expect(status == .ok)
   }
 
   @Test func `A form that is none has no bytes`() {

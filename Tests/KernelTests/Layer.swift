@@ -102,7 +102,7 @@ extension ReferenceExpert {
         let element = layout.shape.form(projection).element
         let source = Memory(element.encoded(weights[projection]!))
         unsafe moe_pack_projection(
-          &layout, projection,
+          &layout, projection, moe_outputs(first: 0, count: Int64(layout.shape.outputs(projection))),
           moe_source(
             base: source.base, element: element, row_stride: Int64(layout.shape.inputs(projection)), column_stride: 1),
           region.base)
@@ -112,7 +112,8 @@ extension ReferenceExpert {
     for projection in [moe_projection.gate, .up, .down] {
       let source = Memory(biases[projection]!)
       var view = unsafe moe_source(base: source.base, element: .f32, row_stride: 1, column_stride: 1)
-      unsafe moe_pack_bias(&layout, projection, &view, region.base)
+      unsafe moe_pack_bias(
+        &layout, projection, moe_outputs(first: 0, count: Int64(layout.shape.outputs(projection))), &view, region.base)
     }
   }
 }

@@ -50,18 +50,23 @@ import Testing
       let count = rows * columns * 3 + 3 * (rows + columns)
       let values = random.floats(count, 4)
       let bytes = Memory([0xff] + source.encoded(values))  // an odd address
-      unsafe moe_pack_projection(
-        &layout, projection,
-        moe_source(
-          base: bytes.base + 1 + first * size, element: source, row_stride: Int64(rowStride),
-          column_stride: Int64(columnStride)),
-        region.base)
+      for part in moe_outputs.parts(of: rows) {
+        unsafe moe_pack_projection(
+          &layout, projection, part,
+          moe_source(
+            base: bytes.base + 1 + (first + Int(part.first) * rowStride) * size, element: source,
+            row_stride: Int64(rowStride), column_stride: Int64(columnStride)),
+          region.base)
+      }
       expected.append(
         (0..<rows * columns).map { i in
           element.rounded(source.rounded(values[first + i / columns * rowStride + i % columns * columnStride]))
         })
     }
-    for projection in [moe_projection.gate, .up, .down] { unsafe moe_pack_bias(&layout, projection, nil, region.base) }
+    for projection in [moe_projection.gate, .up, .down] {
+      let all = moe_outputs(first: 0, count: Int64(layout.shape.outputs(projection)))
+      unsafe moe_pack_bias(&layout, projection, all, nil, region.base)
+    }
 
     for (projection, expected) in zip(projections, expected) {
       let rows = layout.shape.outputs(projection), columns = layout.shape.inputs(projection)
@@ -86,7 +91,8 @@ import Testing
       let bytes = Memory(source.encoded(values))
       for (projection, count, filled) in [(moe_projection.gate, 33, 64), (.up, 33, 64), (.down, 40, 64)] {
         var view = unsafe moe_source(base: bytes.base, element: source, row_stride: 2, column_stride: 1)
-        unsafe moe_pack_bias(&layout, projection, &view, region.base)
+        unsafe moe_pack_bias(
+          &layout, projection, moe_outputs(first: 0, count: Int64(count)), &view, region.base)
         let bias = unsafe UnsafeBufferPointer(start: moe_bias(&layout, projection, region.base), count: filled)
         #expect(unsafe Array(bias) == (0..<filled).map { $0 < count ? values[2 * $0] : 0 })
       }

@@ -32,6 +32,14 @@ public struct ShardIndex: Sendable, Hashable {
     self = try parser.parse()
   }
 
+  /// The contents of an index of these tensors and their files.
+  package static func json(of tensors: [(name: String, file: String)], totalSize: Int) -> JSONValue {
+    let files = tensors.map { ($0.name, JSONValue.string($0.file)) }
+    return [
+      "metadata": ["total_size": .integer(totalSize)], "weight_map": .object(Dictionary(uniqueKeysWithValues: files)),
+    ]
+  }
+
   init(files: [String], entries: [Entry], totalSize: Int?) {
     self.files = files
     self.entries = entries

@@ -2,7 +2,7 @@
 // Copyright 2026 the swift-moe project authors
 
 /// The parts of a name like `model-00002-of-00005.safetensors`.
-struct ShardName: Hashable {
+package struct ShardName: Hashable {
   var prefix: String
   var number: Int
   var total: Int
@@ -40,6 +40,16 @@ struct ShardName: Hashable {
 }
 
 extension ShardName {
+  /// The names of a model's files: `model.safetensors`, or a set of so many.
+  package static func modelFiles(_ count: Int) -> [String] {
+    guard count > 1, let first = ShardName("model-00001-of-0000\(min(count, 9)).safetensors") else {
+      return ["model.safetensors"]
+    }
+    var set = first
+    set.total = count
+    return (1...count).map(set.name)
+  }
+
   /// The numbers of a set that `names` lacks, given that all of `names` are of one set.
   static func missing(of names: [ShardName]) -> [Int] {
     guard let first = names.first else { return [] }

@@ -14,6 +14,9 @@ public struct TensorDeclaration: Sendable, Hashable {
     self.elementType = elementType
     self.shape = shape
   }
+
+  /// nil when it can't be counted, or is no whole number.
+  public var byteCount: Int? { shape.elementCount.flatMap { elementType.byteCount(of: $0) } }
 }
 
 /// A tensor in a file: what it is and where its bytes are. Validated: the bytes are in the file, and their number is
@@ -31,6 +34,31 @@ public struct TensorRecord: Sendable, Hashable {
   /// The first byte, from the start of the file. Any alignment.
   public let offset: Int
   public let byteCount: Int
+
+  init(
+    name: String, elementType: ElementType, shape: Shape, ggmlType: GGMLType? = nil, file: Int, offset: Int,
+    byteCount: Int
+  ) {
+    self.name = name
+    self.elementType = elementType
+    self.shape = shape
+    self.ggmlType = ggmlType
+    self.file = file
+    self.offset = offset
+    self.byteCount = byteCount
+  }
+
+  /// A tensor of a GGUF file.
+  ///
+  /// - Parameter shape: in weights; its last extent is a whole number of blocks.
+  init(name: String, type: GGMLType, shape: Shape, offset: Int, byteCount: Int) {
+    let isPlain = type.elementType != nil
+    let stored =
+      isPlain ? shape : Shape(shape.dimensions.dropLast() + [type.byteCount(ofRow: shape.dimensions.last!)!])
+    self.init(
+      name: name, elementType: type.elementType ?? .u8, shape: stored, ggmlType: isPlain ? nil : type, file: 0,
+      offset: offset, byteCount: byteCount)
+  }
 
   /// The shape in weights, also where they are stored as blocks.
   public var logicalShape: Shape {

@@ -20,14 +20,7 @@ extension GGUFHeaderParser {
         continue
       }
       // A row of blocks is a row of bytes; its length divides.
-      let isPlain = type.elementType != nil
-      let stored =
-        isPlain ? shape : Shape(shape.dimensions.dropLast() + [type.byteCount(ofRow: shape.dimensions.last!)!])
-      tensors.append(
-        TensorRecord(
-          name: entry.name, elementType: type.elementType ?? .u8, shape: stored, ggmlType: isPlain ? nil : type,
-          file: 0,
-          offset: offset, byteCount: byteCount))
+      tensors.append(TensorRecord(name: entry.name, type: type, shape: shape, offset: offset, byteCount: byteCount))
     }
   }
 

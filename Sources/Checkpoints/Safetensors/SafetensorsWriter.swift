@@ -19,8 +19,7 @@ public final class SafetensorsWriter {
   private let file: AtomicFile
   private let isSparse: Bool
   private let indices: [String: Int]
-  /// The pieces written of each tensor, relative to it.
-  private var written: [[Range<Int>]]
+  private var written: WrittenRanges
 
   /// Begins a file.
   ///
@@ -35,7 +34,7 @@ public final class SafetensorsWriter {
     let layout = try SafetensorsLayout(tensors, metadata: metadata, file: path)
     records = layout.records
     indices = Dictionary(uniqueKeysWithValues: layout.records.enumerated().map { ($1.name, $0) })
-    written = Array(repeating: [], count: layout.records.count)
+    written = WrittenRanges(tensorCount: layout.records.count)
     isSparse = sparse
     file = try AtomicFile(creating: path)
     try file.truncate(to: layout.fileSize)
@@ -62,7 +61,10 @@ public final class SafetensorsWriter {
   ///
   /// - Throws: `.missingTensor`, `.sizeMismatch` and `.writtenTwice` for all tensors concerned, or `.unwritable`.
   public func finish() throws(CheckpointError) {
-    let faults = records.indices.compactMap(fault)
+    let faults = records.enumerated().compactMap { index, record in
+      written.fault(
+        index, of: record.byteCount, subject: record.name, file: file.path, mayHaveHoles: isSparse)
+    }
     if !faults.isEmpty { throw CheckpointError(faults) }
     try file.commit()
   }
@@ -71,35 +73,11 @@ public final class SafetensorsWriter {
     guard let index = indices[name] else {
       throw CheckpointError(Fault(.missingTensor, "the tensor was not declared", file: file.path, subject: name))
     }
-    let size = records[index].byteCount
-    guard offset >= 0, offset <= size, byteCount <= size - offset else {
-      throw CheckpointError(
-        Fault(
-          .sizeMismatch, "bytes beyond the end of the tensor", file: file.path, subject: name,
-          expected: "\(size) bytes (\(records[index].elementType) \(records[index].shape))",
-          found: "\(byteCount) at \(offset)"))
-    }
-    if byteCount > 0 { written[index].append(offset..<offset + byteCount) }
-    return index
-  }
-
-  private func fault(at index: Int) -> Fault? {
     let record = records[index]
-    var end = 0
-    var count = 0
-    for range in written[index].sorted(by: { $0.lowerBound < $1.lowerBound }) {
-      if range.lowerBound < end {
-        return Fault(.writtenTwice, "bytes were written twice", file: file.path, subject: record.name)
-      }
-      end = range.upperBound
-      count += range.count
-    }
-    if isSparse || count == record.byteCount { return nil }
-    return count == 0
-      ? Fault(.missingTensor, "the tensor was never written", file: file.path, subject: record.name)
-      : Fault(
-        .sizeMismatch, "the tensor was written in part", file: file.path, subject: record.name,
-        expected: "\(record.byteCount) bytes", found: "\(count)")
+    try written.note(
+      index, byteCount: byteCount, at: offset, of: record.byteCount, subject: name,
+      type: "\(record.elementType) \(record.shape)", file: file.path)
+    return index
   }
 }
 

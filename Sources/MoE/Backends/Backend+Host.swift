@@ -2,6 +2,26 @@
 // Copyright 2026 the swift-moe project authors
 
 extension Backend {
+  /// Puts a whole expert into a slot.
+  ///
+  /// - Throws: `missingTensor` for every projection and role that is not there, and what storing throws.
+  public func store(
+    _ parameters: ExpertParameters, slot: LocalExpert, in storage: Storage
+  ) throws(MoEError) {
+    let specification = specification(of: storage)
+    try begin(slot, in: storage)
+    for projection in specification.projections {
+      for role in specification.roles {
+        if let slice = parameters.slice(projection, role) { try store(slice, slot: slot, in: storage) }
+      }
+    }
+    try finish(slot, in: storage)
+  }
+
+  public func setInputScales(_ scales: InputScales, in storage: Storage) throws(MoEError) {
+    throw MoEError(.unsupportedByBackend, "the \(name) backend has no static scales of activations")
+  }
+
   public func route(
     _ router: any Router, logits: Buffer, tokenCount: Int, tokenIDs: [Int32]?, isPadding: [Bool]?,
     ids: Buffer, weights: Buffer, on queue: Queue

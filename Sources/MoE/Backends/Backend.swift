@@ -14,7 +14,7 @@ internal import Tensors
 /// ```swift
 /// let backend = CPUBackend()
 /// let storage = try backend.allocate(backend.layout(of: specification))
-/// try backend.store(parameters, slot: LocalExpert(rawValue: 0), in: storage)
+/// try backend.store(parameters, slot: LocalExpert(rawValue: 0), in: storage)      // or row by row
 /// let output = try backend.forward(storage, hidden: x, routing: routing)
 /// ```
 public protocol Backend: Sendable {
@@ -38,8 +38,25 @@ public protocol Backend: Sendable {
   /// Memory for all experts of `layout`, not yet readable.
   func allocate(_ layout: Layout) throws(MoEError) -> Storage
 
-  /// Puts one expert into a slot, converting to the layout. Slots may be stored from several threads at once.
-  func store(_ parameters: borrowing ExpertParameters, slot: LocalExpert, in storage: Storage) throws(MoEError)
+  /// Makes ready for an expert. Until ``finish(_:in:)`` the slot can't be read.
+  func begin(_ slot: LocalExpert, in storage: Storage) throws(MoEError)
+
+  /// Puts rows of an expert into a slot, converting to the layout. Slices and slots may be stored from several threads at
+  /// once.
+  ///
+  /// - Throws: `shapeMismatch` for rows that the layer has not, `duplicateParameter` for rows that were stored before, and
+  ///   what the layout can't hold.
+  func store(_ slice: ParameterSlice, slot: LocalExpert, in storage: Storage) throws(MoEError)
+
+  /// Makes a slot readable.
+  ///
+  /// - Throws: `missingTensor`, listing every row of every projection that was not stored.
+  func finish(_ slot: LocalExpert, in storage: Storage) throws(MoEError)
+
+  /// Sets the static scales of activations, one for all experts of the layer on all ranks.
+  ///
+  /// Called where ``Layout/activations`` need some; the default refuses.
+  func setInputScales(_ scales: InputScales, in storage: Storage) throws(MoEError)
 
   /// Gives the contiguous region of a slot, in host memory.
   func withBytes<Value>(

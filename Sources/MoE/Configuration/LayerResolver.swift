@@ -96,7 +96,8 @@ struct LayerResolver {
     reportUnexpected(expertCount: context.layer.expertCount)
     guard faults.isEmpty, let experts, let gate, let residualMultiplier else { return nil }
     return MoEModel.Layer(
-      index: tensors.index, prefix: tensors.prefix, hiddenSize: hiddenSize, topK: context.layer.topK, plan: plan,
+      index: tensors.index, prefix: tensors.prefix, block: block, hiddenSize: hiddenSize, topK: context.layer.topK,
+      plan: plan,
       experts: experts, gate: gate, shared: shared, latent: latent, outputNorm: outputNorm,
       residualMultiplier: residualMultiplier)
   }

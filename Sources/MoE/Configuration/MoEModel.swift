@@ -27,6 +27,8 @@ public struct MoEModel: Sendable {
     public let index: Int
     /// What its tensors' names begin with.
     public let prefix: String
+    /// The module below it that has the experts.
+    let block: String
     /// The width of the model, H. The routed experts' may be narrower.
     public let hiddenSize: Int
     public let topK: Int

@@ -22,10 +22,13 @@ public struct LayerSpecification: Sendable, Hashable {
   public var elementType: ElementType
   /// The projections whose weights are kept as codes, and how.
   public var codes: [Projection: CodedForm]
+  /// What the checkpoint declares for the inputs of the products; backends need not follow it.
+  public var activations: ActivationSchemes
 
   public init(
     expertCount: Int, hiddenSize: Int, intermediateSize: Int, activation: Activation = .silu, hasBias: Bool = false,
-    weightOnInput: Bool = false, elementType: ElementType = .bf16, codes: [Projection: CodedForm] = [:]
+    weightOnInput: Bool = false, elementType: ElementType = .bf16, codes: [Projection: CodedForm] = [:],
+    activations: ActivationSchemes = .unquantized
   ) {
     self.expertCount = expertCount
     self.hiddenSize = hiddenSize
@@ -35,6 +38,7 @@ public struct LayerSpecification: Sendable, Hashable {
     self.weightOnInput = weightOnInput
     self.elementType = elementType
     self.codes = codes
+    self.activations = activations
   }
 
   /// The projections of each expert.
@@ -59,6 +63,28 @@ public struct LayerSpecification: Sendable, Hashable {
     guard let form = codes[.down] else { return }
     codes[.down] = form.cut(at: columns)
     if codes[.down] == nil { elementType = .f32 }
+  }
+
+  /// Keeps all weights in another type.
+  ///
+  /// - Throws: `shapeMismatch` for sizes that don't divide into the type's groups.
+  mutating func convert(to type: WeightType) throws(MoEError) {
+    decodeCodes()
+    guard type.elementType == nil else {
+      elementType = type.elementType!
+      return
+    }
+    elementType = .f32
+    for projection in projections {
+      let size = size(of: projection)
+      var stored: [TensorRole: ElementType] = [:]
+      for (tensor, header) in try type.scheme.encodedTensors(
+        rows: size.rows, columns: size.columns, name: "\(projection)")
+      {
+        stored[tensor.role] = header.elementType
+      }
+      codes[projection] = type.scheme.codedForm(columns: size.columns, stored: stored)
+    }
   }
 
   /// Keeps no weights as codes.

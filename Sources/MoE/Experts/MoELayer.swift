@@ -28,21 +28,23 @@ public struct MoELayer<B: Backend>: Sendable {
   let outputNorm: RootMeanSquareNorm?
 
   /// Loads a layer of a model.
+  ///
+  /// - Parameter weightType: what the experts' weights are converted or quantised to; nil for what they are.
   public init(
-    _ layer: MoEModel.Layer, of model: MoEModel, on backend: B,
+    _ layer: MoEModel.Layer, of model: MoEModel, on backend: B, weightType: WeightType? = nil,
     progress: (@Sendable (LoadProgress) -> Void)? = nil
   ) throws(MoEError) {
     let catalog = model.checkpoint.catalog
     gate = try Gate(layer, of: catalog, on: backend)
     var experts = try RoutedExperts(
-      layer.experts, of: catalog, on: backend, router: gate.router, progress: progress)
+      layer.experts, of: catalog, on: backend, weightType: weightType, router: gate.router, progress: progress)
     for id in 0..<layer.plan.zeroExpertCount {
       experts.substitutes[Int32(layer.specification.expertCount + id)] = .identity
     }
     self.experts = experts
     if let source = layer.shared {
       shared = SharedExperts(
-        try RoutedExperts(source.experts, of: catalog, on: backend),
+        try RoutedExperts(source.experts, of: catalog, on: backend, weightType: weightType),
         gate: try source.gate.map { (tensor) throws(MoEError) in try backend.makeLinear(tensor, of: catalog) },
         combination: source.combination)
     } else {

@@ -38,12 +38,13 @@ public struct RoutedExperts<B: Backend>: Sendable {
 
   /// Loads experts from a checkpoint.
   ///
+  /// - Parameter weightType: what the weights are converted or quantised to; nil for what they are.
   /// - Throws: what the backend can't hold, what can't be read, all at once.
   public init(
-    _ source: ExpertSource, of catalog: TensorCatalog, on backend: B, router: (any Router)? = nil,
-    progress: (@Sendable (LoadProgress) -> Void)? = nil
+    _ source: ExpertSource, of catalog: TensorCatalog, on backend: B, weightType: WeightType? = nil,
+    router: (any Router)? = nil, progress: (@Sendable (LoadProgress) -> Void)? = nil
   ) throws(MoEError) {
-    let plan = try LoadPlan(source, on: backend)
+    let plan = try LoadPlan(source, on: backend, weightType: weightType)
     let storage = try backend.allocate(plan.layout)
     try plan.execute(from: catalog, into: storage, of: backend, progress: progress)
     self.init(backend: backend, storage: storage, specification: plan.specification, router: router)

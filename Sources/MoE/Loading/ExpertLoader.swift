@@ -9,7 +9,7 @@ public import Tensors
 ///
 /// Tensors are pushed whole, under the names and with the shapes of the checkpoint that the plan was made for; what this
 /// rank owns of them is copied. An expert goes into its slot when the last of its tensors has come. After ``finish()``
-/// a second stream may replace all experts in place; whoever runs the layer meanwhile sees each expert change at once.
+/// a second stream may replace all experts in place; while one is being replaced, its slot can't be read.
 ///
 /// ```swift
 /// let loader = ExpertLoader(plan, into: storage, of: backend)
@@ -24,8 +24,10 @@ public final class ExpertLoader<B: Backend>: Sendable {
   private let tensors: [String: TensorRecord]
   /// Who needs a tensor of this name.
   private let uses: [String: [Use]]
+  /// The names of tensors with static input scales, of this rank and of others.
+  private let inputScaleNames: Set<String>
   private let state: Mutex<State>
-  private let stagings = BufferCache()
+  private let scratches = BufferCache()
 
   /// A read of the plan.
   private struct Use: Hashable {
@@ -40,6 +42,8 @@ public final class ExpertLoader<B: Backend>: Sendable {
     /// Reads that each slot still waits for.
     var missing: [Int]
     var pushed: Set<String> = []
+    /// The tensors of static input scales, whole.
+    var inputScales: [String: [UInt8]] = [:]
   }
 
   /// What a tensor was pushed for.
@@ -69,6 +73,7 @@ public final class ExpertLoader<B: Backend>: Sendable {
       }
     }
     self.uses = uses
+    inputScaleNames = Set(plan.inputScaleReads.map(\.piece.tensor.name))
     tensors = Dictionary(
       plan.source.experts.joined().flatMap(\.pieces).map { ($0.tensor.name, $0.tensor) },
       uniquingKeysWith: { first, _ in first })
@@ -96,6 +101,10 @@ public final class ExpertLoader<B: Backend>: Sendable {
         expected: "one of \(tensors.count) names such as \(tensors.keys.min() ?? "none")")
     }
     try check(record, elementType, shape, byteCount: bytes.count)
+    if inputScaleNames.contains(name) {
+      let copy = unsafe Array(bytes)
+      state.withLock { $0.inputScales[name] = copy }
+    }
     guard let uses = uses[name] else { return .notLocal }
     let copies = unsafe uses.map { use in
       let runs = read(use).runs.flatMap(\.ranges)
@@ -123,19 +132,28 @@ public final class ExpertLoader<B: Backend>: Sendable {
     return .loaded(uses.map(parameter))
   }
 
-  /// Checks that every slot is filled, and makes ready for a stream that replaces them.
+  /// Checks that every slot is filled, sets the static input scales, and makes ready for a stream that replaces all.
   ///
-  /// - Throws: `missingTensor` for every tensor of this rank that was not pushed.
+  /// - Throws: `missingTensor` for every tensor of this rank that was not pushed, and for every static input scale.
   public func finish() throws(MoEError) {
-    let pushed = state.withLock { $0.pushed }
-    let faults = uses.keys.filter { !pushed.contains($0) }.sorted().map { name in
+    let (pushed, inputScales) = state.withLock { ($0.pushed, $0.inputScales) }
+    var faults = uses.keys.filter { !pushed.contains($0) }.sorted().map { name in
       let read = read(uses[name]![0])
       return Fault(
         .missingTensor, "the tensor was not pushed", subject: name,
         expected: "\(read.piece.tensor.elementType) \(read.piece.tensor.shape)",
         found: "slot(s) " + uses[name]!.map { String($0.slot) }.joined(separator: ", ") + " wait for it")
     }
+    faults += inputScaleNames.filter { uses[$0] == nil && inputScales[$0] == nil }.sorted().map { name in
+      Fault(
+        .missingTensor, "the tensor was not pushed", subject: name,
+        expected: "the static input scale of an expert of another rank")
+    }
     guard faults.isEmpty else { throw MoEError(faults) }
+    let scales = try unsafe plan.inputScales { piece, run, target in
+      unsafe target.copyBytes(from: inputScales[piece.tensor.name]![run])
+    }
+    if let scales { try backend.setInputScales(scales, in: storage) }
     state.withLock { $0 = State(missing: Self.reads(plan)) }
   }
 
@@ -176,12 +194,16 @@ public final class ExpertLoader<B: Backend>: Sendable {
     let slot = plan.slots[index]
     var held: [MatrixSource.Piece: (bytes: [UInt8], next: Int)] = [:]
     for (use, copy) in bytes { held[read(use).piece] = (copy, 0) }
-    let scratch = stagings.take(byteCount: plan.scratchBytes(slot))
-    defer { stagings.give(scratch) }
-    try unsafe plan.store(slot, by: scratch, into: storage, of: backend) { piece, run, target in
-      let next = held[piece]!.next
-      unsafe target.copyBytes(from: held[piece]!.bytes[next..<next + run.count])
-      held[piece]!.next = next + run.count
+    try backend.begin(slot.slot, in: storage)
+    for transfer in slot.transfers {
+      let scratch = scratches.take(byteCount: transfer.scratchBytes)
+      defer { scratches.give(scratch) }
+      try unsafe plan.store(transfer, slot.slot, by: scratch, into: storage, of: backend) { piece, run, target in
+        let next = held[piece]!.next
+        unsafe target.copyBytes(from: held[piece]!.bytes[next..<next + run.count])
+        held[piece]!.next = next + run.count
+      }
     }
+    try backend.finish(slot.slot, in: storage)
   }
 }

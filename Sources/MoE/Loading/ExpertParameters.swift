@@ -28,6 +28,39 @@ public struct ParameterView {
   }
 }
 
+/// Rows of one projection's weights, or of its bias, on their way into a slot.
+///
+/// - Warning: valid only during the call it is passed to.
+public struct ParameterSlice {
+  public enum Content {
+    /// Numbers, in any type that can be decoded.
+    case dense(ParameterView)
+    /// What a backend asked for by ``Layout/codes``.
+    case codes(CodedWeights)
+  }
+
+  public var projection: Projection
+  /// `.weight` or `.bias`.
+  public var role: TensorRole
+  /// A multiple of ``Layout/rowAlignment``.
+  public var firstRow: Int
+  public var content: Content
+
+  public init(_ projection: Projection, _ role: TensorRole, firstRow: Int = 0, _ content: Content) {
+    self.projection = projection
+    self.role = role
+    self.firstRow = firstRow
+    self.content = content
+  }
+
+  public var rows: Range<Int> {
+    switch content {
+    case .dense(let view): firstRow..<firstRow + view.rows
+    case .codes(let weights): firstRow..<firstRow + weights.rows
+    }
+  }
+}
+
 /// The tensors of one expert, by projection and role.
 ///
 /// - Warning: valid only during the call it is passed to.
@@ -44,6 +77,12 @@ public struct ExpertParameters {
   public var codes: [Projection: CodedWeights] = [:]
 
   public init() {}
+
+  /// What there is for a projection and role.
+  func slice(_ projection: Projection, _ role: TensorRole) -> ParameterSlice? {
+    if role == .weight, let weights = codes[projection] { return ParameterSlice(projection, role, .codes(weights)) }
+    return self[projection, role].map { ParameterSlice(projection, role, .dense($0)) }
+  }
 
   public subscript(projection: Projection, role: TensorRole) -> ParameterView? {
     get { views[Key(projection: projection, role: role)] }

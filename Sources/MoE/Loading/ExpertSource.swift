@@ -24,9 +24,37 @@ public struct ExpertSource: Sendable {
       }
     }
     specification.elementType = types.count == 1 ? types.first! : .f32
+    specification.activations = Self.activations(experts.first ?? [], specification.projections)
     self.specification = specification
     self.layoutName = layoutName
     self.experts = experts
+  }
+
+  /// What is declared for both products. Gate and up have one input.
+  private static func activations(_ matrices: [MatrixSource], _ projections: [Projection]) -> ActivationSchemes {
+    var declared: [Projection: ActivationScheme] = [:]
+    for matrix in matrices {
+      for part in matrix.parts { declared[part.projection] = matrix.scheme.parameters.activations }
+    }
+    var schemes = ActivationSchemes.unquantized
+    for (projection, scheme) in declared { schemes[projection] = scheme }
+    if let gate = declared[.gate], let up = declared[.up], gate != up {
+      schemes.gateUp = .unknown("gate \(gate), up \(up)")
+    }
+    return schemes
+  }
+
+  /// The bits of weights and activations and what is done to the latter, for people: `W8A8, fp8, dynamic per token`.
+  /// nil where nothing is quantised.
+  public var activationFormat: String? {
+    let bits = Set(formats.values.filter { $0.parameters.form != .dense16 }.map(\.parameters.bits))
+    guard let least = bits.min(), let greatest = bits.max() else { return nil }
+    let schemes = specification.activations
+    let inputs = Set([schemes.gateUp.bits, schemes.down.bits].compactMap(\.self)).sorted()
+    let name =
+      "W" + (least == greatest ? "\(least)" : "\(least)-\(greatest)") + "A"
+      + (inputs.isEmpty ? "?" : inputs.map { "\($0)" }.joined(separator: "-"))
+    return schemes == .unquantized ? name : "\(name), activations \(schemes)"
   }
 
   /// The format of each projection.

@@ -14,9 +14,9 @@ public struct LoadProgress: Sendable {
 }
 
 extension LoadPlan {
-  /// Reads every slot and stores it, expert by expert, on the workers of `pool`.
+  /// Reads every slot and stores it, in parts that the workers of `pool` take in turns.
   ///
-  /// Each worker holds the bytes of one expert at a time.
+  /// Each worker holds the bytes of at most one matrix at a time; see ``peakBytes(workers:)``.
   ///
   /// - Parameter progress: called after each expert, from any worker, one call at a time.
   /// - Throws: the faults of all experts that failed.
@@ -24,27 +24,54 @@ extension LoadPlan {
     from catalog: TensorCatalog, into storage: B.Storage, of backend: B, pool: WorkerPool = .shared,
     progress: (@Sendable (LoadProgress) -> Void)? = nil
   ) throws(MoEError) {
-    let faults = Mutex<[Fault]>([])
-    let stagings = BufferCache()
-    let done = Mutex(
-      LoadProgress(expertsLoaded: 0, expertCount: slots.count, bytesRead: 0, bytesToRead: bytesToRead))
-    pool.forEach(slots.count) { index in
+    if let scales = try unsafe inputScales(Self.reader(catalog)) { try backend.setInputScales(scales, in: storage) }
+    var work: [(slot: Int, transfer: Transfer)] = []
+    var counts: [Int] = []
+    for (index, slot) in slots.enumerated() {
+      try backend.begin(slot.slot, in: storage)
+      let parts = self.parts(of: slot)
+      work += parts.map { (index, $0) }
+      counts.append(parts.count)
+    }
+    let parts = work
+    let state = Mutex(
+      LoadState(
+        waiting: counts,
+        progress: LoadProgress(
+          expertsLoaded: 0, expertCount: slots.count, bytesRead: inputScaleBytes, bytesToRead: bytesToRead)))
+    let scratches = BufferCache()
+    pool.forEach(parts.count) { index in
+      let (slot, transfer) = parts[index]
       do throws(MoEError) {
-        let staging = stagings.take(byteCount: scratchBytes(slots[index]))
-        defer { stagings.give(staging) }
-        try unsafe store(slots[index], by: staging, into: storage, of: backend, Self.reader(catalog))
+        let scratch = scratches.take(byteCount: transfer.scratchBytes)
+        defer { scratches.give(scratch) }
+        try unsafe store(
+          transfer, slots[slot].slot, by: scratch, into: storage, of: backend, Self.reader(catalog))
+        let isLast = state.withLock { state in
+          state.waiting[slot] -= 1
+          return state.waiting[slot] == 0
+        }
+        if isLast { try backend.finish(slots[slot].slot, in: storage) }
+        guard isLast else { return }
       } catch {
-        faults.withLock { $0 += error.faults.map { Self.inFile($0, of: catalog) } }
+        state.withLock { $0.faults += error.faults.map { Self.inFile($0, of: catalog) } }
         return
       }
-      done.withLock {
-        $0.expertsLoaded += 1
-        $0.bytesRead += slots[index].bytesToRead
-        progress?($0)
+      state.withLock { state in
+        state.progress.expertsLoaded += 1
+        state.progress.bytesRead += slots[slot].bytesToRead
+        progress?(state.progress)
       }
     }
-    let found = faults.withLock { $0 }
+    let found = state.withLock { $0.faults }
     guard found.isEmpty else { throw MoEError(found) }
+  }
+
+  private struct LoadState {
+    /// Parts that each slot still waits for.
+    var waiting: [Int]
+    var progress: LoadProgress
+    var faults: [Fault] = []
   }
 
   /// The fault of a tensor with the path of its file.
@@ -54,15 +81,15 @@ extension LoadPlan {
     return fault
   }
 
-  /// Brings one expert into its slot.
+  /// Brings the rows of a transfer into a slot that was begun.
   ///
-  /// - Parameter scratch: at least ``scratchBytes(_:)``.
+  /// - Parameter scratch: at least the transfer's ``Transfer/scratchBytes``.
   func store<B: Backend>(
-    _ slot: Slot, by scratch: HostBuffer, into storage: B.Storage, of backend: B, _ read: Transfer.Reader
+    _ transfer: Transfer, _ slot: LocalExpert, by scratch: HostBuffer, into storage: B.Storage, of backend: B,
+    _ read: Transfer.Reader
   ) throws(MoEError) {
-    var used = 0
-    let parameters = try unsafe slot.parameters(in: scratch.bytes, used: &used, read)
-    try unsafe backend.store(
-      padded(parameters, scratch: scratch.bytes, used: used), slot: slot.slot, in: storage)
+    try unsafe transfer.load(scratch: scratch.bytes, read) { (slice) throws(MoEError) in
+      try padded(slice) { (slice) throws(MoEError) in try backend.store(slice, slot: slot, in: storage) }
+    }
   }
 }

@@ -7,47 +7,42 @@ extension LoadPlan {
   /// Whether the backend's sizes are larger than the share's.
   private var isPadded: Bool { layout.specification != specification }
 
-  /// Bytes of scratch memory for padded copies of an expert's tensors.
-  var paddingBytes: Int {
+  /// Bytes of a padded copy of the rows that a transfer gives at a time.
+  func paddingBytes(_ transfer: Transfer) -> Int {
     guard isPadded else { return 0 }
-    return specification.roles.reduce(0) { sum, role in
-      specification.projections.reduce(sum) { $0 + paddedBytes($1, role) }
-    }
+    return transfer.projections.map { projection in
+      let size = layout.specification.size(of: projection)
+      return size.rows * size.columns * MemoryLayout<Float>.stride
+    }.max() ?? 0
   }
 
-  /// No element is wider than 32 bits.
-  private func paddedBytes(_ projection: Projection, _ role: TensorRole) -> Int {
-    let size = layout.specification.size(of: projection)
-    return (size.rows * (role == .bias ? 1 : size.columns) * MemoryLayout<Float>.stride + 63) / 64 * 64
-  }
-
-  /// The same tensors in the backend's sizes, zeros behind their rows and columns. All activations are 0 at 0, and what
-  /// the columns of down multiply is 0, so padding adds nothing.
-  func padded(
-    _ parameters: consuming ExpertParameters, scratch: UnsafeMutableRawBufferPointer, used: Int
-  ) -> ExpertParameters {
-    guard isPadded else { return parameters }
-    var used = used
-    for role in specification.roles {
-      for projection in specification.projections {
-        guard let view = parameters[projection, role] else { continue }
-        let size = layout.specification.size(of: projection)
-        let (rows, columns) = (size.rows, role == .bias ? 1 : size.columns)
-        let width = view.elementType.bitWidth / 8
-        let target = unsafe UnsafeMutableRawBufferPointer(rebasing: scratch[used..<used + rows * columns * width])
-        used += paddedBytes(projection, role)
-        unsafe target.initializeMemory(as: UInt8.self, repeating: 0)
-        for row in 0..<view.rows {
-          for column in 0..<view.columns {
-            unsafe (target.baseAddress! + (row * columns + column) * width).copyMemory(
-              from: view.base + (row * view.rowStride + column * view.columnStride) * width, byteCount: width)
-          }
+  /// The same rows in the backend's width, zeros behind their columns and, after the last one, the rows that the backend
+  /// has more. All activations are 0 at 0, and what the columns of down multiply is 0, so padding adds nothing.
+  func padded(_ slice: ParameterSlice, _ body: Transfer.Receiver) throws(MoEError) {
+    guard isPadded, case .dense(let view) = slice.content else { return try body(slice) }
+    let size = layout.specification.size(of: slice.projection)
+    let isLast = slice.rows.upperBound == specification.size(of: slice.projection).rows
+    let rows = isLast ? size.rows - slice.firstRow : view.rows
+    let columns = slice.role == .bias ? 1 : size.columns
+    let width = view.elementType.bitWidth / 8
+    var bytes = [UInt8](repeating: 0, count: rows * columns * width)
+    let failure = unsafe bytes.withUnsafeMutableBytes { target -> MoEError? in
+      for row in 0..<view.rows {
+        for column in 0..<view.columns {
+          unsafe (target.baseAddress! + (row * columns + column) * width).copyMemory(
+            from: view.base + (row * view.rowStride + column * view.columnStride) * width, byteCount: width)
         }
-        parameters[projection, role] = unsafe ParameterView(
-          base: UnsafeRawPointer(target.baseAddress!), elementType: view.elementType, rows: rows, columns: columns,
-          rowStride: columns, columnStride: 1)
+      }
+      let padded = unsafe ParameterView(
+        base: UnsafeRawPointer(target.baseAddress!), elementType: view.elementType, rows: rows, columns: columns,
+        rowStride: columns, columnStride: 1)
+      do throws(MoEError) {
+        try body(ParameterSlice(slice.projection, slice.role, firstRow: slice.firstRow, .dense(padded)))
+        return nil
+      } catch {
+        return error
       }
     }
-    return parameters
+    if let failure { throw failure }
   }
 }

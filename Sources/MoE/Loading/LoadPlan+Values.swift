@@ -20,17 +20,22 @@ extension LoadPlan {
   /// - Throws: what reading and decoding find.
   public func values(of slot: Slot, from catalog: TensorCatalog) throws(MoEError) -> [ExpertTensor] {
     let scratch = HostBuffer(byteCount: slot.scratchBytes)
-    // The views point into it.
-    defer { withExtendedLifetime(scratch) {} }
-    var used = 0
-    let parameters = try unsafe slot.parameters(in: scratch.bytes, used: &used, Self.reader(catalog))
     var tensors: [ExpertTensor] = []
     for role in specification.roles {
       for projection in specification.projections {
-        guard let view = parameters[projection, role] else { continue }
         tensors.append(
           ExpertTensor(
-            projection: projection, role: role, rows: view.rows, columns: view.columns, values: try view.decoded()))
+            projection: projection, role: role, rows: specification.size(of: projection).rows,
+            columns: role == .bias ? 1 : specification.size(of: projection).columns, values: []))
+      }
+    }
+    for transfer in slot.transfers {
+      try unsafe transfer.load(scratch: scratch.bytes, Self.reader(catalog)) { (slice) throws(MoEError) in
+        let index = tensors.firstIndex { $0.projection == slice.projection && $0.role == slice.role }!
+        switch slice.content {
+        case .dense(let view): tensors[index].values += try view.decoded()
+        case .codes(let weights): tensors[index].values += weights.decode()
+        }
       }
     }
     return tensors
@@ -47,16 +52,5 @@ extension LoadPlan {
         throw MoEError(error.faults)
       }
     }
-  }
-}
-
-extension LoadPlan.Slot {
-  /// Reads and decodes the tensors of the expert, as views into `scratch`.
-  func parameters(
-    in scratch: UnsafeMutableRawBufferPointer, used: inout Int, _ read: Transfer.Reader
-  ) throws(MoEError) -> ExpertParameters {
-    var parameters = ExpertParameters()
-    for transfer in transfers { try unsafe transfer.load(into: &parameters, scratch: scratch, used: &used, read) }
-    return parameters
   }
 }

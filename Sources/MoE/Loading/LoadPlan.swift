@@ -22,6 +22,8 @@ public struct LoadPlan: Sendable {
   public let intermediate: Range<Int>
   /// The transfers of each slot, in the order of slots.
   public let slots: [Slot]
+  /// What static input scales follow from; none where the backend applies none.
+  public let inputScaleReads: [InputScaleRead]
   /// All experts, of this rank and of others.
   let source: ExpertSource
   /// What a user should know: shares that don't divide, types that are converted.
@@ -35,16 +37,17 @@ public struct LoadPlan: Sendable {
 
     /// Bytes read from files.
     public var bytesToRead: Int { transfers.reduce(0) { $0 + $1.bytesToRead } }
-    /// Bytes of memory while it is under way, and how many of them are one piece of scratch memory; without padding.
-    var stagingBytes: Int { transfers.reduce(0) { $0 + $1.stagingBytes } }
-    var scratchBytes: Int { transfers.reduce(0) { $0 + $1.scratchBytes } }
+    /// Bytes of scratch memory that any of its transfers needs.
+    var scratchBytes: Int { transfers.map(\.scratchBytes).max() ?? 0 }
   }
 
   /// - Parameters:
   ///   - placement: the experts of every rank; each expert once, in order, when nil.
+  ///   - type: what the weights are converted or quantised to while they load, rank by rank; nil for what they are.
   /// - Throws: every reason why the backend, the placement or the cut is impossible.
   public init<B: Backend>(
-    _ source: ExpertSource, on backend: B, as rank: ParallelLayout = .single, placement: ExpertPlacement? = nil
+    _ source: ExpertSource, on backend: B, as rank: ParallelLayout = .single, placement: ExpertPlacement? = nil,
+    weightType type: WeightType? = nil
   ) throws(MoEError) {
     self.source = source
     let specification = source.specification
@@ -65,7 +68,11 @@ public struct LoadPlan: Sendable {
     var local = specification
     local.expertCount = experts.count
     local.intermediateSize = kept.count
-    local.cutCodes(at: cut.ranges.map(\.lowerBound))
+    if let type {
+      try local.convert(to: type)
+    } else {
+      local.cutCodes(at: cut.ranges.map(\.lowerBound))
+    }
     var tight = try backend.layout(of: local)
     if tight.codes != local.codes {
       local.decodeCodes()
@@ -78,20 +85,22 @@ public struct LoadPlan: Sendable {
     self.rank = rank
     self.placement = placement
     intermediate = kept
+    inputScaleReads = Self.inputScaleReads(source, layout.activations)
     let codes = padded == local ? layout.codes : [:]
+    let encoding = type.flatMap { $0.elementType == nil ? $0.scheme : nil }
     slots = experts.enumerated().map { index, expert in
       let transfers = source.experts[expert.rawValue].map { matrix in
         let isDown = matrix.parts.contains { $0.projection == .down }
         return Transfer(
           matrix, rows: isDown ? 0..<specification.hiddenSize : kept,
           columns: isDown ? kept : 0..<specification.hiddenSize, biasRank: !isDown || rank.tensorRank == 0,
-          codes: codes)
+          codes: codes, encoding: encoding)
       }
       return Slot(slot: LocalExpert(rawValue: index), expert: expert, transfers: transfers)
     }
     notes =
       [cut.note, Self.paddingNote(local, padded, backend.name)].compactMap(\.self)
-      + Self.decodingNotes(source, kept: local.codes)
+      + (type == nil ? Self.decodingNotes(source, kept: local.codes) : [])
   }
 
   /// Quantised projections that can't be kept as codes by any backend.
@@ -115,17 +124,20 @@ public struct LoadPlan: Sendable {
   }
 
   /// Bytes read from files.
-  public var bytesToRead: Int { slots.reduce(0) { $0 + $1.bytesToRead } }
+  public var bytesToRead: Int { slots.reduce(inputScaleBytes) { $0 + $1.bytesToRead } }
+  /// Bytes of the numbers of all experts that static input scales follow from.
+  var inputScaleBytes: Int { inputScaleReads.reduce(0) { $0 + $1.piece.byteCount } }
   /// Bytes the backend keeps.
   public var residentBytes: Int { layout.residentBytes }
-  /// Bytes at the height of loading: what stays, and the staging of one expert for each worker.
+  /// Bytes at the height of loading: what stays, and what each worker has under way, which is at most a matrix.
   public func peakBytes(workers: Int = 1) -> Int {
-    residentBytes + min(workers, slots.count) * (slots.map(stagingBytes).max() ?? 0)
+    let parts = slots.first.map { self.parts(of: $0) } ?? []
+    return residentBytes + min(workers, parts.count * slots.count) * (parts.map(stagingBytes).max() ?? 0)
   }
 
-  /// Bytes of memory for an expert on its way.
-  func stagingBytes(_ slot: Slot) -> Int { slot.stagingBytes + paddingBytes }
+  /// The transfers of a slot as they are shared out among workers.
+  func parts(of slot: Slot) -> [Transfer] { slot.transfers.flatMap { $0.parts(alignment: layout.rowAlignment) } }
 
-  /// Bytes of scratch memory that ``store(_:by:into:of:_:)`` needs.
-  func scratchBytes(_ slot: Slot) -> Int { slot.scratchBytes + paddingBytes }
+  /// Bytes of memory for a transfer on its way.
+  private func stagingBytes(_ transfer: Transfer) -> Int { transfer.stagingBytes + paddingBytes(transfer) }
 }

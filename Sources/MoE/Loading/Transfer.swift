@@ -9,12 +9,16 @@ public struct Transfer: Sendable {
   public let source: MatrixSource
   /// The rows of each of its projections, and the columns, that this rank keeps.
   public let rows: Range<Int>
+  /// The first of the rank's rows, which is its row 0.
+  let firstRow: Int
   public let columns: Range<Int>
   public let reads: [Read]
   /// Whether a bias is there but another rank adds it: this one keeps zeros.
   public let omitsBias: Bool
   /// The projections that the backend keeps as codes; others are decoded.
   public let codes: [Projection: CodedForm]
+  /// What the weights are quantised to while they load; nil where they stay what they are.
+  public let encoding: (any QuantizationScheme)?
 
   /// The bytes of one tensor.
   public struct Read: Sendable, Hashable {
@@ -32,12 +36,16 @@ public struct Transfer: Sendable {
   /// - Parameters:
   ///   - biasRank: whether this rank adds a bias that only one of the ranks that share an expert adds.
   ///   - codes: what the backend keeps as codes.
+  ///   - encoding: what the slice is quantised to first.
   init(
-    _ source: MatrixSource, rows: Range<Int>, columns: Range<Int>, biasRank: Bool, codes: [Projection: CodedForm]
+    _ source: MatrixSource, rows: Range<Int>, columns: Range<Int>, biasRank: Bool, codes: [Projection: CodedForm],
+    encoding: (any QuantizationScheme)?
   ) {
     self.source = source
     self.codes = codes
+    self.encoding = encoding
     self.rows = rows
+    firstRow = rows.lowerBound
     self.columns = columns
     omitsBias = source[.bias] != nil && !biasRank
     reads = source.pieces.filter { $0.role != .bias || biasRank }.map {
@@ -51,34 +59,75 @@ public struct Transfer: Sendable {
   /// The projections it gives.
   var projections: [Projection] { source.parts.map(\.projection) }
 
-  /// Bytes of a projection's weights on their way: as they are stored, decoded, or as codes (a byte each, with scales of
-  /// 32 bits, and once more where rows or columns are picked from among others).
-  private func stagedBytes(_ projection: Projection) -> Int {
-    guard source.denseType == nil else { return 0 }
-    let count = rows.count * columns.count
-    guard let form = codes[projection] else { return count * MemoryLayout<Float>.stride }
-    let groups = form.group.map { CodedWeights.count(columns.count, by: $0) } ?? 1
-    return 2 * (count + 3 * rows.count * groups * MemoryLayout<Float>.stride)
-  }
-
-  /// Bytes of scratch memory while it is under way.
-  var stagingBytes: Int { scratchBytes + arrayBytes }
-
-  /// Bytes that are staged in arrays: what is decoded, and codes.
-  private var arrayBytes: Int {
-    reads.reduce(0) { $0 + (isRaw($1.piece) ? 0 : $1.piece.byteCount) }
-      + projections.reduce(0) { $0 + (codes[$1] == nil ? 0 : stagedBytes($1)) }
-  }
-
-  /// Bytes that ``load(into:scratch:used:_:)`` takes.
-  var scratchBytes: Int {
-    let staged = reads.reduce(0) { $0 + (isRaw($1.piece) ? $1.span.count.aligned : 0) }
-    let zeros = omitsBias ? rows.count * MemoryLayout<Float>.stride : 0
-    return projections.reduce(staged) { $0 + (codes[$1] == nil ? stagedBytes($1).aligned : 0) + zeros.aligned }
-  }
-
   /// Whether a backend takes the bytes as they are.
-  private func isRaw(_ piece: MatrixSource.Piece) -> Bool { piece.role == .bias || source.denseType != nil }
+  private func isRaw(_ piece: MatrixSource.Piece) -> Bool { piece.role == .bias || isPlain }
+
+  /// Whether weights go from the file to the backend without a decoder.
+  private var isPlain: Bool { source.denseType != nil && encoding == nil }
+
+  /// Rows that are decoded at a time.
+  private var decodedRows: Int { min(rows.count, Self.decodedRowLimit) }
+
+  /// A multiple of every backend's row alignment.
+  private static let decodedRowLimit = 256
+
+  /// Bytes of the decoded weights of some rows of a projection; none where they stay codes.
+  private func decodedBytes(_ projection: Projection) -> Int {
+    guard !isPlain, codes[projection] == nil else { return 0 }
+    return decodedRows * columns.count * MemoryLayout<Float>.stride
+  }
+
+  /// Bytes of memory while it is under way: as it is stored, and what a backend is given of some rows, decoded or as
+  /// codes (a byte each, with scales of 32 bits, and once more where they are picked from among others).
+  var stagingBytes: Int {
+    let stored = reads.reduce(0) { $0 + (isRaw($1.piece) ? 0 : $1.piece.byteCount) }
+    let coded = projections.reduce(0) { sum, projection in
+      guard let form = codes[projection] else { return sum }
+      let groups = form.group.map { CodedWeights.count(columns.count, by: $0) } ?? 1
+      return max(sum, 2 * decodedRows * (columns.count + 3 * groups * MemoryLayout<Float>.stride))
+    }
+    // What is quantised is decoded whole, and encoded.
+    let encoded = encoding == nil ? 0 : 2 * rows.count * columns.count * MemoryLayout<Float>.stride
+    return scratchBytes + stored + coded + encoded
+  }
+
+  /// Bytes of scratch memory that ``load(scratch:_:emit:)`` needs.
+  var scratchBytes: Int {
+    let raw = reads.reduce(0) { $0 + (isRaw($1.piece) ? $1.span.count.aligned : 0) }
+    let zeros = omitsBias ? rows.count * MemoryLayout<Float>.stride : 0
+    return raw + (projections.map(decodedBytes).max() ?? 0) + zeros
+  }
+
+  /// The same transfer in parts that fit the caches, of rows that begin at multiples of `alignment`; whole where it is
+  /// decoded, or where the rows lie too close together in the file.
+  func parts(alignment: Int) -> [Transfer] {
+    guard isPlain, let type = source.denseType, let weight = source[.weight] else { return [self] }
+    let isInputMajor = weight.axes.first?.extent == .columns
+    let wanted = isInputMajor ? Self.runBytes : Self.partBytes / max(columns.count, 1)
+    let count = max(1, wanted / (type.bitWidth / 8) / alignment) * alignment
+    return stride(from: rows.lowerBound, to: rows.upperBound, by: count).map { first in
+      Transfer(self, rows: first..<min(first + count, rows.upperBound))
+    }
+  }
+
+  /// Bytes of a part, so that what one thread reads and packs stays in its cache.
+  private static let partBytes = 512 << 10
+  /// Bytes of a run where outputs are side by side.
+  private static let runBytes = 8 << 10
+
+  /// Some of the rows of another transfer.
+  private init(_ whole: Transfer, rows: Range<Int>) {
+    source = whole.source
+    self.rows = rows
+    firstRow = whole.firstRow
+    columns = whole.columns
+    omitsBias = whole.omitsBias
+    codes = whole.codes
+    encoding = whole.encoding
+    let source = whole.source
+    let columns = whole.columns
+    reads = whole.reads.map { Read(piece: $0.piece, runs: source.runs($0.piece, rows: rows, columns: columns)) }
+  }
 }
 
 extension Int {
@@ -92,20 +141,23 @@ extension Transfer {
   /// Where the bytes of a tensor come from: a file, or memory.
   typealias Reader = (_ piece: MatrixSource.Piece, _ run: Range<Int>, UnsafeMutableRawBufferPointer) throws(MoEError) ->
     Void
+  /// What takes rows of a projection; valid during the call.
+  typealias Receiver = (ParameterSlice) throws(MoEError) -> Void
 
-  /// Reads, decodes and enters the projections into `parameters`, as views into `scratch`.
+  /// Reads and decodes, and gives the rows of each projection to `emit`, in ascending order.
   ///
-  /// - Parameter scratch: ``scratchBytes`` behind the first `used`, which are taken.
+  /// - Parameter scratch: ``scratchBytes``.
   func load(
-    into parameters: inout ExpertParameters, scratch: UnsafeMutableRawBufferPointer, used: inout Int, _ read: Reader
+    scratch: UnsafeMutableRawBufferPointer, _ read: Reader, emit: Receiver
   ) throws(MoEError) {
+    var used = 0
     var stored: [TensorRole: StoredTensor] = [:]
     for entry in reads {
       let piece = entry.piece
       guard !isRaw(piece) else {
         let bytes = unsafe take(entry.span.count, of: scratch, &used)
         try unsafe self.read(entry, from: entry.span.lowerBound, into: bytes, read)
-        unsafe enter(piece, at: UnsafeRawPointer(bytes.baseAddress!), from: entry.span.lowerBound, into: &parameters)
+        try unsafe self.emit(piece, at: UnsafeRawPointer(bytes.baseAddress!), from: entry.span.lowerBound, emit)
         continue
       }
       // What isn't read stays 0: decoding a slice does not look at it.
@@ -121,26 +173,33 @@ extension Transfer {
       if let failure { throw failure }
       stored[piece.role] = StoredTensor(piece.tensor.elementType, Shape(piece.shape), bytes)
     }
-    if source.denseType == nil {
-      let projection = StoredProjection(source.stem, rows: source.rows, columns: source.columns, stored)
-      let decoder = try source.scheme.decoder(of: projection)
-      try check(projection, decoder)
-      for part in source.parts {
-        if let form = codes[part.projection] {
-          parameters.codes[part.projection] = try coded(part, as: form, by: decoder)
-          continue
-        }
-        let bytes = unsafe take(stagedBytes(part.projection), of: scratch, &used)
-        parameters[part.projection, .weight] = unsafe decode(part, by: decoder, into: bytes)
-      }
-    }
     if omitsBias {
-      for part in source.parts {
-        let zeros = unsafe take(rows.count * MemoryLayout<Float>.stride, of: scratch, &used)
-        unsafe zeros.initializeMemory(as: UInt8.self, repeating: 0)
-        parameters[part.projection, .bias] = unsafe ParameterView(
+      let zeros = unsafe take(rows.count * MemoryLayout<Float>.stride, of: scratch, &used)
+      unsafe zeros.initializeMemory(as: UInt8.self, repeating: 0)
+      for projection in projections {
+        let view = unsafe ParameterView(
           base: UnsafeRawPointer(zeros.baseAddress!), elementType: .f32, rows: rows.count, columns: 1, rowStride: 1,
           columnStride: 1)
+        try emit(ParameterSlice(projection, .bias, firstRow: rows.lowerBound - firstRow, .dense(view)))
+      }
+    }
+    guard !isPlain else { return }
+    let projection = StoredProjection(source.stem, rows: source.rows, columns: source.columns, stored)
+    let whole = try source.scheme.decoder(of: projection)
+    try check(projection, whole)
+    let decoder = SlicedDecoder(source, rows, columns, whole)
+    let floats = unsafe take(projections.map(decodedBytes).max() ?? 0, of: scratch, &used)
+    for part in source.parts {
+      let decoder = try encoding.map { (scheme) throws(MoEError) in try decoder.encoded(part, by: scheme) } ?? decoder
+      for first in stride(from: rows.lowerBound, to: rows.upperBound, by: Self.decodedRowLimit) {
+        let some = first..<min(first + Self.decodedRowLimit, rows.upperBound)
+        let content: ParameterSlice.Content =
+          if let form = codes[part.projection] {
+            .codes(try decoder.coded(part, some, as: form))
+          } else {
+            unsafe .dense(decoder.decode(part, some, into: floats))
+          }
+        try emit(ParameterSlice(part.projection, .weight, firstRow: first - firstRow, content))
       }
     }
   }
@@ -176,62 +235,22 @@ extension Transfer {
     }
   }
 
-  /// Views of plain weights or of a bias, whose byte `origin` of the tensor is at `base`.
-  private func enter(
-    _ piece: MatrixSource.Piece, at base: UnsafeRawPointer, from origin: Int, into parameters: inout ExpertParameters
-  ) {
+  /// Plain weights or a bias, whose byte `origin` of the tensor is at `base`.
+  private func emit(
+    _ piece: MatrixSource.Piece, at base: UnsafeRawPointer, from origin: Int, _ emit: Receiver
+  ) throws(MoEError) {
     let isBias = piece.role == .bias
     let isInputMajor = piece.axes.first?.extent == .columns
     let (rowStride, columnStride) = isBias ? (1, 1) : isInputMajor ? (1, source.rows) : (source.columns, 1)
     let first = isBias ? 0 : columns.lowerBound * columnStride
     for part in source.parts {
-      let rows = source.storedRows(part.rows, rows)
-      let element = rows.first * rowStride + first
+      let stored = source.storedRows(part.rows, rows)
+      let element = stored.first * rowStride + first
       let place = piece.offset - origin + element * (piece.tensor.elementType.bitWidth / 8)
-      parameters[part.projection, piece.role] = unsafe ParameterView(
-        base: base + place, elementType: piece.tensor.elementType, rows: rows.count,
-        columns: isBias ? 1 : columns.count, rowStride: rows.step * rowStride, columnStride: columnStride)
+      let view = unsafe ParameterView(
+        base: base + place, elementType: piece.tensor.elementType, rows: stored.count,
+        columns: isBias ? 1 : columns.count, rowStride: stored.step * rowStride, columnStride: columnStride)
+      try emit(ParameterSlice(part.projection, piece.role, firstRow: rows.lowerBound - firstRow, .dense(view)))
     }
-  }
-
-  private func decode(
-    _ part: MatrixSource.Part, by decoder: any TileDecoder, into bytes: UnsafeMutableRawBufferPointer
-  ) -> ParameterView {
-    let floats = unsafe bytes.bindMemory(to: Float.self)
-    let stored = source.storedRows(part.rows, rows)
-    if stored.step == 1 {
-      var span = unsafe floats.mutableSpan
-      decoder.decode(rows: stored.first..<stored.first + stored.count, columns: columns, into: &span)
-    } else {
-      for index in 0..<stored.count {
-        let row = stored.first + index * stored.step
-        var span = unsafe UnsafeMutableBufferPointer(
-          rebasing: floats[index * columns.count..<(index + 1) * columns.count]
-        ).mutableSpan
-        decoder.decode(rows: row..<row + 1, columns: columns, into: &span)
-      }
-    }
-    return unsafe ParameterView(
-      base: UnsafeRawPointer(floats.baseAddress!), elementType: .f32, rows: rows.count, columns: columns.count,
-      rowStride: columns.count, columnStride: 1)
-  }
-
-  /// The slice as codes, in the groups of the form.
-  private func coded(
-    _ part: MatrixSource.Part, as form: CodedForm, by decoder: any TileDecoder
-  ) throws(MoEError) -> CodedWeights {
-    let stored = source.storedRows(part.rows, rows)
-    let step = source.codedColumns
-    let whole = columns.lowerBound / step * step..<min((columns.upperBound + step - 1) / step * step, source.columns)
-    let first = stored.first - stored.first % stored.step
-    guard let weights = decoder.coded(rows: first..<stored.end, columns: whole) else {
-      throw MoEError(
-        .invalidValue, "the groups of columns are not in order, though the configuration says so", subject: source.stem,
-        expected: "columns in the order of their groups", found: "another group index",
-        remedy: "declare act-order in the configuration (desc_act)")
-    }
-    return weights.rows(from: stored.first % stored.step, step: stored.step).columns(
-      columns.lowerBound - whole.lowerBound..<columns.upperBound - whole.lowerBound,
-      group: form.group ?? columns.count, factorGroup: form.factor.map { $0.group ?? columns.count })
   }
 }

@@ -22,19 +22,19 @@ public struct QuantizationParameters: Sendable, Hashable {
   public var zeroPoint: ZeroPoint
   /// Whether a group index may give columns their groups (act-order).
   public var hasGroupIndex: Bool
-  /// Whether the scale of the activations is stored.
-  public var hasStaticInput: Bool
+  /// What the checkpoint declares for the input of the product.
+  public var activations: ActivationScheme
 
   public init(
     _ form: WeightForm, _ granularity: Granularity, bits: Int, zeroPoint: ZeroPoint = .none,
-    hasGroupIndex: Bool = false, hasStaticInput: Bool = false
+    hasGroupIndex: Bool = false, activations: ActivationScheme = .unquantized
   ) {
     self.form = form
     self.granularity = granularity
     self.bits = bits
     self.zeroPoint = zeroPoint
     self.hasGroupIndex = hasGroupIndex
-    self.hasStaticInput = hasStaticInput
+    self.activations = activations
   }
 
   public var isSymmetric: Bool { zeroPoint == .none }

@@ -37,23 +37,7 @@ extension QuantizationScheme {
 
   /// All that is wrong with tensors in memory, but for their values.
   func faults(in stored: StoredProjection) -> [Fault] {
-    guard stored.rows >= 0, stored.columns >= 0, stored.rows <= LayerSpecification.largestSize,
-      stored.columns <= LayerSpecification.largestSize
-    else {
-      return [
-        Fault(
-          .invalidArgument, "a size is out of range", subject: stored.name,
-          expected: "0...\(LayerSpecification.largestSize)", found: "[\(stored.rows), \(stored.columns)]")
-      ]
-    }
-    let parameters = self.parameters
-    guard parameters.form == .dense16 || (1...8).contains(parameters.bits) else {
-      return [
-        Fault(
-          .invalidArgument, "a number of bits is out of range", subject: stored.name, expected: "1...8",
-          found: "\(parameters.bits)")
-      ]
-    }
+    if let fault = boundsFault(rows: stored.rows, columns: stored.columns, name: stored.name) { return [fault] }
     var faults: [Fault] = []
     for tensor in tensors {
       guard let found = stored.tensors[tensor.role] else {
@@ -77,6 +61,23 @@ extension QuantizationScheme {
       }
     }
     return faults
+  }
+
+  /// What is wrong with the sizes of a matrix, or the bits of the scheme, whatever the tensors.
+  func boundsFault(rows: Int, columns: Int, name: String) -> Fault? {
+    let sizes = 0...LayerSpecification.largestSize
+    guard sizes.contains(rows), sizes.contains(columns) else {
+      return Fault(
+        .invalidArgument, "a size is out of range", subject: name, expected: "0...\(sizes.upperBound)",
+        found: "[\(rows), \(columns)]")
+    }
+    let parameters = self.parameters
+    guard parameters.form == .dense16 || (1...8).contains(parameters.bits) else {
+      return Fault(
+        .invalidArgument, "a number of bits is out of range", subject: name, expected: "1...8",
+        found: "\(parameters.bits)")
+    }
+    return nil
   }
 
   private func missing(_ tensor: QuantizedTensor, _ subject: String, found: String) -> Fault {

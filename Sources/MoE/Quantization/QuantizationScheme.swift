@@ -15,6 +15,7 @@ public import Tensors
 /// scheme.name                                                     // "GPTQ, 4 bits, groups of 128"
 /// let decoder = try scheme.decoder(of: stored)
 /// let tile = try decoder.decode(rows: 0..<16, columns: 128..<256) // [16, 128] floats
+/// let again = try scheme.encode(decoder.decode(), rows: stored.rows, columns: stored.columns)
 /// ```
 public protocol QuantizationScheme: Sendable {
   /// The name of the format, without parameters.
@@ -52,6 +53,14 @@ public protocol QuantizationScheme: Sendable {
   ///
   /// - Throws: What is wrong with values that decoding depends on, such as group indices out of range.
   func makeDecoder(_ stored: StoredProjection) throws(MoEError) -> any TileDecoder
+
+  /// The bytes of each tensor that is written, in its first type and arrangement.
+  ///
+  /// Called by ``encode(_:rows:columns:name:)``, with weights that are finite and of sizes that divide. The default
+  /// writes nothing.
+  ///
+  /// - Throws: `.unsupported` for parameters that are only read, `.invalidValue` for weights beyond the format's range.
+  func makeEncoding(_ weights: WeightMatrix) throws(MoEError) -> [TensorRole: [UInt8]]
 }
 
 extension QuantizationScheme {

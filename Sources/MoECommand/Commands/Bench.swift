@@ -24,7 +24,7 @@ struct Bench: ParsableCommand {
   var shape: ExpertShape?
 
   @Option(help: ArgumentHelp("The type of the weights: f32, f16 or bf16.", valueName: "type"))
-  var dtype = WeightType(.bf16)
+  var dtype = WeightType.bf16
 
   @Option(help: ArgumentHelp("Batch sizes.", valueName: "list"))
   var tokens = TokenCounts([1, 8, 64, 512])
@@ -68,7 +68,12 @@ struct Bench: ParsableCommand {
       shape.expertCount = experts
     }
     let backend = try options.cpu()
-    let bench = try LayerBench(shape, dtype.elementType, on: backend)
+    guard let elementType = dtype.elementType else {
+      throw MoEError(
+        .unsupported, "weights of this type are not timed by this version", subject: "--dtype \(dtype)",
+        expected: "f32, f16 or bf16")
+    }
+    let bench = try LayerBench(shape, elementType, on: backend)
     let error = try bench.check()
     let meter = try CeilingMeter(backend)
     meter.measure()
@@ -79,7 +84,7 @@ struct Bench: ParsableCommand {
       return try bench.measure(routings, atLeast: seconds)
     }
     let report = BenchReport(
-      shape: shape, typeName: dtype.name, threads: backend.pool.threadCount,
+      shape: shape, typeName: "\(dtype)", threads: backend.pool.threadCount,
       instructionSet: backend.instructionSet.rawValue, ceilings: meter.ceilings, error: error, rows: rows)
     print(json ? report.object.serialized(pretty: true) : report.text)
     if let svg { try AtomicFile.write(RooflineChart(report).svg, to: svg) }

@@ -45,13 +45,15 @@ struct Demonstration {
     let line = ProgressLine("loading")
     let start = now()
     let layers = try plans.map { plan in
-      try MoELayer(plan, of: model, on: backend) { line.show(bytes: $0.bytesRead, of: $0.bytesToRead) }
+      try MoELayer(plan, of: model, on: backend, weightType: options.weightType) {
+        line.show(bytes: $0.bytesRead, of: $0.bytesToRead)
+      }
     }
     line.finish()
     let loadSeconds = now() - start
-    let loads = try plans.map { try LoadPlan($0.experts, on: backend) }
+    let loads = try plans.map { try LoadPlan($0.experts, on: backend, weightType: options.weightType) }
     let bytes = loads.reduce(0) { $0 + $1.bytesToRead }
-    let reference = try MoELayer(plans[0], of: model, on: ReferenceBackend())
+    let reference = try MoELayer(plans[0], of: model, on: options.reference(), weightType: options.weightType)
     let meter = try CeilingMeter(options.cpu())
     meter.measure()
     var rows: [Row] = []
@@ -118,8 +120,11 @@ extension Demonstration {
     _ reference: MoELayer<ReferenceBackend>
   ) throws -> Double {
     let width = plan.hiddenSize
-    let step = max(1, output.routing.tokenCount / Self.sampleCount)
-    let tokens = Array(stride(from: 0, to: output.routing.tokenCount, by: step).prefix(Self.sampleCount))
+    // Where tokens share a scale, those of a sample would have another one.
+    let isWhole = options.activations == "declared" && plan.specification.activations.dependsOnBatch
+    let count = isWhole ? output.routing.tokenCount : Self.sampleCount
+    let step = max(1, output.routing.tokenCount / count)
+    let tokens = Array(stride(from: 0, to: output.routing.tokenCount, by: step).prefix(count))
     func rows(_ values: [Float]) -> [Float] { tokens.flatMap { values[$0 * width..<($0 + 1) * width] } }
     // The routing is replayed: near ties may fall either way, and it is the experts that are checked.
     let slots = tokens.flatMap { output.routing.slots(of: $0) }

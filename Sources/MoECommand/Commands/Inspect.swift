@@ -68,6 +68,7 @@ struct Inspect: ParsableCommand {
       (
         "format",
         "\(layer.experts.format), \(layer.experts.layoutName), \(Format.short(bits)) bits per weight"
+          + (layer.experts.activationFormat.map { ", \($0)" } ?? "")
       ),
     ]
     if let shared = layer.shared {
@@ -95,7 +96,9 @@ struct Inspect: ParsableCommand {
         "hidden_size": .integer(layer.hiddenSize), "expert_hidden_size": .integer(specification.hiddenSize),
         "intermediate_size": .integer(specification.intermediateSize), "router": .string("\(layer.plan)"),
         "activation": .string("\(specification.activation)"), "biases": .bool(specification.hasBias),
-        "format": .string(layer.experts.format), "bits_per_weight": .number(bitsPerWeight(layer)),
+        "format": .string(layer.experts.format),
+        "declared_activations": .string("\(specification.activations)"),
+        "bits_per_weight": .number(bitsPerWeight(layer)),
         "layout": .string(layer.experts.layoutName),
         "expert_bytes": .integer(layer.experts.storedBytes),
       ]

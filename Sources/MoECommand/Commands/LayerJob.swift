@@ -16,6 +16,7 @@ struct LayerJob {
   let routerLogits: String?
   let routing: String?
   let output: String
+  let weightType: WeightType?
   let json: Bool
 
   func run(on backend: some Backend) throws {
@@ -37,7 +38,7 @@ struct LayerJob {
 
     let line = ProgressLine("loading layer \(layer)")
     let start = now()
-    let loaded: MoELayer = try MoELayer(plan, of: model, on: backend) {
+    let loaded: MoELayer = try MoELayer(plan, of: model, on: backend, weightType: weightType) {
       line.show(bytes: $0.bytesRead, of: $0.bytesToRead)
     }
     line.finish()
@@ -51,6 +52,7 @@ struct LayerJob {
         "schema": 1, "command": "run", "checkpoint": .string(checkpoint), "layer": .integer(layer),
         "backend": .string(backend.name), "tokens": .integer(tokens), "output": .string(output),
         "load_seconds": .number(ready - start), "run_seconds": .number(done - ready),
+        "peak_resident_bytes": .integer(Console.peakResidentBytes),
       ]
       print(object.serialized(pretty: true))
     } else {

@@ -84,14 +84,16 @@ struct Plan: ParsableCommand {
       let count = layer.specification.expertCount
       let placement = try parallel.placement(expertCount: count)
       for rank in grid.ranks {
-        let plan = try LoadPlan(layer.experts, on: backend, as: rank, placement: placement)
+        let plan = try LoadPlan(
+          layer.experts, on: backend, as: rank, placement: placement, weightType: options.weightType)
         totals[rank.rank].add(plan, workers: workers, rows: maxTokens * layer.topK, slots: placement.logical.count)
         if let shared = layer.shared {
           // Shared experts are cut over the tensor-parallel ranks and held by every expert-parallel one.
           let own = try ParallelLayout(
             tensorParallel: rank.tensorParallel, expertParallel: 1, rank: rank.tensorRank)
           totals[rank.rank].add(
-            try LoadPlan(shared.experts, on: backend, as: own), workers: workers, rows: maxTokens, slots: nil)
+            try LoadPlan(shared.experts, on: backend, as: own, weightType: options.weightType), workers: workers,
+            rows: maxTokens, slots: nil)
         }
         notes += plan.notes.filter { !notes.contains($0) }
       }

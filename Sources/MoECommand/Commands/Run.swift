@@ -75,7 +75,8 @@ struct Run: ParsableCommand {
     if let input, let checkpoint, let layer, let output {
       let job = LayerJob(
         checkpoint: checkpoint, layer: layer, input: input, tensor: tensor, tokenIDs: tokenIds,
-        expertInput: expertInput, routerLogits: routerLogits, routing: routing, output: output, json: json)
+        expertInput: expertInput, routerLogits: routerLogits, routing: routing, output: output,
+        weightType: options.weightType, json: json)
       try job.run(on: try options.make())
     } else if let checkpoint {
       try Demonstration(options: options, layer: layer, json: json).run(checkpoint, made: nil)

@@ -34,10 +34,13 @@ struct Synth: ParsableCommand {
   @Option(help: ArgumentHelp("The seed of the weights.", valueName: "number"))
   var seed: UInt64 = 1
 
-  @Option(help: ArgumentHelp("The type of the weights: f32, f16 or bf16.", valueName: "type"))
-  var dtype = WeightType(.bf16)
+  @Option(
+    help: ArgumentHelp(
+      "The type of the experts' weights, N a group size; types of ggml are written as GGUF, the others as safetensors.",
+      valueName: "type"))
+  var dtype = WeightType.bf16
 
-  @Flag(help: "Leave the data as holes that read as zeros: true sizes that take no room.")
+  @Flag(help: "Write headers only: the weights are zeros, holes of true size that take no room.")
   var sparse = false
 
   @Flag(help: "Print one JSON object.")
@@ -50,7 +53,7 @@ struct Synth: ParsableCommand {
         expected: "one of \(ModelPreset.all.map(\.name).joined(separator: ", "))")
     }
     let model = try SyntheticModel(
-      preset, layerCount: layers, expertCount: experts, elementType: dtype.elementType)
+      preset, layerCount: layers, expertCount: experts, type: dtype)
     try Folder.prepareEmpty(output)
     let line = ProgressLine("writing")
     let start = now()
@@ -65,6 +68,7 @@ struct Synth: ParsableCommand {
     if json {
       let object: JSONValue = [
         "schema": 1, "command": "synth", "preset": .string(preset.name), "path": .string(output),
+        "dtype": .string("\(dtype)"),
         "tensors": .integer(model.tensors.count), "bytes": .integer(model.byteCount), "sparse": .bool(sparse),
         "seconds": .number(seconds),
       ]

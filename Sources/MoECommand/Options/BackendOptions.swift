@@ -16,10 +16,30 @@ struct BackendOptions: ParsableArguments {
       "Worker threads (default: MOE_THREADS, or the processors of the affinity mask).", valueName: "count"))
   var threads: Int?
 
-  @Option(help: ArgumentHelp("Precision of activations: f32, or declared by the checkpoint.", valueName: "type"))
+  @Option(
+    help: ArgumentHelp(
+      "Precision of activations: f32, or declared by the checkpoint (with --backend reference).", valueName: "type"))
   var activations = "f32"
 
+  @Option(help: ArgumentHelp("Keep the experts' weights in f32, f16 or bf16 (default: as stored).", valueName: "type"))
+  var weightsType: WeightType?
+
+  @Option(
+    help: ArgumentHelp(
+      "Quantise the experts while loading, to any type of 'moe synth --dtype' (default: as stored).",
+      valueName: "type"))
+  var quantize: WeightType?
+
+  /// What the experts' weights are converted to; nil for what they are.
+  var weightType: WeightType? { quantize ?? weightsType }
+
   func validate() throws {
+    if let weightsType, weightsType.elementType == nil {
+      throw ValidationError("--weights-type takes f32, f16 or bf16; use --quantize \(weightsType)")
+    }
+    if weightsType != nil && quantize != nil {
+      throw ValidationError("--weights-type and --quantize exclude each other")
+    }
     let isDevice = backend == "cuda" || backend.hasPrefix("cuda:")
     guard ["cpu", "reference"].contains(backend) || isDevice else {
       throw ValidationError("unknown backend '\(backend)': expected reference, cpu or cuda[:N]")
@@ -36,13 +56,8 @@ struct BackendOptions: ParsableArguments {
   /// The backend that was asked for.
   func make() throws(MoEError) -> any Backend {
     try requireSingleProcess()
-    guard ["f32", "declared"].contains(activations) else {
-      throw MoEError(
-        .unsupportedByBackend, "activations in \(activations) are not part of this version", subject: "--activations",
-        remedy: "use f32")
-    }
     switch backend {
-    case "reference": return ReferenceBackend()
+    case "reference": return try reference()
     case "cpu": return try cpu()
     default:
       throw MoEError(
@@ -51,9 +66,20 @@ struct BackendOptions: ParsableArguments {
     }
   }
 
+  /// The reference with the activations that were asked for.
+  func reference() throws(MoEError) -> ReferenceBackend { ReferenceBackend(activations: try precision()) }
+
+  private func precision() throws(MoEError) -> ActivationPrecision {
+    if let precision = ActivationPrecision(rawValue: activations) { return precision }
+    throw MoEError(
+      .unsupportedByBackend, "activations in \(activations) are not part of this version", subject: "--activations",
+      remedy: "use f32 or declared")
+  }
+
   /// The CPU backend with the threads and instructions that were asked for.
   func cpu() throws(MoEError) -> CPUBackend {
-    CPUBackend(pool: try Self.pool(threads: threads), instructionSet: try Self.instructionSet())
+    CPUBackend(
+      pool: try Self.pool(threads: threads), instructionSet: try Self.instructionSet(), activations: try precision())
   }
 
   /// The instruction set of `MOE_ISA`, or the widest.

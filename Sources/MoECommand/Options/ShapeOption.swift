@@ -33,22 +33,6 @@ struct ExpertShape: ExpressibleByArgument, Sendable {
   var description: String { "\(hiddenSize),\(intermediateSize),\(expertCount),\(topK)" }
 }
 
-/// A type of weights by its name on the command line.
-struct WeightType: ExpressibleByArgument, Sendable {
-  let elementType: ElementType
-  var name: String { elementType.rawValue.lowercased() }
-
-  init(_ elementType: ElementType) { self.elementType = elementType }
-
-  init?(argument: String) {
-    guard let type = ["f32": ElementType.f32, "f16": .f16, "bf16": .bf16][argument] else { return nil }
-    elementType = type
-  }
-
-  static var allValueStrings: [String] { ["f32", "f16", "bf16"] }
-  var defaultValueDescription: String { name }
-}
-
 /// `1,8,64,512`: numbers of tokens.
 struct TokenCounts: ExpressibleByArgument, Sendable {
   var counts: [Int]

@@ -24,6 +24,15 @@ enum Console {
   }
 }
 
+extension Console {
+  /// The most memory that this process had at once.
+  static var peakResidentBytes: Int {
+    var usage = rusage()
+    unsafe getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
+    return usage.ru_maxrss * 1024
+  }
+}
+
 /// Seconds since some moment, never going back.
 func now() -> Double {
   var time = timespec()

@@ -23,6 +23,38 @@ enum Folder {
     }
   }
 
+  /// Makes a folder that appears, under its name, when `body` has filled it; after an error nothing of it is left.
+  static func writeWhole(_ path: String, _ body: (String) throws -> Void) throws {
+    try prepareEmpty(path)
+    let parent = path.split(separator: "/").dropLast().joined(separator: "/")
+    let prefix = path.hasPrefix("/") ? "/" + parent : parent.isEmpty ? "." : parent
+    var template = Array("\(prefix)/.moe-XXXXXX".utf8CString)
+    guard unsafe mkdtemp(&template) != nil else { throw failure(path) }
+    let folder = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    do {
+      try body(folder)
+      guard unsafe chmod(folder, 0o755) == 0, unsafe rename(folder, path) == 0 else { throw failure(path) }
+    } catch {
+      remove(folder)
+      unsafe rmdir(path)
+      throw error
+    }
+  }
+
+  /// Copies what stands beside weights and configuration: tokenizer, templates, code.
+  static func copyCompanions(from checkpoint: String, to folder: String) throws {
+    guard let stream = unsafe opendir(checkpoint) else { return }
+    defer { _ = unsafe closedir(stream) }
+    let endings = [".json", ".txt", ".model", ".jinja", ".py", ".md", "LICENSE"]
+    let written = ["config.json", "hf_quant_config.json", "quantize_config.json"]
+    while let name = unsafe nextName(in: stream) {
+      guard endings.contains(where: name.hasSuffix), !written.contains(name), !name.hasSuffix(".safetensors.index.json")
+      else { continue }
+      let bytes = try RandomAccessFile.contents(of: checkpoint + "/" + name, limit: 1 << 28)
+      try AtomicFile.write(bytes, to: folder + "/" + name)
+    }
+  }
+
   /// A new folder for temporary files, removed with all its files after `body`.
   static func withTemporary<Result>(_ body: (String) throws -> Result) throws -> Result {
     var template = Array("\(environment("TMPDIR") ?? "/tmp")/moe-XXXXXX".utf8CString)

@@ -37,6 +37,9 @@ struct FakeDeviceBackend: Backend {
   final class Storage: Sendable {
     let layout: Layout
     let slots: Mutex<[Int: [Float]]>
+    /// Rows of experts that are not whole.
+    let slices = Mutex<[Int: [String: [Int: [Float]]]]>([:])
+    let rows = Mutex<[Int: StoredRows]>([:])
 
     init(_ layout: Layout) {
       self.layout = layout
@@ -130,23 +133,48 @@ extension FakeDeviceBackend {
 
   func specification(of storage: Storage) -> LayerSpecification { storage.layout.specification }
 
-  func store(
-    _ parameters: borrowing ExpertParameters, slot: LocalExpert, in storage: Storage
-  ) throws(MoEError) {
+  func begin(_ slot: LocalExpert, in storage: Storage) {
+    storage.slices.withLock { $0[slot.rawValue] = [:] }
+    storage.rows.withLock { $0[slot.rawValue] = StoredRows() }
+  }
+
+  /// Keeps every row until the expert is whole.
+  func store(_ slice: ParameterSlice, slot: LocalExpert, in storage: Storage) throws(MoEError) {
+    guard case .dense(let view) = slice.content else { throw MoEError(.unsupportedByBackend, "codes") }
+    let failure = storage.rows.withLock { rows -> MoEError? in
+      do throws(MoEError) {
+        try rows[slot.rawValue]!.insert(slice, storage.layout)
+        return nil
+      } catch {
+        return error
+      }
+    }
+    if let failure { throw failure }
+    let width = view.elementType.bitWidth / 8
+    let rows = (0..<view.rows).map { row in
+      unsafe [Float](unsafeUninitializedCapacity: view.columns) { target, initialized in
+        unsafe view.elementType.decode(
+          view.base + row * view.rowStride * width, count: view.columns, stride: view.columnStride,
+          into: target.baseAddress!)
+        initialized = view.columns
+      }
+    }
+    storage.slices.withLock { slices in
+      for (index, row) in rows.enumerated() {
+        slices[slot.rawValue]!["\(slice.projection) \(slice.role)", default: [:]][slice.firstRow + index] = row
+      }
+    }
+  }
+
+  func finish(_ slot: LocalExpert, in storage: Storage) throws(MoEError) {
     let specification = storage.layout.specification
+    try storage.rows.withLock { $0[slot.rawValue]! }.checkComplete(specification, slot)
+    let slices = storage.slices.withLock { $0[slot.rawValue]! }
     var values: [Float] = []
     for projection in specification.projections {
       for role in specification.roles {
-        guard let view = parameters[projection, role] else { throw MoEError(.missingTensor, "\(projection) \(role)") }
-        let width = view.elementType.bitWidth / 8
-        for column in 0..<view.columns {
-          values += unsafe [Float](unsafeUninitializedCapacity: view.rows) { target, initialized in
-            unsafe view.elementType.decode(
-              view.base + column * view.columnStride * width, count: view.rows, stride: view.rowStride,
-              into: target.baseAddress!)
-            initialized = view.rows
-          }
-        }
+        let rows = slices["\(projection) \(role)"]!.sorted { $0.key < $1.key }.map(\.value)
+        for column in rows[0].indices { values += rows.map { $0[column] } }
       }
     }
     let stored = values

@@ -108,7 +108,6 @@ import Testing
       }
     }
     expectFaults([.configuration]) { _ = try SyntheticModel(configuration: configuration, expertCount: 0) }
-    expectFaults([.unsupported]) { _ = try SyntheticModel(configuration: configuration, elementType: .u8) }
     expectFaults([.unknownArchitecture]) { _ = try SyntheticModel(configuration: ["model_type": "llama"]) }
     var dense = configuration
     dense["first_k_dense_replace"] = 7

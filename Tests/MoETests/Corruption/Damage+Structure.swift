@@ -17,7 +17,7 @@ extension Damage {
     Damage("zero points dropped", .headers) { dropped(.zeroPoint, of: &$0) },
     Damage("input scale dropped", .headers) { dropped(.inputScale, of: &$0) || dropped(.inputGlobalScale, of: &$0) },
     Damage("input scales of a static scheme dropped", .headers) { specimen in
-      guard specimen.matrix(1, .up).scheme.parameters.hasStaticInput else { return false }
+      guard specimen.matrix(1, .up).scheme.parameters.activations.isStatic else { return false }
       for piece in specimen.experts.experts.joined().compactMap({ $0[.inputScale] ?? $0[.inputGlobalScale] }) {
         specimen.drop(piece.tensor)
       }

@@ -24,11 +24,11 @@ import Testing
     let biasBytes = hasBias ? 3 * (7 + 7 + 10) * 2 : 0
     #expect(plan.bytesToRead == 3 * 3 * 10 * 7 * 2 + biasBytes)
     #expect(plan.residentBytes == 3 * plan.layout.bytesPerExpert)
-    // What is read lies at multiples of 64 bytes.
+    // A worker holds a matrix at most; what is read lies at multiples of 64 bytes.
     let staging = plan.peakBytes() - plan.residentBytes
-    #expect(staging % 64 == 0 && staging >= plan.bytesToRead / 3 && staging < plan.bytesToRead / 3 + 6 * 64)
+    let largest = plan.slots[0].transfers.map(\.bytesToRead).max()!
+    #expect(staging >= largest && staging < largest + 2 * 64)
     #expect(plan.peakBytes(workers: 2) == plan.residentBytes + 2 * staging)
-    #expect(plan.slots.map(\.slot.rawValue) == [0, 1, 2])
     for slot in plan.slots {
       #expect(slot.transfers.flatMap(\.reads).count == stored.readsPerExpert * (hasBias ? 2 : 1))
     }

@@ -188,10 +188,12 @@ import Testing
     let found = ProjectionTensors(
       "e",
       [
-        ".weight": .init(.f8e4m3, [128, 256]), ".weight_scale_inv": .init(.f32, [1, 1]),
-        ".weight_scale": .init(.f32, [1, 2]), ".weight_zero": .init(.u8, [1]),
+        ".weight": .init(.f8e4m3, [128, 256]), ".weight_scale_inv": .init(.f32, [1, 2]),
+        ".weight_scale": .init(.f32, [1, 1]), ".weight_zero": .init(.u8, [1]),
       ])
-    let faults = FP8(.block(rows: 128, columns: 128), hasStaticInput: true).faults(in: found, rows: 128, columns: 256)
+    var scheme = FP8(.block(rows: 128, columns: 128))
+    scheme.activations = .tensor(.fp8, isStatic: true)
+    let faults = scheme.faults(in: found, rows: 128, columns: 256)
     #expect(
       faults.map(\.code.rawValue).sorted() == ["duplicateParameter", "missingTensor", "unexpectedTensor"], "\(faults)")
   }

@@ -22,7 +22,8 @@ struct CheckpointFixture {
   /// What a synthetic model writes for a configuration.
   init(synthetic configuration: [String: JSONValue], elementType: ElementType = .bf16, seed: UInt64 = 1) throws {
     let folder = try TemporaryFolder()
-    let model = try SyntheticModel(configuration: configuration, elementType: elementType)
+    let model = try SyntheticModel(
+      configuration: configuration, type: WeightType(parsing: elementType.rawValue.lowercased()))
     try model.write(to: folder.path, seed: seed)
     self.configuration = model.configuration
     try read(TensorCatalog(opening: folder.path))

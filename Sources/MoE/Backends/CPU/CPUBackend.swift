@@ -18,25 +18,37 @@ internal import Tensors
 public struct CPUBackend: HostBackend {
   public let pool: WorkerPool
   public let instructionSet: InstructionSet
+  /// Activations are 32-bit floats; where others are asked for and declared, a layer is refused.
+  public let activations: ActivationPrecision
   private let workspaces = BufferCache()
 
   public var name: String { "cpu" }
 
   /// - Precondition: `instructionSet` is supported.
-  public init(pool: WorkerPool = .shared, instructionSet: InstructionSet = .best) {
+  public init(
+    pool: WorkerPool = .shared, instructionSet: InstructionSet = .best, activations: ActivationPrecision = .f32
+  ) {
     precondition(instructionSet.isSupported, "\(instructionSet) is not supported by this processor")
     self.pool = pool
     self.instructionSet = instructionSet
+    self.activations = activations
   }
 
   private var kernels: OpaquePointer { unsafe moe_kernels_for(instructionSet.isa)! }
 
   public func layout(of specification: LayerSpecification) throws(MoEError) -> Layout {
     try specification.validate()
+    guard activations == .f32 || specification.activations == .unquantized else {
+      throw MoEError(
+        .unsupportedByBackend, "the cpu backend computes with activations in 32 bits, not as declared",
+        subject: "activations", expected: "f32", found: "\(specification.activations)",
+        remedy: "use --backend reference, or --activations f32")
+    }
     let packed = try specification.packedLayout()
     return Layout(
       identity: "cpu/panel32/\(specification.residentName)", specification: specification,
-      residentType: specification.elementType, codes: specification.codes, bytesPerExpert: Int(packed.bytes),
+      residentType: specification.elementType, codes: specification.codes,
+      rowAlignment: Int(MOE_PANEL_OUTPUTS), bytesPerExpert: Int(packed.bytes),
       workspacePerRow: Int(packed.up.panels) * 32 * MemoryLayout<Float>.stride)
   }
 
@@ -46,67 +58,60 @@ public struct CPUBackend: HostBackend {
 
   public func specification(of storage: CPUStorage) -> LayerSpecification { storage.layout.specification }
 
-  public func store(
-    _ parameters: borrowing ExpertParameters, slot: LocalExpert, in storage: CPUStorage
-  ) throws(MoEError) {
-    let memory = unsafe try storage.region(slot)
-    let region = memory.baseAddress!
+  public func begin(_ slot: LocalExpert, in storage: CPUStorage) throws(MoEError) {
+    try storage.begin(slot)
     let specification = storage.layout.specification
-    for projection in specification.projections {
-      if let form = specification.codes[projection] {
-        try unsafe pack(parameters.codes[projection], form, projection, slot, storage, region)
-      } else {
-        let source = unsafe try source(parameters, projection, .weight, slot, specification)
-        unsafe moe_pack_projection([storage.packed], projection.packed, source, region)
-      }
-      if specification.hasBias {
-        var source = unsafe try source(parameters, projection, .bias, slot, specification)
-        unsafe moe_pack_bias([storage.packed], projection.packed, &source, region)
-      }
-    }
     if specification.hasBias && !specification.activation.isGated {
-      unsafe moe_pack_bias([storage.packed], .gate, nil, region)
+      // The kernels add biases in pairs.
+      let all = moe_outputs(first: 0, count: Int64(specification.intermediateSize))
+      let region = unsafe try storage.region(slot)
+      unsafe moe_pack_bias([storage.packed], .gate, all, nil, region.baseAddress!)
     }
-    unsafe storage.finish(slot, memory)
   }
 
-  /// Plain weights or a bias.
-  private func source(
-    _ parameters: borrowing ExpertParameters, _ projection: Projection, _ role: TensorRole, _ slot: LocalExpert,
-    _ specification: LayerSpecification
-  ) throws(MoEError) -> moe_source {
-    guard let view = parameters[projection, role] else {
-      throw MoEError(.missingTensor, "expert \(slot.rawValue) has no \(projection) \(role)")
+  public func store(_ slice: ParameterSlice, slot: LocalExpert, in storage: CPUStorage) throws(MoEError) {
+    let region = unsafe try storage.region(slot).baseAddress!
+    try storage.insert(slice, slot)
+    let (projection, form) = (slice.projection, storage.layout.codes[slice.projection])
+    let outputs = moe_outputs(first: Int64(slice.firstRow), count: Int64(slice.rows.count))
+    switch slice.content {
+    case .codes(let weights):
+      guard let form, slice.role == .weight else { throw Self.unexpected(slice, slot) }
+      try weights.validate(as: form, projection)
+      let status = unsafe weights.withPackedSource { source in
+        unsafe moe_pack_coded([storage.packed], projection.packed, outputs, source, region)
+      }
+      guard status == .ok else {
+        throw MoEError(
+          .invalidValue, "the \(projection) of expert \(slot.rawValue) can't be kept as \(form)",
+          expected: status == .notRepresentable
+            ? "finite scales of that type" : "codes of \(form.bits) bits with finite values",
+          found: "others")
+      }
+    case .dense(let view):
+      guard let element = view.elementType.packed else {
+        throw MoEError(
+          .unsupportedByBackend, "a \(projection) \(slice.role) of type \(view.elementType) can't be packed",
+          expected: "F32, F16 or BF16")
+      }
+      guard slice.role == .bias || form == nil else { throw Self.unexpected(slice, slot) }
+      var source = unsafe moe_source(
+        base: view.base, element: element, row_stride: Int64(view.rowStride), column_stride: Int64(view.columnStride))
+      if slice.role == .bias {
+        unsafe moe_pack_bias([storage.packed], projection.packed, outputs, &source, region)
+      } else {
+        unsafe moe_pack_projection([storage.packed], projection.packed, outputs, source, region)
+      }
     }
-    try specification.validate(view, projection, role)
-    guard let element = view.elementType.packed else {
-      throw MoEError(
-        .unsupportedByBackend, "a \(projection) \(role) of type \(view.elementType) can't be packed",
-        expected: "F32, F16 or BF16")
-    }
-    return unsafe moe_source(
-      base: view.base, element: element, row_stride: Int64(view.rowStride), column_stride: Int64(view.columnStride))
   }
 
-  private func pack(
-    _ weights: CodedWeights?, _ form: CodedForm, _ projection: Projection, _ slot: LocalExpert,
-    _ storage: CPUStorage, _ region: UnsafeMutableRawPointer
-  ) throws(MoEError) {
-    guard let weights else {
-      throw MoEError(.missingTensor, "expert \(slot.rawValue) has no codes of \(projection)")
-    }
-    try weights.validate(as: form, storage.layout.specification.size(of: projection), projection)
-    let status = unsafe weights.withPackedSource { source in
-      unsafe moe_pack_coded([storage.packed], projection.packed, source, region)
-    }
-    guard status == .ok else {
-      throw MoEError(
-        .invalidValue, "the \(projection) of expert \(slot.rawValue) can't be kept as \(form)",
-        expected: status == .notRepresentable
-          ? "finite scales of that type" : "codes of \(form.bits) bits with finite values",
-        found: "others")
-    }
+  private static func unexpected(_ slice: ParameterSlice, _ slot: LocalExpert) -> MoEError {
+    MoEError(
+      .typeMismatch, "the \(slice.projection) of expert \(slot.rawValue) is kept in another form",
+      expected: "what the layout says", found: "another form")
   }
+
+  public func finish(_ slot: LocalExpert, in storage: CPUStorage) throws(MoEError) { try storage.finish(slot) }
 
   public func withBytes<Value>(
     of slot: LocalExpert, in storage: CPUStorage, _ body: (UnsafeRawBufferPointer) throws(MoEError) -> Value

@@ -10,6 +10,8 @@ public final class CPUStorage: @unchecked Sendable {
   let layout: Layout
   let packed: moe_expert_layout
   private let memory: AlignedBuffer
+  /// What has been stored of each slot since it was begun.
+  private let rows: [Locked<StoredRows>]
   /// The start of each region that was stored, else null.
   let regions: UnsafeMutablePointer<UnsafeRawPointer?>
 
@@ -24,6 +26,7 @@ public final class CPUStorage: @unchecked Sendable {
     }
     self.layout = layout
     self.packed = packed
+    rows = (0..<count).map { _ in Locked(StoredRows()) }
     unsafe regions = .allocate(capacity: count)
     unsafe regions.initialize(repeating: nil, count: count)
   }
@@ -38,7 +41,33 @@ public final class CPUStorage: @unchecked Sendable {
       rebasing: memory.bytes[slot.rawValue * size..<(slot.rawValue + 1) * size])
   }
 
-  /// Makes a region readable.
+  func begin(_ slot: LocalExpert) throws(MoEError) {
+    try checkSlot(slot.rawValue, of: layout)
+    unsafe regions[slot.rawValue] = nil
+    rows[slot.rawValue].withLock { $0 = StoredRows() }
+  }
+
+  /// Notes the rows of a slice.
+  func insert(_ slice: ParameterSlice, _ slot: LocalExpert) throws(MoEError) {
+    let failure = rows[slot.rawValue].withLock { rows -> MoEError? in
+      do throws(MoEError) {
+        try rows.insert(slice, layout)
+        return nil
+      } catch {
+        return error
+      }
+    }
+    if let failure { throw failure }
+  }
+
+  /// Makes a region readable, when all of it was stored.
+  func finish(_ slot: LocalExpert) throws(MoEError) {
+    let region = unsafe try region(slot)
+    try rows[slot.rawValue].withLock { $0 }.checkComplete(layout.specification, slot)
+    unsafe regions[slot.rawValue] = UnsafeRawPointer(region.baseAddress!)
+  }
+
+  /// Makes a region readable that was written whole.
   func finish(_ slot: LocalExpert, _ region: UnsafeMutableRawBufferPointer) {
     unsafe regions[slot.rawValue] = UnsafeRawPointer(region.baseAddress!)
   }

@@ -5,25 +5,23 @@ internal import CMoEKernels
 
 extension CodedWeights {
   /// - Throws: `shapeMismatch` when the parts have not the numbers of elements that the form asks for.
-  func validate(
-    as form: CodedForm, _ size: (rows: Int, columns: Int), _ projection: Projection
-  ) throws(MoEError) {
-    let groups = size.rows * Self.count(size.columns, by: form.group ?? size.columns)
+  func validate(as form: CodedForm, _ projection: Projection) throws(MoEError) {
+    let groups = rows * Self.count(columns, by: form.group ?? columns)
     let corrections: Bool
     switch (form.correction, correction) {
     case (.none, .none): corrections = true
     case (.zero, .zero(let values)), (.minimum, .minimum(let values)): corrections = values.count == groups
     default: corrections = false
     }
-    let upper = form.factor.map { size.rows * Self.count(size.columns, by: $0.group ?? size.columns) }
+    let upper = form.factor.map { rows * Self.count(columns, by: $0.group ?? columns) }
     let hasMinimums = if case .minimum = form.correction { true } else { false }
-    guard rows == size.rows, columns == size.columns, bits == form.bits, table.count == 1 << bits,
+    guard bits == form.bits, table.count == 1 << bits,
       codes.count == rows * columns, scales.count == groups, corrections, factors?.scales.count == upper,
       !hasMinimums || factors.map({ $0.minimums.count == upper }) ?? true
     else {
       throw MoEError(
-        .shapeMismatch, "codes of \(projection) of another size or form than the layer's",
-        expected: "[\(size.rows), \(size.columns)] as \(form)", found: "[\(rows), \(columns)] of \(bits) bits")
+        .shapeMismatch, "codes of \(projection) in another form than the layer's", expected: "\(form)",
+        found: "\(bits) bits, groups of \(group)")
     }
   }
 

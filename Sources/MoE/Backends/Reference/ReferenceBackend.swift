@@ -8,41 +8,48 @@ internal import Tensors
 /// The experts in plain loops and Float64: slow, and the truth that every other backend is held against.
 ///
 /// Weights are resident as 32-bit floats, which hold every stored type exactly; all arithmetic is Float64, and only the
-/// output is rounded to 32 bits.
+/// output is rounded to 32 bits. With activations as declared, the inputs of both products are first quantised as the
+/// checkpoint says: what an accelerator's result in that format is to be compared with.
 public struct ReferenceBackend: HostBackend {
+  public let activations: ActivationPrecision
+
   public var name: String { "reference" }
 
-  public init() {}
+  public init(activations: ActivationPrecision = .f32) { self.activations = activations }
 
   public func layout(of specification: LayerSpecification) throws(MoEError) -> Layout {
     try specification.validate()
+    let schemes = activations == .declared ? specification.activations : .unquantized
+    for case .unknown(let text) in [schemes.gateUp, schemes.down] {
+      throw MoEError(
+        .unsupportedByBackend, "the declared activations are not known", found: text, remedy: "take activations in f32")
+    }
     let biases = specification.hasBias ? specification.projections.map { specification.size(of: $0).rows } : []
     return Layout(
       identity: "reference/f32", specification: specification, residentType: .f32,
       bytesPerExpert: (specification.parametersPerExpert + biases.reduce(0, +)) * MemoryLayout<Float>.stride,
-      workspacePerRow: (specification.intermediateSize + specification.hiddenSize) * MemoryLayout<Double>.stride)
+      workspacePerRow: (specification.intermediateSize + specification.hiddenSize) * MemoryLayout<Double>.stride,
+      activations: schemes)
   }
 
   public func allocate(_ layout: Layout) throws(MoEError) -> ReferenceStorage { ReferenceStorage(layout) }
 
   public func specification(of storage: ReferenceStorage) -> LayerSpecification { storage.layout.specification }
 
+  public func begin(_ slot: LocalExpert, in storage: ReferenceStorage) throws(MoEError) {
+    try storage.begin(slot.rawValue)
+  }
+
   public func store(
-    _ parameters: borrowing ExpertParameters, slot: LocalExpert, in storage: ReferenceStorage
+    _ slice: ParameterSlice, slot: LocalExpert, in storage: ReferenceStorage
   ) throws(MoEError) {
-    let specification = storage.layout.specification
-    var values: [Float] = []
-    values.reserveCapacity(storage.layout.bytesPerExpert / MemoryLayout<Float>.stride)
-    for role in specification.roles {
-      for projection in specification.projections {
-        guard let view = parameters[projection, role] else {
-          throw MoEError(.missingTensor, "expert \(slot.rawValue) has no \(projection) \(role)")
-        }
-        try specification.validate(view, projection, role)
-        values += try view.decoded()
-      }
-    }
-    try storage.set(values, at: slot.rawValue)
+    try storage.store(slice, at: slot.rawValue)
+  }
+
+  public func finish(_ slot: LocalExpert, in storage: ReferenceStorage) throws(MoEError) { try storage.finish(slot) }
+
+  public func setInputScales(_ scales: InputScales, in storage: ReferenceStorage) throws(MoEError) {
+    storage.inputScales.withLock { $0 = scales }
   }
 
   public func withBytes<Value>(
@@ -83,30 +90,29 @@ extension ReferenceBackend {
     let ids = unsafe try ids.elements(tokenCount * topK, as: Int32.self)
     let weights = unsafe try weights.elements(tokenCount * topK, as: Float.self)
     let output = unsafe try output.elements(tokenCount * width, as: Float.self)
-    for token in 0..<tokenCount {
-      let row = unsafe hidden[token * width..<(token + 1) * width].map(Double.init)
-      var sum = [Double](repeating: 0, count: width)
-      for slot in token * topK..<(token + 1) * topK where unsafe ids[slot] >= 0 {
-        let weight = unsafe Double(weights[slot])
-        let result = try unsafe evaluate(expert: Int(ids[slot]), of: storage, input: row, weight: weight)
-        for index in 0..<width { sum[index] += result[index] }
-      }
-      for index in 0..<width { unsafe output[token * width + index] = Float(sum[index]) }
-    }
-  }
-
-  /// weight · (down(f(gate x, up x)) + bias), or the weight on x instead.
-  private func evaluate(
-    expert: Int, of storage: ReferenceStorage, input: [Double], weight: Double
-  ) throws(MoEError) -> [Double] {
     let specification = storage.layout.specification
-    let weights = try ReferenceWeights(values: storage.values(of: expert), specification: specification)
-    let input = specification.weightOnInput ? input.map { weight * $0 } : input
-    let up = weights.apply(.up, to: input)
-    let gate = specification.activation.isGated ? weights.apply(.gate, to: input) : up
-    let activated = zip(gate, up).map { specification.activation(gate: $0, up: $1) }
-    let output = weights.apply(.down, to: activated)
-    return specification.weightOnInput ? output : output.map { weight * $0 }
+    let (schemes, scales) = (storage.layout.activations, storage.inputScales.withLock { $0 })
+    // A row for each slot with an expert: what a product multiplies, and what may share a scale.
+    let slots = (0..<tokenCount * topK).filter { unsafe ids[$0] >= 0 }
+    var rows = slots.map { slot in
+      let weight = specification.weightOnInput ? unsafe Double(weights[slot]) : 1
+      return (0..<width).map { unsafe weight * Double(hidden[slot / topK * width + $0]) }
+    }
+    try schemes.gateUp.apply(to: &rows, scale: scales.gateUp)
+    for (row, slot) in slots.enumerated() {
+      let expert = try unsafe storage.weights(of: Int(ids[slot]))
+      let up = expert.apply(.up, to: rows[row])
+      let gate = specification.activation.isGated ? expert.apply(.gate, to: rows[row]) : up
+      rows[row] = zip(gate, up).map { specification.activation(gate: $0, up: $1) }
+    }
+    try schemes.down.apply(to: &rows, scale: scales.down)
+    var sums = [Double](repeating: 0, count: tokenCount * width)
+    for (row, slot) in slots.enumerated() {
+      let weight = specification.weightOnInput ? 1 : unsafe Double(weights[slot])
+      let result = try unsafe storage.weights(of: Int(ids[slot])).apply(.down, to: rows[row])
+      for (index, value) in result.enumerated() { sums[slot / topK * width + index] += weight * value }
+    }
+    for (index, sum) in sums.enumerated() { unsafe output[index] = Float(sum) }
   }
 
   public func makeLinear(

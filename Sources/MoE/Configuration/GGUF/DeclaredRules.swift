@@ -52,7 +52,10 @@ extension RouterPlan {
     if let declared, !isSame {
       faults.append(context.contradiction("scoring_func", expected: scoring.rawValue, found: declared.rawValue))
     }
-    if let flag = try context.configuration.boolean("norm_topk_prob"), flag != isNormalized, context.topK > 1 {
+    // A softmax over the chosen sums to 1 whatever the flag says.
+    if let flag = try context.configuration.boolean("norm_topk_prob"), flag != isNormalized, context.topK > 1,
+      (declared ?? scoring) != .selectedSoftmax
+    {
       faults.append(context.contradiction("norm_topk_prob", expected: "\(isNormalized)", found: "\(flag)"))
     }
     if let factor = try context.configuration.number("routed_scaling_factor"), factor != scale {

@@ -65,4 +65,19 @@ public struct AWQ: QuantizationScheme {
     }
     return decoder
   }
+
+  public func makeEncoding(_ weights: WeightMatrix) throws(MoEError) -> [TensorRole: [UInt8]] {
+    let (rows, columns) = (weights.rows, weights.columns)
+    let rule = ScaleRule(limit: 15, floor: 0, type: tensor(.scale)!.elementTypes[0])
+    let encoded = try IntegerEncoder(
+      granularity: parameters.granularity, codes: 0...15, zeroPoints: 0...15, rule: rule
+    ).encode(weights)
+    let groupCount = groupSize.map { columns / $0 } ?? 1
+    let packing = CodeReader.Arrangement.interleaved(rowWords: rows / 8)
+    return [
+      .weight: packing.pack(encoded.codes, rows: rows, columns: columns, bits: 4),
+      .zeroPoint: packing.pack(encoded.zeroPoints.map { UInt8($0) }, rows: rows, columns: groupCount, bits: 4),
+      .scale: rule.bytes(transposed(encoded.scales, rows: rows)),
+    ]
+  }
 }

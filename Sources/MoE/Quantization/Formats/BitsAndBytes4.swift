@@ -88,6 +88,51 @@ public struct BitsAndBytes4: QuantizationScheme {
       table: stored.tensors[.codebook]!.floats, scales: scales, .flat(blockSize))
   }
 
+  public func makeEncoding(_ weights: WeightMatrix) throws(MoEError) -> [TensorRole: [UInt8]] {
+    guard nestedBlockSize == nil else {
+      throw MoEError(
+        .unsupported, "double quantised scales are read, not written", expected: "a nestedBlockSize of nil",
+        found: "\(nestedBlockSize!)")
+    }
+    guard let codebook = Self.codebooks[kind] else {
+      throw MoEError(.unsupported, "unknown kind of codes", expected: "nf4 or fp4", found: kind)
+    }
+    let nearest = NearestCode(codebook)
+    var codes = [UInt8](repeating: 0, count: weights.values.count)
+    var scales: [Float] = []
+    for group in weights.groups(.flat(blockSize)) {
+      let scale = weights.greatestMagnitude(group)
+      scales.append(scale)
+      let inverse = scale > 0 ? 1 / max(scale, .leastNormalMagnitude) : 0
+      for place in group.run(0) { codes[place] = nearest.code(weights.values[place] * inverse) }
+    }
+    let packing = CodeReader.Arrangement.flatHighFirst(columns: weights.columns)
+    return [
+      .weight: packing.pack(codes, rows: weights.rows, columns: weights.columns, bits: 4),
+      .scale: ElementType.f32.encode(scales), .codebook: ElementType.f32.encode(codebook),
+      .state: state(rows: weights.rows, columns: weights.columns),
+    ]
+  }
+
+  /// The values of the codes, by kind. fp4 is bitsandbytes' own, not e2m1: its codes with a sign are the upper half.
+  static let codebooks: [String: [Float]] = [
+    "nf4": NormalFloat4.table, "fp4": fp4Magnitudes + fp4Magnitudes.map { -$0 },
+  ]
+
+  private static let fp4Magnitudes: [Float] = [
+    0, 0.005_208_333_3, 0.666_666_7, 1, 0.333_333_34, 0.5, 0.166_666_67, 0.25,
+  ]
+
+  /// The JSON of `quant_state`, padded with spaces so that its length does not depend on the sizes.
+  private func state(rows: Int, columns: Int) -> [UInt8] {
+    let state: JSONValue = [
+      "quant_type": .string(kind), "blocksize": .integer(blockSize), "dtype": "bfloat16",
+      "shape": [.integer(rows), .integer(columns)],
+    ]
+    let text = Array(state.serialized().utf8)
+    return text + [UInt8](repeating: 0x20, count: (128 - text.count % 128) % 128)
+  }
+
   /// The JSON of the projection.
   ///
   /// - Throws: `.invalidValue` when it is none, or says other sizes.

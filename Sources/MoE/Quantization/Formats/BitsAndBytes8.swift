@@ -41,4 +41,23 @@ public struct BitsAndBytes8: QuantizationScheme {
     decoder.divisor = 127
     return decoder
   }
+
+  public func makeEncoding(_ weights: WeightMatrix) throws(MoEError) -> [TensorRole: [UInt8]] {
+    var codes: [UInt8] = []
+    var scales: [Float] = []
+    codes.reserveCapacity(weights.values.count)
+    for group in weights.groups(.channel) {
+      let greatest = weights.greatestMagnitude(group)
+      // The decoder's product is rounded before it is divided: of decoded weights the scale may be a neighbour.
+      let trials = [greatest, greatest.nextDown, greatest.nextUp]
+      func code(_ value: Float, _ scale: Float) -> Float {
+        scale > 0 ? (value / scale * 127).rounded(.toNearestOrEven) : 0
+      }
+      let scale =
+        trials.first { scale in weights.allSatisfy(group) { code($0, scale) * scale / 127 == $0 } } ?? greatest
+      scales.append(scale)
+      for place in group.run(0) { codes.append(UInt8(bitPattern: Int8(code(weights.values[place], scale)))) }
+    }
+    return [.weight: codes, .scale: ElementType.f32.encode(scales), .arrangement: [0]]
+  }
 }

@@ -13,15 +13,13 @@ public struct ChannelIntegers: QuantizationScheme {
   /// Of the 8 bits of a byte, those that are used.
   public var bits: Int
   public var isSymmetric: Bool
-  public var hasStaticInput: Bool
+  /// What is declared for the input of the product.
+  public var activations = ActivationScheme.unquantized
 
-  public init(
-    _ granularity: Granularity, bits: Int = 8, isSymmetric: Bool = true, hasStaticInput: Bool = false
-  ) {
+  public init(_ granularity: Granularity, bits: Int = 8, isSymmetric: Bool = true) {
     self.granularity = granularity
     self.bits = bits
     self.isSymmetric = isSymmetric
-    self.hasStaticInput = hasStaticInput
   }
 
   public static func recognize(_ found: ProjectionTensors, _ settings: ModuleSettings) throws(MoEError) -> Self? {
@@ -29,13 +27,13 @@ public struct ChannelIntegers: QuantizationScheme {
       return nil
     }
     let hasZeroPoint = found[".weight_zero_point"] != nil
-    if let group = try CompressedTensorsGroup(settings) {
-      return Self(
-        group.granularity, bits: group.bits, isSymmetric: group.isSymmetric && !hasZeroPoint,
-        hasStaticInput: group.hasStaticInput)
-    }
     let shape = found[".weight_scale"].map(found.shape)
-    return Self(shape?.elementCount == 1 ? .tensor : .channel, isSymmetric: !hasZeroPoint)
+    var scheme = Self(shape?.elementCount == 1 ? .tensor : .channel, isSymmetric: !hasZeroPoint)
+    if let group = try CompressedTensorsGroup(settings) {
+      scheme = Self(group.granularity, bits: group.bits, isSymmetric: group.isSymmetric && !hasZeroPoint)
+    }
+    scheme.activations = try .declared(for: found, settings)
+    return scheme
   }
 
   public var name: String { "int\(bits), \(granularity)" + (isSymmetric ? "" : ", asymmetric") }
@@ -56,14 +54,14 @@ public struct ChannelIntegers: QuantizationScheme {
       QuantizedTensor(.scale, [".weight_scale"], [.bf16, .f16, .f32], layouts: layouts),
       QuantizedTensor(
         .zeroPoint, [".weight_zero_point"], [.i8, .i32], layouts: layouts, isRequired: !isSymmetric),
-      .scalar(.inputScale, [".input_scale"], isRequired: hasStaticInput),
+      .scalar(.inputScale, [".input_scale"], isRequired: activations.isStatic),
       .scalar(.inputZeroPoint, [".input_zero_point"], [.i8, .i32], isRequired: false),
     ]
   }
 
   public var parameters: QuantizationParameters {
     QuantizationParameters(
-      .int8, granularity, bits: bits, zeroPoint: isSymmetric ? .none : .stored, hasStaticInput: hasStaticInput)
+      .int8, granularity, bits: bits, zeroPoint: isSymmetric ? .none : .stored, activations: activations)
   }
 
   public func makeDecoder(_ stored: StoredProjection) throws(MoEError) -> any TileDecoder {
@@ -73,5 +71,17 @@ public struct ChannelIntegers: QuantizationScheme {
       .rowMajor(granularity, columns: stored.columns))
     decoder.zeroPoints = stored.tensors[.zeroPoint]?.floats
     return decoder
+  }
+
+  public func makeEncoding(_ weights: WeightMatrix) throws(MoEError) -> [TensorRole: [UInt8]] {
+    try refuseStaticInput(activations)
+    let half = 1 << (bits - 1)
+    let rule = ScaleRule(limit: Float(half - 1), floor: 0, type: tensor(.scale)!.elementTypes[0])
+    let encoded = try IntegerEncoder(
+      granularity: granularity, codes: -half...half - 1, zeroPoints: isSymmetric ? nil : -half...half - 1, rule: rule
+    ).encode(weights)
+    var bytes: [TensorRole: [UInt8]] = [.weight: encoded.codes, .scale: rule.bytes(encoded.scales)]
+    if !isSymmetric { bytes[.zeroPoint] = encoded.zeroPoints.map { UInt8(truncatingIfNeeded: $0) } }
+    return bytes
   }
 }

@@ -15,7 +15,8 @@ struct CompressedTensorsGroup {
   let bits: Int
   let granularity: Granularity
   let isSymmetric: Bool
-  let hasStaticInput: Bool
+  /// `input_activations`; nil where weights only are quantised.
+  let input: ModuleSettings?
 
   /// nil for settings without groups.
   init?(_ settings: ModuleSettings) throws(MoEError) {
@@ -44,9 +45,7 @@ struct CompressedTensorsGroup {
     self.bits = bits
     granularity = try Self.granularity(weights)
     isSymmetric = try weights.boolean("symmetric") ?? true
-    let input = try group.below("input_activations")
-    // Scales of groups may be dynamic below a stored one.
-    hasStaticInput = input?["dynamic"] == .bool(false) || input?["dynamic"] == .string("local")
+    input = try group.below("input_activations")
   }
 
   /// 3 for a name, 2 for an expression, 1 for a class; nil for another module.

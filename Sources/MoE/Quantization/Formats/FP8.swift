@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright 2026 the swift-moe project authors
 
-internal import Tensors
+public import Tensors
 
 /// 8-bit floats with scales of a tensor, a channel, a group or a block: W = q · scale.
 ///
@@ -22,24 +22,29 @@ public struct FP8: QuantizationScheme {
   ]
 
   public var granularity: Granularity
-  public var hasStaticInput: Bool
+  /// The type of the scales that are written: F32, BF16, F16, or F8_E8M0 for powers of two (`ue8m0`).
+  public var scaleType: ElementType
+  /// What is declared for the input of the product.
+  public var activations = ActivationScheme.unquantized
 
-  public init(_ granularity: Granularity, hasStaticInput: Bool = false) {
+  public init(_ granularity: Granularity, scaleType: ElementType = .f32) {
     self.granularity = granularity
-    self.hasStaticInput = hasStaticInput
+    self.scaleType = scaleType
   }
 
   static let weightTypes: [ElementType] = [.f8e4m3, .f8e4m3fnuz, .f8e5m2, .f8e5m2fnuz]
+  static let scaleTypes: [ElementType] = [.f32, .bf16, .f16, .f8e8m0]
   static let weightSuffixes = [".weight", ""]
   static let scaleSuffixes = [".weight_scale", ".weight_scale_inv", ".scale", "_scale_inv", "_scale"]
 
   public static func recognize(_ found: ProjectionTensors, _ settings: ModuleSettings) throws(MoEError) -> Self? {
     guard let weight = found.first(weightSuffixes)?.header, weightTypes.contains(weight.elementType) else { return nil }
     let group = try CompressedTensorsGroup(settings)
-    let isDeclaredStatic = try settings.string("activation_scheme") == "static"
-    let isModelOptStatic = try ModelOpt.hasStaticInput(settings)
-    let isStatic = group?.hasStaticInput ?? (isDeclaredStatic || isModelOptStatic)
-    return Self(try granularity(found, weight, settings, group), hasStaticInput: isStatic)
+    var scheme = Self(
+      try granularity(found, weight, settings, group),
+      scaleType: found.first(scaleSuffixes)?.header.elementType ?? .f32)
+    scheme.activations = try .declared(for: found, settings)
+    return scheme
   }
 
   /// What is declared, unless the scales are plainly of another kind; else what their shape says.
@@ -69,25 +74,27 @@ public struct FP8: QuantizationScheme {
   public var name: String { "fp8, \(granularity)" }
 
   public var tensors: [QuantizedTensor] {
-    let types: [ElementType] = [.f32, .bf16, .f16, .f8e8m0]
+    let types = [scaleType] + Self.scaleTypes.filter { $0 != scaleType }
+    let suffixes = Self.scaleSuffixes
     let scale =
       switch granularity {
-      case .tensor, .flat: QuantizedTensor.scalar(.scale, Self.scaleSuffixes, types)
-      case .channel: QuantizedTensor(.scale, Self.scaleSuffixes, types, layouts: [[.rows, .fixed(1)], [.rows]])
-      case .group(let size): QuantizedTensor(.scale, Self.scaleSuffixes, types, [.rows, .columns(per: size)])
+      case .tensor, .flat: QuantizedTensor.scalar(.scale, suffixes, types)
+      case .channel: QuantizedTensor(.scale, suffixes, types, layouts: [[.rows, .fixed(1)], [.rows]])
+      case .group(let size): QuantizedTensor(.scale, suffixes, types, [.rows, .columns(per: size)])
       case .block(let height, let width):
         QuantizedTensor(
-          .scale, Self.scaleSuffixes, types, [.rows(per: height, isRagged: true), .columns(per: width, isRagged: true)])
+          .scale, [".weight_scale_inv"] + suffixes.filter { $0 != ".weight_scale_inv" }, types,
+          [.rows(per: height, isRagged: true), .columns(per: width, isRagged: true)])
       }
     return [
       QuantizedTensor(.weight, Self.weightSuffixes, Self.weightTypes, [.rows, .columns]), scale,
-      .scalar(.inputScale, [".input_scale", "_input_scale"], isRequired: hasStaticInput),
+      .scalar(.inputScale, [".input_scale", "_input_scale"], isRequired: activations.isStatic),
       .scalar(.inputScaleLimit, [".input_scale_ub"], isRequired: false),
     ]
   }
 
   public var parameters: QuantizationParameters {
-    QuantizationParameters(.fp8, granularity, bits: 8, hasStaticInput: hasStaticInput)
+    QuantizationParameters(.fp8, granularity, bits: 8, activations: activations)
   }
 
   public func makeDecoder(_ stored: StoredProjection) throws(MoEError) -> any TileDecoder {
@@ -96,5 +103,26 @@ public struct FP8: QuantizationScheme {
       stored, CodeReader(weight.bytes, bits: 8, .rows(rowBytes: stored.columns)),
       table: weight.elementType.miniFloat!.table, scales: scale.floats,
       .rowMajor(granularity, columns: stored.columns))
+  }
+
+  public func makeEncoding(_ weights: WeightMatrix) throws(MoEError) -> [TensorRole: [UInt8]] {
+    try refuseStaticInput(activations)
+    let format = MiniFloat.e4m3fn
+    let rule = ScaleRule(limit: format.greatestFinite, floor: floor, type: scaleType)
+    let encoder = FloatEncoder(format: format, granularity: granularity)
+    let (codes, scales) = try encoder.encode(weights) { greatest throws(MoEError) in
+      rule.neighbours(try rule.scale(greatest))
+    }
+    return [.weight: codes, .scale: rule.bytes(scales)]
+  }
+
+  /// The least magnitude that fills the range of the codes, as vLLM has it; weights below it lose bits.
+  private var floor: Float {
+    switch granularity {
+    case .tensor: 0
+    case .channel: 1 / 512
+    case .group, .flat: 1e-10
+    case .block: 1e-4
+    }
   }
 }

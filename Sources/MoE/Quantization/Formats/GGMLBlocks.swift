@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright 2026 the swift-moe project authors
 
+internal import Checkpoints
 public import Tensors
 
 /// The block types of ggml, as GGUF files hold them: codes and scales together in blocks of 32 to 256 columns.
@@ -42,6 +43,15 @@ public struct GGMLBlocks: QuantizationScheme {
     let coding = type.coding!
     return QuantizationParameters(
       .ggmlBlock, .group(coding.group), bits: coding.bits, zeroPoint: coding.hasMinimums ? .stored : .none)
+  }
+
+  public func makeEncoding(_ weights: WeightMatrix) throws(MoEError) -> [TensorRole: [UInt8]] {
+    guard type.isEncodable else {
+      throw MoEError(
+        .unsupported, "\(type) is read, not written",
+        expected: GGMLType.encodable.map(\.name).joined(separator: ", "))
+    }
+    return [.weight: type.encode(weights.values)]
   }
 
   public func codedForm(columns: Int, stored: [TensorRole: ElementType]) -> CodedForm? {

@@ -31,4 +31,8 @@ public struct GPTOSSMXFP4: QuantizationScheme {
   public func makeDecoder(_ stored: StoredProjection) throws(MoEError) -> any TileDecoder {
     try MXFP4().makeDecoder(stored)
   }
+
+  public func makeEncoding(_ weights: WeightMatrix) throws(MoEError) -> [TensorRole: [UInt8]] {
+    try MXFP4().makeEncoding(weights)
+  }
 }

@@ -21,8 +21,13 @@ public struct GPTQ: QuantizationScheme {
   public var isVersion2: Bool
   /// Whether `g_idx` must be there.
   public var isActOrdered: Bool
+  /// Whether the zero points that are written are all the middle of the range.
+  public var isSymmetric: Bool
 
-  public init(bits: Int, groupSize: Int?, isVersion2: Bool = false, isActOrdered: Bool = false) {
+  public init(
+    bits: Int, groupSize: Int?, isVersion2: Bool = false, isActOrdered: Bool = false, isSymmetric: Bool = true
+  ) {
+    self.isSymmetric = isSymmetric
     self.bits = bits
     self.groupSize = groupSize
     self.isVersion2 = isVersion2
@@ -48,7 +53,7 @@ public struct GPTQ: QuantizationScheme {
     let isActOrdered = try settings.boolean("desc_act") ?? false
     return Self(
       bits: bits, groupSize: groupSize, isVersion2: format == "gptq_v2",
-      isActOrdered: isActOrdered && groupSize != nil)
+      isActOrdered: isActOrdered && groupSize != nil, isSymmetric: try settings.boolean("sym") ?? true)
   }
 
   public var name: String {
@@ -84,5 +89,32 @@ public struct GPTQ: QuantizationScheme {
     decoder.zeroPoints = fields.all(rows: groupCount, columns: stored.rows).map { Float($0) + (isVersion2 ? 0 : 1) }
     decoder.groupIndex = try stored.groupIndex(groupCount: groupCount)
     return decoder
+  }
+
+  public func makeEncoding(_ weights: WeightMatrix) throws(MoEError) -> [TensorRole: [UInt8]] {
+    let codes = 0...1 << bits - 1
+    let (rows, columns) = (weights.rows, weights.columns)
+    let rule = ScaleRule(limit: Float(codes.upperBound) / 2, floor: 0, type: tensor(.scale)!.elementTypes[0])
+    // Version 1 stores a zero point less one, and so never 0.
+    let least = isVersion2 ? 0 : 1
+    let encoded = try IntegerEncoder(
+      granularity: parameters.granularity, codes: codes, zeroPoints: isSymmetric ? nil : least...codes.upperBound,
+      middle: 1 << (bits - 1), rule: rule
+    ).encode(weights)
+    let groupCount = groupSize.map { columns / $0 } ?? 1
+    let fields = encoded.zeroPoints.map { UInt8($0 - least) }
+    let packing = CodeReader.Arrangement.rows(rowBytes: (rows * bits + 31) / 32 * 4)
+    var bytes: [TensorRole: [UInt8]] = [
+      .weight: CodeReader.Arrangement.columns(of: rows).pack(encoded.codes, rows: rows, columns: columns, bits: bits),
+      .zeroPoint: packing.pack(transposed(fields, rows: rows), rows: groupCount, columns: rows, bits: bits),
+      .scale: rule.bytes(transposed(encoded.scales, rows: rows)),
+    ]
+    // Columns in the order of the matrix: nothing here says which of them matter more.
+    if isActOrdered, let groupSize {
+      bytes[.groupIndex] = (0..<columns).flatMap { column in
+        (0..<4).map { UInt8(truncatingIfNeeded: (column / groupSize) >> (8 * $0)) }
+      }
+    }
+    return bytes
   }
 }

@@ -13,6 +13,8 @@ public struct MXFP6: QuantizationScheme {
 
   /// 1-3-2 bits in place of 1-2-3.
   public var isE3M2: Bool
+  /// What is declared for the input of the product.
+  public var activations = ActivationScheme.unquantized
 
   public init(isE3M2: Bool = false) { self.isE3M2 = isE3M2 }
 
@@ -33,7 +35,9 @@ public struct MXFP6: QuantizationScheme {
     let own = try settings.below("weight")?.string("dtype")
     let common = try settings.below("global_quant_config")?.below("weight")?.string("dtype")
     let type = own ?? common
-    return Self(isE3M2: type?.hasSuffix("e3m2") ?? false)
+    var scheme = Self(isE3M2: type?.hasSuffix("e3m2") ?? false)
+    scheme.activations = try .declared(for: found, settings)
+    return scheme
   }
 
   public var name: String { isE3M2 ? "mxfp6 e3m2" : "mxfp6 e2m3" }
@@ -42,16 +46,29 @@ public struct MXFP6: QuantizationScheme {
     [
       QuantizedTensor(.weight, Self.weightSuffixes, [.u8], [.rows, .columns(packing: 6, wordBits: 8)]),
       QuantizedTensor(.scale, [".weight_scale"], [.u8, .f8e8m0], [.rows, .columns(per: 32)]),
-      .scalar(.inputScale, [".input_scale"], isRequired: false),
+      .scalar(.inputScale, [".input_scale"], isRequired: activations.isStatic),
     ]
   }
 
-  public var parameters: QuantizationParameters { QuantizationParameters(.fp8, .group(32), bits: 6) }
+  public var parameters: QuantizationParameters {
+    QuantizationParameters(.fp8, .group(32), bits: 6, activations: activations)
+  }
 
   public func makeDecoder(_ stored: StoredProjection) throws(MoEError) -> any TileDecoder {
     GroupedDecoder(
       stored, CodeReader(stored.tensors[.weight]!.bytes, bits: 6, .rows(rowBytes: stored.columns / 4 * 3)),
       table: (isE3M2 ? MiniFloat.e3m2 : .e2m3).table, scales: stored.tensors[.scale]!.scales,
       .rowMajor(.group(32), columns: stored.columns))
+  }
+
+  public func makeEncoding(_ weights: WeightMatrix) throws(MoEError) -> [TensorRole: [UInt8]] {
+    let format: MiniFloat = isE3M2 ? .e3m2 : .e2m3
+    let encoder = FloatEncoder(format: format, granularity: .group(32))
+    let (codes, scales) = try encoder.encode(weights) { [format.microscale($0)] }
+    let packing = CodeReader.Arrangement.rows(rowBytes: weights.columns / 4 * 3)
+    return [
+      .weight: packing.pack(codes, rows: weights.rows, columns: weights.columns, bits: 6),
+      .scale: scales.map { E8M0.encode($0) },
+    ]
   }
 }

@@ -10,6 +10,9 @@ public struct MXFP8: QuantizationScheme {
   public static let formatName = "mxfp8"
   public static let methods = ["compressed-tensors", "modelopt", "quark", "auto-round", "intel/auto-round"]
 
+  /// What is declared for the input of the product.
+  public var activations = ActivationScheme.unquantized
+
   public init() {}
 
   static let groupSize = 32
@@ -22,7 +25,9 @@ public struct MXFP8: QuantizationScheme {
     let isDeclared = try MXSettings.names(settings, ["mxfp8"])
     guard scale.elementType == .u8 || scale.elementType == .f8e8m0 && isDeclared else { return nil }
     try MXSettings.check(settings, groupSize: groupSize)
-    return Self()
+    var scheme = Self()
+    scheme.activations = try .declared(for: found, settings)
+    return scheme
   }
 
   public var name: String { "mxfp8" }
@@ -31,12 +36,12 @@ public struct MXFP8: QuantizationScheme {
     [
       QuantizedTensor(.weight, [".weight"], [.f8e4m3], [.rows, .columns]),
       QuantizedTensor(.scale, [".weight_scale"], [.u8, .f8e8m0], [.rows, .columns(per: Self.groupSize)]),
-      .scalar(.inputScale, [".input_scale"], isRequired: false),
+      .scalar(.inputScale, [".input_scale"], isRequired: activations.isStatic),
     ]
   }
 
   public var parameters: QuantizationParameters {
-    QuantizationParameters(.fp8, .group(Self.groupSize), bits: 8)
+    QuantizationParameters(.fp8, .group(Self.groupSize), bits: 8, activations: activations)
   }
 
   public func makeDecoder(_ stored: StoredProjection) throws(MoEError) -> any TileDecoder {
@@ -44,6 +49,15 @@ public struct MXFP8: QuantizationScheme {
       stored, CodeReader(stored.tensors[.weight]!.bytes, bits: 8, .rows(rowBytes: stored.columns)),
       table: MiniFloat.e4m3fn.table, scales: stored.tensors[.scale]!.scales,
       .rowMajor(.group(Self.groupSize), columns: stored.columns))
+  }
+
+  public func makeEncoding(_ weights: WeightMatrix) throws(MoEError) -> [TensorRole: [UInt8]] {
+    let format = MiniFloat.e4m3fn
+    let encoder = FloatEncoder(format: format, granularity: .group(Self.groupSize))
+    let (codes, scales) = try encoder.encode(weights) { greatest in
+      [E8M0.decode(E8M0.encode(max(greatest, .leastNormalMagnitude) / format.greatestFinite, rounding: .up))]
+    }
+    return [.weight: codes, .scale: scales.map { E8M0.encode($0) }]
   }
 }
 

@@ -12,15 +12,6 @@ enum ModelOpt {
     "MIXED_PRECISION",
   ]
 
-  /// Algorithms whose activations have a stored scale.
-  private static let staticAlgorithms = ["FP8", "NVFP4"]
-
-  /// Whether a module needs the scale of its activations.
-  static func hasStaticInput(_ settings: ModuleSettings) throws(MoEError) -> Bool {
-    guard settings.method == "modelopt", let algorithm = try settings.string("quant_algo") else { return false }
-    return staticAlgorithms.contains(algorithm.uppercased())
-  }
-
   /// Why a module is not read: its algorithm has a code that only an external kernel knows.
   static func refusal(_ settings: ModuleSettings) -> MoEError? {
     guard settings.method == "modelopt", let algorithm = settings["quant_algo"]?.string,

@@ -13,22 +13,18 @@ public struct NVFP4: QuantizationScheme {
 
   /// Whether the global scale divides, and the names are those of compressed-tensors.
   public var isInverse: Bool
+  /// What is declared for the input of the product.
+  public var activations = ActivationScheme.unquantized
 
-  /// Whether the scale of the activations must be there (ModelOpt's `NVFP4`, activations with a local scale).
-  public var hasStaticInput: Bool
-
-  public init(isInverse: Bool, hasStaticInput: Bool = false) {
-    self.isInverse = isInverse
-    self.hasStaticInput = hasStaticInput
-  }
+  public init(isInverse: Bool) { self.isInverse = isInverse }
 
   public static func recognize(_ found: ProjectionTensors, _ settings: ModuleSettings) throws(MoEError) -> Self? {
     let isInverse = found[".weight_packed"]?.elementType == .u8 && found[".weight_global_scale"] != nil
     guard isInverse || found[".weight"]?.elementType == .u8 && found[".weight_scale_2"] != nil else { return nil }
     try MXSettings.check(settings, groupSize: 16)
-    let group = try CompressedTensorsGroup(settings)
-    let isModelOptStatic = try ModelOpt.hasStaticInput(settings)
-    return Self(isInverse: isInverse, hasStaticInput: group?.hasStaticInput ?? isModelOptStatic)
+    var scheme = Self(isInverse: isInverse)
+    scheme.activations = try .declared(for: found, settings)
+    return scheme
   }
 
   public var name: String { "nvfp4" }
@@ -41,12 +37,12 @@ public struct NVFP4: QuantizationScheme {
       .scalar(
         isInverse ? .inputGlobalScale : .inputScale,
         isInverse ? [".input_global_scale"] : [".input_scale", ".input_scale_2"], [.f32, .bf16],
-        isRequired: hasStaticInput),
+        isRequired: activations.isStatic),
     ]
   }
 
   public var parameters: QuantizationParameters {
-    QuantizationParameters(.fp4E4M3, .group(16), bits: 4, hasStaticInput: hasStaticInput)
+    QuantizationParameters(.fp4E4M3, .group(16), bits: 4, activations: activations)
   }
 
   public func makeDecoder(_ stored: StoredProjection) throws(MoEError) -> any TileDecoder {
@@ -62,5 +58,15 @@ public struct NVFP4: QuantizationScheme {
 
   public func codedForm(columns: Int, stored: [TensorRole: ElementType]) -> CodedForm? {
     CodedForm(bits: 4, group: 16, scale: .e4m3, factor: CodedForm.Factor(group: nil, .f32))
+  }
+
+  public func makeEncoding(_ weights: WeightMatrix) throws(MoEError) -> [TensorRole: [UInt8]] {
+    let encoder = NVFP4Encoder(weights, isInverse: isInverse)
+    let (codes, scales) = encoder.encode()
+    let packing = CodeReader.Arrangement.rows(rowBytes: weights.columns / 2)
+    return [
+      .weight: packing.pack(codes, rows: weights.rows, columns: weights.columns, bits: 4), .scale: scales,
+      .globalScale: ElementType.f32.encode([encoder.global]),
+    ]
   }
 }

@@ -17,6 +17,8 @@ public struct PackedIntegers: QuantizationScheme {
   /// `.channel` or `.group`.
   public var granularity: Granularity
   public var isSymmetric: Bool
+  /// What is declared for the input of the product.
+  public var activations = ActivationScheme.unquantized
 
   public init(bits: Int, _ granularity: Granularity, isSymmetric: Bool = true) {
     self.bits = bits
@@ -40,8 +42,10 @@ public struct PackedIntegers: QuantizationScheme {
         .configuration, "packed codes have no scales of this kind", file: settings.file, subject: "strategy",
         expected: "channel or group", found: "\(other)")
     }
-    return Self(
+    var scheme = Self(
       bits: group.bits, group.granularity, isSymmetric: group.isSymmetric && found[zeroPointSuffix] == nil)
+    scheme.activations = try .declared(for: found, settings)
+    return scheme
   }
 
   public var name: String {
@@ -65,7 +69,7 @@ public struct PackedIntegers: QuantizationScheme {
   public var parameters: QuantizationParameters {
     QuantizationParameters(
       .integers(bits: bits), granularity, bits: bits, zeroPoint: isSymmetric ? .none : .storedAroundMiddle,
-      hasGroupIndex: true)
+      hasGroupIndex: true, activations: activations)
   }
 
   public func makeDecoder(_ stored: StoredProjection) throws(MoEError) -> any TileDecoder {
@@ -87,6 +91,29 @@ public struct PackedIntegers: QuantizationScheme {
     // One group needs no index, and its grid has no step of columns.
     if let index = try stored.groupIndex(groupCount: groupCount), groupCount > 1 { decoder.groupIndex = index }
     return decoder
+  }
+
+  public func makeEncoding(_ weights: WeightMatrix) throws(MoEError) -> [TensorRole: [UInt8]] {
+    let codes = 0...1 << bits - 1
+    let (rows, columns) = (weights.rows, weights.columns)
+    let rule = ScaleRule(limit: Float(codes.upperBound) / 2, floor: 0, type: tensor(.scale)!.elementTypes[0])
+    let encoded = try IntegerEncoder(
+      granularity: granularity, codes: codes, zeroPoints: isSymmetric ? nil : codes, middle: 1 << (bits - 1),
+      rule: rule
+    ).encode(weights)
+    let packing = CodeReader.Arrangement.rows(rowBytes: (columns * bits + 31) / 32 * 4)
+    var bytes: [TensorRole: [UInt8]] = [
+      .weight: packing.pack(encoded.codes, rows: rows, columns: columns, bits: bits),
+      .scale: rule.bytes(encoded.scales), .logicalShape: [rows, columns].flatMap(Int64.littleEndianBytes),
+    ]
+    if !isSymmetric {
+      // Zero points run along *out*, a line of words for each group.
+      let groupCount = rows == 0 ? 0 : encoded.scales.count / rows
+      let fields = transposed(encoded.zeroPoints.map { UInt8($0) }, rows: rows)
+      bytes[.zeroPoint] = CodeReader.Arrangement.columns(of: groupCount)
+        .pack(fields, rows: groupCount, columns: rows, bits: bits)
+    }
+    return bytes
   }
 }
 
@@ -115,5 +142,11 @@ extension StoredProjection {
         .invalidValue, "the stored size is another one", subject: name, expected: "[\(rows), \(columns)]",
         found: "\(found)")
     }
+  }
+}
+
+extension Int64 {
+  fileprivate static func littleEndianBytes(_ number: Int) -> [UInt8] {
+    (0..<8).map { UInt8(truncatingIfNeeded: number >> (8 * $0)) }
   }
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright 2026 the swift-moe project authors
 
+internal import Checkpoints
 public import Tensors
 
 /// Weights as they are: bf16, fp16, fp32 or fp64. Found in quantised checkpoints, too, whatever the ignore list says.
@@ -31,6 +32,16 @@ public struct Unquantized: QuantizationScheme {
 
   public func makeDecoder(_ stored: StoredProjection) throws(MoEError) -> any TileDecoder {
     DenseDecoder(rows: stored.rows, columns: stored.columns, weight: stored.tensors[.weight]!)
+  }
+
+  public func makeEncoding(_ weights: WeightMatrix) throws(MoEError) -> [TensorRole: [UInt8]] {
+    let greatest = weights.greatestMagnitude(weights.groups(.tensor)[0])
+    guard elementType.decode(elementType.encode([greatest]))[0].isFinite else {
+      throw MoEError(
+        .invalidValue, "a weight is beyond what \(elementType) holds", expected: "a lesser magnitude",
+        found: "\(greatest)")
+    }
+    return [.weight: elementType.encode(weights.values)]
   }
 }
 

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright 2026 the swift-moe project authors
+
+internal import Checkpoints
+internal import Tensors
+
+extension ProjectionLayout {
+  /// The tensors that a scheme writes for a matrix of one expert, or for those of all where they share them.
+  ///
+  /// - Throws: `shapeMismatch` for sizes that don't divide, `unsupported` for a format that is only read.
+  func encodedTensors(
+    expert: Int, _ sizes: Sizes, _ scheme: any QuantizationScheme, prefix: String
+  ) throws(MoEError) -> [(role: TensorRole, declaration: TensorDeclaration)] {
+    let stem = prefix + stem(expert: expert)
+    let headers = try scheme.encodedTensors(
+      rows: part == .whole ? sizes.rows : 2 * sizes.rows, columns: sizes.columns, name: stem)
+    return headers.map { declared, header in
+      // A fused parameter has no `.weight` at its end, and its tensors have endings with `_`.
+      let suffix = declared.suffixes.first { weightSuffix.isEmpty != $0.hasPrefix(".") } ?? declared.suffixes[0]
+      let shape = expertAxis == .leading ? Shape([sizes.experts] + header.shape.dimensions) : header.shape
+      return (declared.role, TensorDeclaration(stem + suffix, header.elementType, shape))
+    }
+  }
+}
