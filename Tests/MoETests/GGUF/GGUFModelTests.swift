@@ -70,6 +70,22 @@ import Testing
     expectFaults([.unexpectedTensor], ["ffn_down_exps.scale"]) { _ = try fixture.model() }
   }
 
+  /// Gemma-4 has a scale of each expert under the name that NVFP4 has for the scale of a matrix: it must not count twice.
+  @Test func scaleWithTwoMeanings() throws {
+    var fixture = GGUFFixture("gemma4")
+    fixture.remove("ffn_gate_exps.weight", "ffn_up_exps.weight", "ffn_down_exps.weight")
+    fixture["feed_forward_length"] = .count(64)
+    fixture.add("ffn_gate_up_exps.weight", [4, 128, 64])
+    fixture.add("ffn_gate_inp.scale", [64])
+    fixture.add("ffn_down_exps.scale", [4], values: [1, 2, 3, 4])
+    fixture.add("ffn_down_exps.weight", [4, 64, 64])
+    #expect(try fixture.model().model.layers.count == 1)
+    fixture.add("ffn_down_exps.weight", [4, 64, 64], .nvfp4)
+    expectFaults([.ambiguousLayout], ["ffn_down_exps.scale", "two meanings", "per-expert scale"]) {
+      _ = try fixture.model()
+    }
+  }
+
   struct BadFile: Sendable, CustomTestStringConvertible {
     var codes: [Fault.Code]
     var fragments: [String]
