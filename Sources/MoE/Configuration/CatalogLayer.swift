@@ -9,6 +9,10 @@ struct CatalogLayer {
   /// What the names begin with, for example `model.layers.3.`
   let prefix: String
   private(set) var tensors: [String: TensorRecord] = [:]
+  /// Whether a LoRA wrapper's `base_layer.` was left out of any name.
+  private(set) var isWrapped = false
+  /// Tensors that have the name of another one but for `base_layer.`
+  private(set) var doubles: [TensorRecord] = []
 
   subscript(name: String) -> TensorRecord? { tensors[name] }
 
@@ -19,9 +23,29 @@ struct CatalogLayer {
       guard let place = place(of: tensor.name), !place.stack.split(separator: ".").contains("mtp") else { continue }
       stacks[place.stack, default: [:]][
         place.layer, default: CatalogLayer(index: place.layer, prefix: "\(place.stack)\(place.layer).")
-      ].tensors[place.rest] = tensor
+      ].insert(tensor, place.rest)
     }
     return stacks
+  }
+
+  private mutating func insert(_ tensor: TensorRecord, _ name: String) {
+    var name = name
+    if let wrapper = name.place(of: "base_layer.") {
+      name.removeSubrange(wrapper)
+      isWrapped = true
+    }
+    if tensors.updateValue(tensor, forKey: name) != nil { doubles.append(tensor) }
+  }
+
+  /// The tensors of a stem below the layer.
+  func projectionTensors(_ stem: String, isStacked: Bool) -> ProjectionTensors {
+    var headers: [String: ProjectionTensors.Header] = [:]
+    for (name, tensor) in tensors where name.hasPrefix(stem) {
+      let ending = String(name.dropFirst(stem.count))
+      guard ending.isEmpty || ending.hasPrefix(".") || ending.hasPrefix("_") else { continue }
+      headers[ending] = ProjectionTensors.Header(tensor.elementType, tensor.shape, ggmlType: tensor.ggmlType)
+    }
+    return ProjectionTensors(prefix + stem, headers, isStacked: isStacked)
   }
 
   /// Splits `model.layers.3.mlp.gate.weight` into `model.layers.`, 3 and `mlp.gate.weight`.

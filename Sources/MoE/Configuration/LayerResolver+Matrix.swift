@@ -10,8 +10,12 @@ extension LayerResolver {
     if let plain = tensors[place.name(.weight, expert: 0)], Self.plainTypes.contains(plain.elementType) {
       return Unquantized(plain.elementType)
     }
-    let found = ProjectionTensors(
-      tensors.prefix + place.stem(expert: 0), in: catalog, isStacked: place.expertAxis != .none)
+    let stem = place.stem(expert: 0)
+    // The catalog is sorted, and quick to search; but its names are as they are stored.
+    let found =
+      tensors.isWrapped
+      ? tensors.projectionTensors(stem, isStacked: place.expertAxis != .none)
+      : ProjectionTensors(tensors.prefix + stem, in: catalog, isStacked: place.expertAxis != .none)
     // Without any tensor it is a plain weight that is missing.
     guard found.tensors.keys.contains(where: { $0 != place.biasSuffix }) else { return Unquantized(.bf16) }
     guard place.expertAxis != .merged else {

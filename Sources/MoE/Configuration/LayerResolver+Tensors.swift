@@ -54,9 +54,18 @@ extension LayerResolver {
     for name in unexpected.sorted() {
       guard let root = expertRoots.first(where: name.hasPrefix) else { continue }
       place.expert = Int(name.dropFirst(root.count).prefix { $0 != "." })
+      if name.place(of: ".lora_") != nil {
+        fault(
+          .unexpectedTensor, "a LoRA adapter, which is not applied", tensor: tensors[name]!,
+          remedy: "merge the adapter into the weights first")
+        continue
+      }
       fault(
         .unexpectedTensor, "nothing uses this tensor of the MoE block", tensor: tensors[name]!,
         expected: "experts 0..<\(expertCount)")
+    }
+    for tensor in tensors.doubles {
+      fault(.duplicateParameter, "the tensor is there with and without base_layer", tensor: tensor)
     }
   }
 }

@@ -65,9 +65,16 @@ public struct LayerSpecification: Sendable, Hashable {
     if codes[.down] == nil { elementType = .f32 }
   }
 
-  /// Keeps all weights in another type.
+  /// The same experts with their weights in another type.
   ///
   /// - Throws: `shapeMismatch` for sizes that don't divide into the type's groups.
+  public func converted(to type: WeightType) throws(MoEError) -> Self {
+    var converted = self
+    try converted.convert(to: type)
+    return converted
+  }
+
+  /// Keeps all weights in another type.
   mutating func convert(to type: WeightType) throws(MoEError) {
     decodeCodes()
     guard type.elementType == nil else {

@@ -23,7 +23,7 @@ struct Bench: ParsableCommand {
   @Option(help: ArgumentHelp("Sizes of the layer: hidden, intermediate, experts, top-k.", valueName: "H,I,E,k"))
   var shape: ExpertShape?
 
-  @Option(help: ArgumentHelp("The type of the weights: f32, f16 or bf16.", valueName: "type"))
+  @Option(help: ArgumentHelp("The type of the weights, any of 'moe synth --dtype'.", valueName: "type"))
   var dtype = WeightType.bf16
 
   @Option(help: ArgumentHelp("Batch sizes.", valueName: "list"))
@@ -68,12 +68,7 @@ struct Bench: ParsableCommand {
       shape.expertCount = experts
     }
     let backend = try options.cpu()
-    guard let elementType = dtype.elementType else {
-      throw MoEError(
-        .unsupported, "weights of this type are not timed by this version", subject: "--dtype \(dtype)",
-        expected: "f32, f16 or bf16")
-    }
-    let bench = try LayerBench(shape, elementType, on: backend)
+    let bench = try LayerBench(shape, options.weightType ?? dtype, on: backend)
     let error = try bench.check()
     let meter = try CeilingMeter(backend)
     meter.measure()
@@ -84,7 +79,7 @@ struct Bench: ParsableCommand {
       return try bench.measure(routings, atLeast: seconds)
     }
     let report = BenchReport(
-      shape: shape, typeName: "\(dtype)", threads: backend.pool.threadCount,
+      shape: shape, typeName: "\(options.weightType ?? dtype)", threads: backend.pool.threadCount,
       instructionSet: backend.instructionSet.rawValue, ceilings: meter.ceilings, error: error, rows: rows)
     print(json ? report.object.serialized(pretty: true) : report.text)
     if let svg { try AtomicFile.write(RooflineChart(report).svg, to: svg) }

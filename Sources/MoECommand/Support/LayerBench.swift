@@ -10,11 +10,7 @@ struct LayerBench {
   let layout: Layout
   let shape: ExpertShape
   private let copies: [CPUStorage]
-  /// The numbers that experts are cut from: each begins a little further on.
-  private let pool: [UInt8]
-
-  /// Experts begin at multiples of this many elements, this many different ones.
-  private static let (step, starts) = (64, 61)
+  private let weights: BenchWeights
 
   struct Row {
     var tokenCount: Int
@@ -24,52 +20,23 @@ struct LayerBench {
     var median: Double
   }
 
-  init(_ shape: ExpertShape, _ elementType: ElementType, on backend: CPUBackend) throws(MoEError) {
-    let specification = LayerSpecification(
-      expertCount: shape.expertCount, hiddenSize: shape.hiddenSize, intermediateSize: shape.intermediateSize,
-      elementType: elementType)
+  init(_ shape: ExpertShape, _ type: WeightType, on backend: CPUBackend) throws(MoEError) {
+    let specification = try LayerSpecification(
+      expertCount: shape.expertCount, hiddenSize: shape.hiddenSize, intermediateSize: shape.intermediateSize
+    ).converted(to: type)
     self.backend = backend
     self.shape = shape
     let layout = try backend.layout(of: specification)
     self.layout = layout
-    let values = RandomValues.uniform(
-      count: specification.parametersPerExpert + Self.step * Self.starts,
-      deviation: 1 / Float(shape.hiddenSize).squareRoot(), seed: 1)
-    pool = elementType.encode(values)
+    weights = try BenchWeights(specification, type)
     let count = max(1, (Processor.uncachedByteCount + layout.residentBytes - 1) / layout.residentBytes)
     var copies: [CPUStorage] = []
     for _ in 0..<count {
       let storage = try backend.allocate(layout)
-      try Self.fill(storage, of: backend, specification, from: pool, experts: Array(0..<shape.expertCount))
+      try weights.fill(storage, of: backend, experts: Array(0..<shape.expertCount))
       copies.append(storage)
     }
     self.copies = copies
-  }
-
-  /// Stores expert `experts[slot]` in each slot.
-  private static func fill<B: Backend>(
-    _ storage: B.Storage, of backend: B, _ specification: LayerSpecification, from pool: [UInt8], experts: [Int]
-  ) throws(MoEError) {
-    let width = specification.elementType.bitWidth / 8
-    for (slot, expert) in experts.enumerated() {
-      let result = unsafe pool.withUnsafeBytes { bytes -> Result<Void, MoEError> in
-        var parameters = ExpertParameters()
-        var offset = expert % starts * step
-        for projection in specification.projections {
-          let (rows, columns) = specification.size(of: projection)
-          parameters[projection, .weight] = unsafe ParameterView(
-            base: bytes.baseAddress! + offset * width, elementType: specification.elementType, rows: rows,
-            columns: columns, rowStride: columns, columnStride: 1)
-          offset += rows * columns
-        }
-        do throws(MoEError) {
-          return .success(try backend.store(parameters, slot: LocalExpert(rawValue: slot), in: storage))
-        } catch {
-          return .failure(error)
-        }
-      }
-      try result.get()
-    }
   }
 
   /// The experts of the token that is checked, spread over the layer.
@@ -82,7 +49,7 @@ struct LayerBench {
     let experts = checkedExperts
     specification.expertCount = experts.count
     let truth = try reference.allocate(reference.layout(of: specification))
-    try Self.fill(truth, of: reference, specification, from: pool, experts: experts)
+    try weights.fill(truth, of: reference, experts: experts)
     let hidden = RandomValues.normal(count: shape.hiddenSize, seed: 2)
     let weights = experts.indices.map { 1 / Float($0 + 2) }
     let found = try backend.forward(
