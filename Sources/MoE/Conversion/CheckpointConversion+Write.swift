@@ -85,16 +85,12 @@ extension CheckpointConversion {
     let step = 8 << 20
     for start in stride(from: 0, to: record.byteCount, by: step) {
       let range = start..<min(start + step, record.byteCount)
-      var bytes = [UInt8](repeating: 0, count: range.count)
-      let failure = unsafe bytes.withUnsafeMutableBytes { target -> CheckpointError? in
-        do throws(CheckpointError) {
-          unsafe try model.checkpoint.catalog.read(record, range: range, into: target)
-          return nil
-        } catch {
-          return error
-        }
+      let bytes: [UInt8]
+      do throws(CheckpointError) {
+        bytes = try model.checkpoint.catalog.bytes(of: record, in: range)
+      } catch {
+        throw MoEError(error.faults)
       }
-      if let failure { throw MoEError(failure.faults) }
       try put(record.name, bytes, start)
     }
   }
@@ -111,17 +107,7 @@ private final class Output: Sendable {
   }
 
   init(_ tensors: [TensorDeclaration], folder: String, shardBytes: Int) throws(MoEError) {
-    var shards: [[TensorDeclaration]] = [[]]
-    var size = 0
-    for tensor in tensors {
-      let count = tensor.byteCount!
-      if size > 0 && size + count > shardBytes {
-        shards.append([])
-        size = 0
-      }
-      shards[shards.count - 1].append(tensor)
-      size += count
-    }
+    let shards = tensors.shards(ofAtMost: shardBytes) { $0.byteCount! }
     files = ShardName.modelFiles(shards.count)
     var places: [String: Int] = [:]
     for (index, shard) in shards.enumerated() { for tensor in shard { places[tensor.name] = index } }

@@ -126,16 +126,6 @@ public struct LayerSpecification: Sendable, Hashable {
     }
   }
 
-  /// Checks a matrix that is to be stored against the sizes of the layer.
-  func validate(_ view: ParameterView, _ projection: Projection, _ role: TensorRole) throws(MoEError) {
-    let (rows, columns) = size(of: projection)
-    guard view.rows == rows, view.columns == (role == .bias ? 1 : columns) else {
-      throw MoEError(
-        .shapeMismatch, "a \(projection) \(role) of another size than the layer's",
-        expected: "[\(rows), \(role == .bias ? 1 : columns)]", found: "[\(view.rows), \(view.columns)]")
-    }
-  }
-
   /// Weights of one expert.
   public var parametersPerExpert: Int { projections.count * hiddenSize * intermediateSize }
 }

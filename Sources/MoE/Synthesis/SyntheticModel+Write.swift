@@ -38,7 +38,7 @@ extension SyntheticModel {
       try fill(units, GGUFWriter(creating: path, metadata: metadata, tensors: tensors, sparse: sparse))
       return
     }
-    let shards = shards(ofAtMost: shardBytes)
+    let shards = units.shards(ofAtMost: shardBytes, \.byteCount)
     let names = ShardName.modelFiles(shards.count)
     for (name, shard) in zip(names, shards) {
       let tensors = shard.flatMap(\.tensors).map { TensorDeclaration($0.name, $0.elementType, $0.shape) }
@@ -53,19 +53,5 @@ extension SyntheticModel {
       try AtomicFile.write(index.serialized(pretty: true), to: folder + "/model.safetensors.index.json")
     }
     try AtomicFile.write(JSONValue.object(configuration).serialized(pretty: true), to: folder + "/config.json")
-  }
-
-  private func shards(ofAtMost limit: Int) -> [[SyntheticUnit]] {
-    var shards: [[SyntheticUnit]] = [[]]
-    var size = 0
-    for unit in units {
-      if size > 0 && size + unit.byteCount > limit {
-        shards.append([])
-        size = 0
-      }
-      shards[shards.count - 1].append(unit)
-      size += unit.byteCount
-    }
-    return shards
   }
 }
