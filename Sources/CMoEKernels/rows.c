@@ -35,6 +35,9 @@ static moe_row_decoder prepared(const moe_rows *rows, decoder_room *room) {
   moe_decoder_make(decoder, &form, rows->table);
   moe_row_decoder result = {rows, decoder, coded_kind(decoder, rows->bits), 0x80};
   bool small = result.kind == MOE_ROW_E4M3 || result.kind == MOE_ROW_E5M2;
+  if (small && rows->zeros) result.kind = MOE_ROW_TABLE8;
+  // Those of fp16, by which these are computed, are infinite or NaN.
+  if (result.kind == MOE_ROW_E5M2) result.special = 0x7c;
   for (int32_t code = 0; code < 1 << rows->bits; code++) {
     uint8_t size = code & 0x7f;
     if (isfinite(rows->table[code])) continue;

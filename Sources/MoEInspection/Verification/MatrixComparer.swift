@@ -24,10 +24,10 @@ struct MatrixComparer: Sendable {
     var fingerprint: Fingerprint
   }
 
-  /// Bytes of a block of either side: both stay in a cache between reading and comparing.
-  private static let blockBytes = 384 << 10
+  /// Bytes of a block of either side: both stay in the last cache between reading and comparing.
+  private static let blockBytes = 2 << 20
   /// One of so many rows says how much noise rounding leaves.
-  private static let noiseStep = 16
+  private static let noiseStep = 64
 
   func compare(_ place: MoEModel.Place, _ matrices: VerificationPair.Pair) throws(MoEError) -> Result {
     let (original, stored) = (matrices.original, matrices.stored)
