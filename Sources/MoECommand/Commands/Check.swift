@@ -55,6 +55,8 @@ struct Check: ParsableCommand {
       try AtomicFile.write(report.html(title: name), to: html)
     }
     print(json ? object(report, seconds).serialized(pretty: true) : text(report, seconds))
+    // What could not be opened is an error of the command, too, and not only a finding.
+    if report.architecture == nil { throw MoEError(report.findings.filter { $0.severity == .error }.map(\.fault)) }
     if !report.isWhole { throw ExitCode.failure }
   }
 }
