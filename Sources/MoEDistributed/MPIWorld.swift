@@ -76,7 +76,7 @@ extension MPIWorld {
   private func send(_ notice: Notice, _ text: String = "", to peers: [Int]) throws(MoEError) {
     let bytes = [notice.rawValue] + Array(text.utf8.prefix(Self.noticeBytes - 1))
     for peer in peers {
-      let memory = unsafe UnsafeMutableRawBufferPointer.allocate(byteCount: Self.noticeBytes, alignment: 8)
+      let memory = UnsafeMutableRawBufferPointer.allocate(byteCount: Self.noticeBytes, alignment: 8)
       unsafe memory.initializeMemory(as: UInt8.self, repeating: 0)
       unsafe memory.copyBytes(from: bytes)
       try call { (mpi) throws(MoEError) in

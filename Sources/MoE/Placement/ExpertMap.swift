@@ -20,9 +20,6 @@ public struct ExpertMap: Sendable, Hashable {
   public let owner: [Int32]
   /// Int32 `[slots]`: the place of a slot among those of its owner.
   public let place: [Int32]
-  /// The slots of each expert, ascending; expert e has those of `firstReplica[e] ..< firstReplica[e + 1]`.
-  private let replicas: [Int32]
-  private let firstReplica: [Int]
 
   /// - Precondition: `rank` is one of the placement's.
   public init(_ placement: ExpertPlacement, rank: Int) {
@@ -36,37 +33,6 @@ public struct ExpertMap: Sendable, Hashable {
       place += (0..<count).map { Int32($0) }
     }
     (self.owner, self.place) = (owner, place)
-    var slots = [[Int32]](repeating: [], count: placement.expertCount)
-    for (slot, expert) in placement.logical.enumerated() { slots[expert.rawValue].append(Int32(slot)) }
-    replicas = slots.flatMap(\.self)
-    firstReplica = slots.reduce(into: [0]) { $0.append($0.last! + $1.count) }
-  }
-
-  /// The slots of an expert on all ranks, ascending.
-  public func slots(of expert: LogicalExpert) -> [PhysicalExpert] {
-    replicas(of: expert.rawValue).map { PhysicalExpert(rawValue: Int($0)) }
-  }
-
-  private func replicas(of expert: Int) -> ArraySlice<Int32> {
-    replicas[firstReplica[expert]..<firstReplica[expert + 1]]
-  }
-
-  /// The slot that computes `expert` for a token: replicas take turns by a hash of the token's place in the batch, the
-  /// same for all its experts (vLLM's rule: the low 32 bits of place · 2654435769, modulo the replicas).
-  public func slot(of expert: LogicalExpert, token: Int) -> PhysicalExpert {
-    let slots = replicas(of: expert.rawValue)
-    let hash = UInt32(truncatingIfNeeded: token) &* 2_654_435_769
-    return PhysicalExpert(rawValue: Int(slots[slots.startIndex + Int(hash) % slots.count]))
-  }
-
-  /// The slot of every routed pair, Int32 `[tokens, topK]`; −1 where the routing skips it.
-  ///
-  /// - Throws: `invalidArgument` for an id that is no expert.
-  public func slots(of routing: Routing) throws(MoEError) -> [Int32] {
-    try routing.validate(idCount: placement.expertCount)
-    return routing.ids.enumerated().map { index, id in
-      id < 0 ? -1 : Int32(slot(of: LogicalExpert(rawValue: Int(id)), token: index / routing.topK).rawValue)
-    }
   }
 }
 
@@ -96,7 +62,7 @@ extension ExpertMap {
   public var localCount: Int { placement.slots(of: rank).count }
 
   /// Int32 `[experts]`: the first slot of each expert, numbered through all ranks.
-  public var globalToPhysical: [Int32] { (0..<placement.expertCount).map { replicas[firstReplica[$0]] } }
+  public var globalToPhysical: [Int32] { placement.replicas.map { Int32($0[0].rawValue) } }
 
   /// Int32 `[slots]`: the expert in each slot.
   public var physicalToGlobal: [Int32] { placement.logical.map { Int32($0.rawValue) } }

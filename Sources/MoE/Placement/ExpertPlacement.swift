@@ -48,7 +48,7 @@ public struct ExpertPlacement: Sendable, Hashable {
     (ranks - expertCount % ranks) % ranks
   }
 
-  init(logical: [LogicalExpert], expertCount: Int, rankCount: Int) {
+  private init(logical: [LogicalExpert], expertCount: Int, rankCount: Int) {
     self.logical = logical
     self.expertCount = expertCount
     self.rankCount = rankCount

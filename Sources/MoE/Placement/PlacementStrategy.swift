@@ -20,8 +20,8 @@ public enum PlacementStrategy: String, Sendable, Hashable, CaseIterable {
         found: "\(redundant)", remedy: "use the linear strategy")
     }
     return ExpertPlacement(
-      logical: (0..<ranks).flatMap { stride(from: $0, to: expertCount, by: ranks).map(LogicalExpert.init) },
-      expertCount: expertCount, rankCount: ranks)
+      checked: (0..<ranks).flatMap { stride(from: $0, to: expertCount, by: ranks).map(LogicalExpert.init) },
+      expertCount: expertCount, ranks: ranks)
   }
 
   /// What vLLM's engine asks of a layer before it deals its experts out one after the other.

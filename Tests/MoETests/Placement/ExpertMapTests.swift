@@ -44,30 +44,7 @@ import Testing
     let map = ExpertMap(placement, rank: 1)
     #expect(map.globalToLocal == [-1, -1, -1, 0, 1, 2])
     #expect(map.physicalToGlobal == [0, 1, 2, 0, 1, 2])
-    #expect(map.slots(of: LogicalExpert(rawValue: 1)).map(\.rawValue) == [1, 4])
     #expect(map.owner == [0, 0, 0, 1, 1, 1] && map.place == [0, 1, 2, 0, 1, 2])
-  }
-
-  /// The rule of section 4.2 as it is written there, in 64 bits.
-  @Test func replicasTakeTurns() throws {
-    let placement = try PlacementStrategy.linear.placement(expertCount: 4, redundant: 6, ranks: 5)
-    let map = ExpertMap(placement, rank: 0)
-    let routing = try Routing(
-      topK: 2, ids: (0..<400).map { Int32($0 % 9 == 8 ? -1 : $0 % 4) }, weights: Array(repeating: 1, count: 400))
-    let slots = try map.slots(of: routing)
-    for (index, slot) in slots.enumerated() {
-      guard routing.ids[index] >= 0 else {
-        #expect(slot == -1)
-        continue
-      }
-      let replicas = placement.logical.indices.filter { placement.logical[$0].rawValue == Int(routing.ids[index]) }
-      let hash = (UInt64(index / 2) * 2_654_435_769) & 0xFFFF_FFFF
-      #expect(Int(slot) == replicas[Int(hash % UInt64(replicas.count))])
-    }
-    #expect(Set(slots).count == 11, "all ten slots and the skipped")
-    expectFault(.invalidArgument, "0..<4") {
-      _ = try map.slots(of: Routing(topK: 1, ids: [4], weights: [1]))
-    }
   }
 
   @Test func whyNotRoundRobin() {
