@@ -48,6 +48,9 @@ let package = Package(
       name: "MoETests", dependencies: ["MoEInspection", "MoE", "Checkpoints", "Tensors"],
       swiftSettings: swiftSettings),
     .testTarget(
+      name: "InspectionTests", dependencies: ["MoEInspection", "MoE", "Checkpoints", "Tensors"],
+      swiftSettings: swiftSettings),
+    .testTarget(
       name: "CommandTests", dependencies: ["MoECommand", "MoE", "Checkpoints", "Tensors"], swiftSettings: swiftSettings
     ),
     .executableTarget(
