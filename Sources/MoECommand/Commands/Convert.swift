@@ -4,6 +4,7 @@
 import ArgumentParser
 import Checkpoints
 import MoE
+import MoEInspection
 
 /// Writes a checkpoint again with its experts in another format.
 struct Convert: ParsableCommand {
