@@ -13,7 +13,8 @@ struct BackendOptions: ParsableArguments {
 
   @Option(
     help: ArgumentHelp(
-      "Worker threads (default: MOE_THREADS, or the processors of the affinity mask).", valueName: "count"))
+      "Worker threads (default: MOE_THREADS, or the processors of the affinity mask over the ranks on this host).",
+      valueName: "count"))
   var threads: Int?
 
   @Option(
@@ -53,9 +54,14 @@ struct BackendOptions: ParsableArguments {
     }
   }
 
-  /// The backend that was asked for.
+  /// The backend that was asked for, for a process alone.
   func make() throws(MoEError) -> any Backend {
     try requireSingleProcess()
+    return try makeForRank()
+  }
+
+  /// The backend that was asked for, on each of many ranks.
+  func makeForRank() throws(MoEError) -> any Backend {
     switch backend {
     case "reference": return try reference()
     case "cpu": return try cpu()
@@ -99,7 +105,7 @@ struct BackendOptions: ParsableArguments {
 
   private static func threadCount(_ threads: Int?) throws(MoEError) -> Int {
     if let threads { return threads }
-    guard let text = environment("MOE_THREADS") else { return WorkerPool.availableProcessors }
+    guard let text = environment("MOE_THREADS") else { return WorkerPool.defaultThreadCount }
     guard let count = Int(text), (1...4096).contains(count) else {
       throw MoEError(
         .invalidArgument, "no number of threads", subject: "MOE_THREADS", expected: "1...4096", found: text)
@@ -118,11 +124,10 @@ struct BackendOptions: ParsableArguments {
 
   /// Refuses to run as one of several ranks.
   private func requireSingleProcess() throws(MoEError) {
-    for name in ["OMPI_COMM_WORLD_SIZE", "PMI_SIZE"] {
-      guard let size = environment(name).flatMap({ Int($0) }), size > 1 else { continue }
-      throw MoEError(
-        .unsupported, "started as one of \(size) ranks, and this version runs in a single process", subject: name,
-        remedy: "start it without mpirun")
-    }
+    guard let launcher = Launcher.current, launcher.size > 1 else { return }
+    throw MoEError(
+      .unsupported, "started as one of \(launcher.size) ranks, which this does not use",
+      subject: launcher.family.rawValue,
+      remedy: "start it without mpirun; 'moe run --input' and 'moe bench' take --expert-parallel and --tensor-parallel")
   }
 }
