@@ -284,8 +284,8 @@ extension FakeDeviceBackend {
       let ids = device.values(ids, tokenCount * topK, Int32.self)
       let weights = device.values(weights, tokenCount * topK, Float.self)
       let indices = device.values(indices, tokenCount * topK, Int32.self)
-      let last = zip(ids, indices).filter { $0.0 >= 0 }.map(\.1).max() ?? -1
-      let rows = device.values(rows, (Int(last) + 1) * width, Double.self)
+      let used = indices.indices.filter { ids[$0] >= 0 }.map { Int(indices[$0]) }
+      let rows = device.values(rows, ((used.max() ?? -1) + 1) * width, Double.self)
       var result = [Double](repeating: 0, count: tokenCount * width)
       for slot in ids.indices where ids[slot] >= 0 {
         let weight = specification.weightOnInput ? 1 : Double(weights[slot])

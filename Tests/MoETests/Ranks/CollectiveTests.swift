@@ -2,6 +2,7 @@
 // Copyright 2026 the swift-moe project authors
 
 import MoE
+import Tensors
 import Testing
 
 /// The collectives, which are all made of one exchange.
