@@ -35,7 +35,7 @@ public final class ExpertMove<B: Backend, C: Communicator> where C.Buffer == Hos
     grid = isResized ? try old.grid.resized(expertParallel: placement.rankCount) : old.grid
     let rank = grid.column.rank
     var staged: [LocalExpert: HostBuffer] = [:]
-    let exchange = try world.together { () throws(MoEError) in
+    let exchange = try world.together {
       var exchange = Exchange<HostBuffer>()
       var outgoing: [LocalExpert: HostBuffer] = [:]
       for copy in migration.copies where copy.rank == rank { staged[copy.to] = try experts.copy(of: copy.from) }
@@ -73,7 +73,7 @@ public final class ExpertMove<B: Backend, C: Communicator> where C.Buffer == Hos
   public func finish() throws(MoEError) {
     guard !isOver else { return }
     let world = experts.grid.world
-    try world.together { () throws(MoEError) in try pending.wait() }
+    try world.together { try pending.wait() }
     for copy in migration.duplicates where copy.rank == grid.column.rank {
       staged[copy.to] = try staged[copy.from]!.copy()
     }
@@ -81,7 +81,7 @@ public final class ExpertMove<B: Backend, C: Communicator> where C.Buffer == Hos
     var exchanged: [LocalExpert] = []
     let old = experts.current
     do throws(MoEError) {
-      try world.together { () throws(MoEError) in
+      try world.together {
         let count = grid.layout.map { placement.slots(of: $0.expertRank).count } ?? 0
         if count == experts.slotCount {
           for slot in staged.keys {

@@ -40,7 +40,7 @@ public struct RankLoading<C: Communicator>: ExpertLoading where C.Buffer == Host
   ) throws(MoEError) -> RoutedExperts<B> {
     let world = grid.world
     let share = isShared ? try grid.shared() : grid
-    let plan = try world.together { () throws(MoEError) in
+    let plan = try world.together {
       let placement: ExpertPlacement? = isShared ? nil : try placement(source.specification.expertCount)
       // A spare rank plans as the first ones do, and leaves it at that.
       var layout = share.layout
@@ -50,7 +50,7 @@ public struct RankLoading<C: Communicator>: ExpertLoading where C.Buffer == Host
     let grids = "\(grid.tensorParallel) × \(grid.expertParallel), \(dispatch)"
     try world.requireEqual(plan.identity + [("arithmetic", backend.arithmetic), ("grid and dispatch", grids)])
     try grid.column.requireEqual([("bytes of an expert", "\(plan.layout.bytesPerExpert)")])
-    let storage = try world.together { () throws(MoEError) in
+    let storage = try world.together {
       guard share.layout != nil else { return try backend.allocate(plan.layout, expertCount: 0) }
       let storage = try backend.allocate(plan.layout)
       try plan.execute(from: catalog, into: storage, of: backend, progress: progress)

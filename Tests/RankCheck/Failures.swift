@@ -16,7 +16,7 @@ func checkFailures(_ world: MPICommunicator, _ arguments: [String]) throws {
   case "die": if isLast { raise(SIGKILL) }
   case "throw": if isLast { throw MoEError(.invalidValue, "this rank had enough") }
   case "together":
-    try world.together { () throws(MoEError) in
+    try world.together {
       if isLast { throw MoEError(.invalidValue, "a file is missing", file: "/data/x") }
     }
   case "differ":

@@ -3,6 +3,7 @@
 
 import Checkpoints
 import MoE
+import MoEDistributed
 import MoEInspection
 import Tensors
 

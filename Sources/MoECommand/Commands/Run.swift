@@ -4,6 +4,7 @@
 import ArgumentParser
 import Checkpoints
 import MoE
+import MoEDistributed
 
 /// Runs a layer on a file, or shows what this machine does with a checkpoint.
 struct Run: ParsableCommand {

@@ -36,14 +36,16 @@ struct TokenSharing {
   /// The results of all tokens.
   func gather(_ output: MoEOutput) throws(MoEError) -> MoEOutput {
     guard isSpread, let group = grid?.experts else { return output }
-    let topK = output.routing.topK
-    return MoEOutput(
-      routing: try Routing(
-        topK: topK, ids: group.allGather(output.routing.ids).flatMap(\.self),
-        weights: group.allGather(output.routing.weights).flatMap(\.self)),
-      routed: try group.allGather(output.routed).flatMap(\.self),
-      shared: try output.shared.map { (shared) throws(MoEError) in try group.allGather(shared).flatMap(\.self) },
-      output: try group.allGather(output.output).flatMap(\.self))
+    func all<Element: BitwiseCopyable>(_ values: [Element]) throws(MoEError) -> [Element] {
+      try group.allGather(values).flatMap(\.self)
+    }
+    var whole = output
+    whole.routing = try Routing(
+      topK: output.routing.topK, ids: all(output.routing.ids), weights: all(output.routing.weights))
+    whole.routed = try all(output.routed)
+    whole.shared = try output.shared.map(all)
+    whole.output = try all(output.output)
+    return whole
   }
 }
 
