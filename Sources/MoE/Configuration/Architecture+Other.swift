@@ -5,6 +5,7 @@ extension Architecture {
   /// Families whose routing is their own.
   static let otherFamilies: [Architecture] = [
     Architecture("Phi-3.5-MoE", types: ["phimoe"], classes: ["PhiMoEForCausalLM", "PhimoeForCausalLM"]) {
+      $0.hasExpertsEverywhere = true
       $0.blocks = ["block_sparse_moe", "mlp"]
       $0.layouts = .w123
       $0.routing = { context throws(MoEError) in

@@ -24,6 +24,8 @@ public struct Architecture: Sendable {
 
   /// What stands before a layer's number in the family's own checkpoints. Readers find it, writers need it.
   public var stack = "model.layers."
+  /// Whether every layer has experts where the configuration names none that has not.
+  public var hasExpertsEverywhere = false
   /// Where the MoE block is below the layer.
   public var blocks = ["mlp"]
   /// The arrangements of the experts that the family's checkpoints use, the original one first.

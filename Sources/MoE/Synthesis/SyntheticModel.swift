@@ -65,8 +65,8 @@ public struct SyntheticModel: Sendable {
     let made = try layers.map { (index) throws(MoEError) in
       try SyntheticLayer(stored, final, layer: index, type: type)
     }
-    units = try made.map { (layer) throws(MoEError) in try layer.units() }.flatMap(\.self)
     metadata = type.container == .gguf ? try Self.metadata(made[0], architecture, layers) : [:]
+    units = try made.map { (layer) throws(MoEError) in try layer.units() }.flatMap(\.self)
     let format = architecture.quantization(
       type, ignoring: ["lm_head", "model.embed_tokens"] + made.flatMap(\.gateModules))
     if let format { configuration["quantization_config"] = format }

@@ -17,13 +17,14 @@ struct LayerJob {
   let routerLogits: String?
   let routing: String?
   let output: String
-  let weightType: WeightType?
+  let options: BackendOptions
   let json: Bool
 
   func run(on backend: some Backend) throws {
     let model = try MoEModel(opening: checkpoint, layers: [layer])
     for note in model.notes { Console.note(note) }
     let plan = try model.layer(layer)
+    try options.announce([plan], on: backend)
     let file = try TensorCatalog(opening: input)
     let hidden = try matrix(tensor, of: file, width: plan.hiddenSize, what: "hidden states")
     let expertCount = plan.specification.expertCount + plan.plan.zeroExpertCount
@@ -39,7 +40,7 @@ struct LayerJob {
 
     let line = ProgressLine("loading layer \(layer)")
     let start = now()
-    let loaded: MoELayer = try MoELayer(plan, of: model, on: backend, weightType: weightType) {
+    let loaded: MoELayer = try MoELayer(plan, of: model, on: backend, weightType: options.weightType) {
       line.show(bytes: $0.bytesRead, of: $0.bytesToRead)
     }
     line.finish()

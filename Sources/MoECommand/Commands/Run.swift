@@ -76,7 +76,7 @@ struct Run: ParsableCommand {
       let job = LayerJob(
         checkpoint: checkpoint, layer: layer, input: input, tensor: tensor, tokenIDs: tokenIds,
         expertInput: expertInput, routerLogits: routerLogits, routing: routing, output: output,
-        weightType: options.weightType, json: json)
+        options: options, json: json)
       try job.run(on: try options.make())
     } else if let checkpoint {
       try Demonstration(options: options, layer: layer, json: json).run(checkpoint, made: nil)

@@ -30,6 +30,9 @@ struct BackendOptions: ParsableArguments {
       valueName: "type"))
   var quantize: WeightType?
 
+  @Flag(help: "Refuse what would run slower than its format and this machine allow, instead of noting it.")
+  var requireFast = false
+
   /// What the experts' weights are converted to; nil for what they are.
   var weightType: WeightType? { quantize ?? weightsType }
 
@@ -66,6 +69,31 @@ struct BackendOptions: ParsableArguments {
     }
   }
 
+  /// Refuses plans with slow paths if that was asked for.
+  func admit(_ plans: [LoadPlan]) throws(MoEError) {
+    guard requireFast else { return }
+    var reasons: [Fault] = []
+    for plan in plans {
+      do throws(MoEError) {
+        try plan.requireFast()
+      } catch {
+        reasons += error.faults.filter { !reasons.contains($0) }
+      }
+    }
+    guard reasons.isEmpty else { throw MoEError(reasons) }
+  }
+
+  /// Notes what a load of layers will do, and refuses slow paths if that was asked for.
+  func announce(_ layers: [MoEModel.Layer], on backend: some Backend) throws(MoEError) {
+    var plans: [LoadPlan] = []
+    for source in layers.flatMap({ [$0.experts, $0.shared?.experts].compactMap(\.self) }) {
+      plans.append(try LoadPlan(source, on: backend, weightType: weightType))
+    }
+    try admit(plans)
+    let notes = plans.flatMap(\.notes)
+    for (index, note) in notes.enumerated() where !notes[..<index].contains(note) { Console.note(note) }
+  }
+
   /// The reference with the activations that were asked for.
   func reference() throws(MoEError) -> ReferenceBackend { ReferenceBackend(activations: try precision()) }
 
@@ -78,8 +106,14 @@ struct BackendOptions: ParsableArguments {
 
   /// The CPU backend with the threads and instructions that were asked for.
   func cpu() throws(MoEError) -> CPUBackend {
-    CPUBackend(
-      pool: try Self.pool(threads: threads), instructionSet: try Self.instructionSet(), activations: try precision())
+    let instructions = try Self.instructionSet()
+    guard instructions != .portable || !requireFast else {
+      throw MoEError(
+        .unsupportedByBackend, "a slow path: portable instructions", subject: "--require-fast",
+        expected: "avx2 or avx512", found: instructions.rawValue)
+    }
+    return CPUBackend(
+      pool: try Self.pool(threads: threads), instructionSet: instructions, activations: try precision())
   }
 
   /// The instruction set of `MOE_ISA`, or the widest.

@@ -99,7 +99,9 @@ import Testing
     try SyntheticModel(configuration: Self.configuration, layerCount: 1).write(
       to: source.path, seed: 4)
     let model = try MoEModel(opening: source.path)
-    expectFaults([.unsupported], ["GGUF"]) { _ = try CheckpointConversion(of: model, to: WeightType(parsing: "q8_0")) }
+    expectFaults([.unsupported], ["a type of GGUF", "ends in .gguf"]) {
+      _ = try CheckpointConversion(of: model, to: WeightType(parsing: "q8_0"), in: .safetensors)
+    }
     expectFaults([.shapeMismatch], ["multiple of 512"]) {
       _ = try CheckpointConversion(of: model, to: .int4Group(512, isSymmetric: true))
     }
