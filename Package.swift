@@ -19,6 +19,7 @@ let package = Package(
     .library(name: "Tensors", targets: ["Tensors"]),
     .library(name: "Checkpoints", targets: ["Checkpoints"]),
     .library(name: "MoE", targets: ["MoE"]),
+    .library(name: "MoEDistributed", targets: ["MoEDistributed"]),
     .library(name: "MoEInspection", targets: ["MoEInspection"]),
     .executable(name: "moe", targets: ["MoECommand"]),
   ],
@@ -30,6 +31,10 @@ let package = Package(
     .target(name: "Checkpoints", dependencies: ["Tensors"], swiftSettings: swiftSettings),
     .target(name: "CMoEKernels"),
     .target(name: "MoE", dependencies: ["Tensors", "Checkpoints", "CMoEKernels"], swiftSettings: swiftSettings),
+    .target(name: "CAccelerators"),
+    .target(
+      name: "MoEDistributed", dependencies: ["MoE", "Checkpoints", "Tensors", "CAccelerators"],
+      swiftSettings: swiftSettings),
     .target(name: "MoEInspection", dependencies: ["MoE", "Checkpoints", "Tensors"], swiftSettings: swiftSettings),
     .executableTarget(
       name: "MoECommand",
@@ -43,8 +48,17 @@ let package = Package(
       name: "MoETests", dependencies: ["MoEInspection", "MoE", "Checkpoints", "Tensors"],
       swiftSettings: swiftSettings),
     .testTarget(
+      name: "InspectionTests", dependencies: ["MoEInspection", "MoE", "Checkpoints", "Tensors"],
+      swiftSettings: swiftSettings),
+    .testTarget(
       name: "CommandTests", dependencies: ["MoECommand", "MoE", "Checkpoints", "Tensors"], swiftSettings: swiftSettings
     ),
+    .executableTarget(
+      name: "RankCheck", dependencies: ["MoEDistributed", "MoE", "Checkpoints", "Tensors"], path: "Tests/RankCheck",
+      swiftSettings: swiftSettings),
+    .testTarget(
+      name: "DistributedTests", dependencies: ["RankCheck", "MoECommand", "MoEDistributed", "MoE", "Checkpoints", "Tensors"],
+      swiftSettings: swiftSettings),
   ],
   swiftLanguageModes: [.v6],
   cLanguageStandard: .c17

@@ -235,9 +235,11 @@ static inline __attribute__((always_inline)) void multiply(const moe_product *p,
     // Unpacking has prefetched: nothing is left for the tiles but what they read.
     work.ahead[0] = scratch->piece;
   } else {
+    // Codes beside dense weights may hold more inputs than these do.
+    work.inputs = moe_min(piece->count, moe_round_up(p->inputs, 2) - piece->k);
     work.b[0] = input_at(p, piece->panel, piece->k);
     work.ahead_step = 64 / tiles;
-    ahead_bytes = moe_panel_bytes(o->form.element, piece->count);
+    ahead_bytes = moe_panel_bytes(o->form.element, work.inputs);
   }
   int64_t stride = moe_row_stride(p->rows_at.form.dot), first = 0;
   for (int64_t t = 0; t < tiles; t++) {

@@ -4,6 +4,7 @@
 import ArgumentParser
 import Checkpoints
 import MoE
+import MoEInspection
 import Tensors
 
 /// What a load will read and hold, rank by rank, before anything is allocated.
