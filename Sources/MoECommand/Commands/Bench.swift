@@ -11,7 +11,7 @@ struct Bench: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Time the routed experts of one layer, as shares of what the machine can do.",
     discussion: """
-      The ceilings (memory read, fp32 multiply-add) are measured in the same process on the same threads. Weights are \
+      The ceilings (memory read; multiply-adds in the precision of the activations) are measured in the same process on the same threads. Weights are \
       random and rotate over copies of the layer, so that one token's experts come from memory and not from a cache. \
       Times are minima; the median stands beside them.
       """)
@@ -80,7 +80,7 @@ struct Bench: ParsableCommand {
     }
     let report = BenchReport(
       shape: shape, typeName: "\(options.weightType ?? dtype)", threads: backend.pool.threadCount,
-      instructionSet: backend.instructionSet.rawValue, ceilings: meter.ceilings, error: error, rows: rows)
+      instructionSet: backend.instructionSet.rawValue, activations: backend.activations, ceilings: meter.ceilings, error: error, rows: rows)
     print(json ? report.object.serialized(pretty: true) : report.text)
     try pictures.draw(report.picture, isQuiet: json)
   }
