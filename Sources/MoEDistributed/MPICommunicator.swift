@@ -53,7 +53,7 @@ public struct MPICommunicator: Communicator {
       try world.finalize()
       return result
     } catch {
-      world.leave(because: "\(error)")
+      world.leave(because: error)
       throw error
     }
   }
