@@ -24,7 +24,13 @@ extension LoadPlan {
     from catalog: TensorCatalog, into storage: B.Storage, of backend: B, pool: WorkerPool = .shared,
     progress: (@Sendable (LoadProgress) -> Void)? = nil
   ) throws(MoEError) {
-    if let scales = try unsafe inputScales(Self.reader(catalog)) { try backend.setInputScales(scales, in: storage) }
+    var wrongScales: [Fault] = []
+    do throws(MoEError) {
+      if let scales = try unsafe inputScales(Self.reader(catalog)) { try backend.setInputScales(scales, in: storage) }
+    } catch {
+      // The rank's own scales are looked at with its weights; all that is wrong is told once.
+      wrongScales = error.faults.map { Self.inFile($0, of: catalog) }
+    }
     var work: [(slot: Int, transfer: Transfer)] = []
     var counts: [Int] = []
     for (index, slot) in slots.enumerated() {
@@ -63,7 +69,11 @@ extension LoadPlan {
         progress?(state.progress)
       }
     }
-    let found = state.withLock { $0.faults }
+    let found =
+      wrongScales
+      + state.withLock { $0.faults }.filter { fault in
+        !wrongScales.contains { ($0.code, $0.subject) == (fault.code, fault.subject) }
+      }
     guard found.isEmpty else { throw MoEError(found) }
   }
 

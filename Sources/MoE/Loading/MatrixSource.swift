@@ -35,6 +35,8 @@ public struct MatrixSource: Sendable {
     /// The expert's first byte in the tensor.
     public var offset: Int
     public var byteCount: Int
+    /// Whether all experts of the tensor have it in common.
+    public var isShared = false
   }
 
   /// Bytes of all its tensors.

@@ -18,16 +18,20 @@ struct LayerJob {
   let routerLogits: String?
   let routing: String?
   let output: String
-  let weightType: WeightType?
+  let options: BackendOptions
   let json: Bool
 
   /// Runs the layer on one process, or on each of many ranks with its share of the experts and tokens.
   func run(on backend: some Backend, by loading: some ExpertLoading, _ sharing: TokenSharing) throws {
-    let (model, plan, hidden, rows) = try sharing.together { try read() }
+    let (model, plan, hidden, rows) = try sharing.together {
+      let input = try read()
+      try options.announce([input.plan], on: backend, as: sharing.grid?.layout ?? .single, aloud: sharing.isFirst)
+      return input
+    }
     if sharing.isFirst { for note in model.notes { Console.note(note) } }
     let line = sharing.isFirst ? ProgressLine("loading layer \(layer)") : nil
     let start = now()
-    let loaded: MoELayer = try MoELayer(plan, of: model, on: backend, weightType: weightType, by: loading) {
+    let loaded: MoELayer = try MoELayer(plan, of: model, on: backend, weightType: options.weightType, by: loading) {
       line?.show(bytes: $0.bytesRead, of: $0.bytesToRead)
     }
     line?.finish()

@@ -92,10 +92,11 @@ struct Plan: ParsableCommand {
           // Shared experts are cut over the tensor-parallel ranks and held by every expert-parallel one.
           let own = try ParallelLayout(
             tensorParallel: rank.tensorParallel, expertParallel: 1, rank: rank.tensorRank)
-          totals[rank.rank].add(
-            try LoadPlan(shared.experts, on: backend, as: own, weightType: options.weightType), workers: workers,
-            rows: maxTokens, slots: nil)
+          let plan = try LoadPlan(shared.experts, on: backend, as: own, weightType: options.weightType)
+          totals[rank.rank].add(plan, workers: workers, rows: maxTokens, slots: nil)
+          try options.admit([plan])
         }
+        try options.admit([plan])
         notes += plan.notes.filter { !notes.contains($0) }
       }
     }

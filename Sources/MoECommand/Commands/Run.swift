@@ -86,7 +86,7 @@ struct Run: ParsableCommand {
       let job = LayerJob(
         checkpoint: checkpoint, layer: layer, input: input, tensor: tensor, tokenIDs: tokenIds,
         expertInput: expertInput, routerLogits: routerLogits, routing: routing, output: output,
-        weightType: options.weightType, json: json)
+        options: options, json: json)
       try ranks.run {
         try job.run(on: options.makeForRank(), by: LocalLoading(), .alone)
       } together: { grid in

@@ -31,6 +31,9 @@ struct BackendOptions: ParsableArguments {
       valueName: "type"))
   var quantize: WeightType?
 
+  @Flag(help: "Refuse what would run slower than its format and this machine allow, instead of noting it.")
+  var requireFast = false
+
   /// What the experts' weights are converted to; nil for what they are.
   var weightType: WeightType? { quantize ?? weightsType }
 
@@ -72,6 +75,38 @@ struct BackendOptions: ParsableArguments {
     }
   }
 
+  /// Refuses plans with slow paths if that was asked for.
+  func admit(_ plans: [LoadPlan]) throws(MoEError) {
+    guard requireFast else { return }
+    var reasons: [Fault] = []
+    for plan in plans {
+      do throws(MoEError) {
+        try plan.requireFast()
+      } catch {
+        reasons += error.faults.filter { !reasons.contains($0) }
+      }
+    }
+    guard reasons.isEmpty else { throw MoEError(reasons) }
+  }
+
+  /// Notes what a rank's load of layers will do, where it is to be said, and refuses slow paths if that was asked for.
+  func announce(
+    _ layers: [MoEModel.Layer], on backend: some Backend, as rank: ParallelLayout = .single, aloud: Bool = true
+  ) throws(MoEError) {
+    let shared = try ParallelLayout(tensorParallel: rank.tensorParallel, expertParallel: 1, rank: rank.tensorRank)
+    var plans: [LoadPlan] = []
+    for layer in layers {
+      plans.append(try LoadPlan(layer.experts, on: backend, as: rank, weightType: weightType))
+      if let experts = layer.shared?.experts {
+        plans.append(try LoadPlan(experts, on: backend, as: shared, weightType: weightType))
+      }
+    }
+    try admit(plans)
+    guard aloud else { return }
+    let notes = plans.flatMap(\.notes)
+    for (index, note) in notes.enumerated() where !notes[..<index].contains(note) { Console.note(note) }
+  }
+
   /// The reference with the activations that were asked for.
   func reference() throws(MoEError) -> ReferenceBackend { ReferenceBackend(activations: try precision()) }
 
@@ -84,8 +119,14 @@ struct BackendOptions: ParsableArguments {
 
   /// The CPU backend with the threads and instructions that were asked for.
   func cpu() throws(MoEError) -> CPUBackend {
-    CPUBackend(
-      pool: try Self.pool(threads: threads), instructionSet: try Self.instructionSet(), activations: try precision())
+    let instructions = try Self.instructionSet()
+    guard instructions != .portable || !requireFast else {
+      throw MoEError(
+        .unsupportedByBackend, "a slow path: portable instructions", subject: "--require-fast",
+        expected: "avx2 or avx512", found: instructions.rawValue)
+    }
+    return CPUBackend(
+      pool: try Self.pool(threads: threads), instructionSet: instructions, activations: try precision())
   }
 
   /// The instruction set of `MOE_ISA`, or the widest.
