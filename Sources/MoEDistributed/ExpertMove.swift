@@ -103,8 +103,11 @@ public final class ExpertMove<B: Backend, C: Communicator> where C.Buffer == Hos
       throw error
     }
     isOver = true
-    experts.current = RankedExperts.State(
-      dispatch: old.dispatch, grid: grid, placement: placement, storage: replacement ?? old.storage)
+    var new = experts.current
+    new.grid = grid
+    new.placement = placement
+    new.storage = replacement ?? old.storage
+    experts.current = new
     staged = [:]
   }
 

@@ -19,7 +19,11 @@ public final class RankedExperts<B: Backend, C: Communicator>: ExpertRunner wher
     var grid: RankGrid<C>
     var placement: ExpertPlacement
     var storage: B.Storage
+    var observer: RoutingObserver?
   }
+
+  /// Sees the slots of the placement that this rank routes a batch to, `[tokens, topK]`, −1 where a token skips one.
+  public typealias RoutingObserver = @Sendable (_ physicalIDs: [Int32], _ topK: Int) -> Void
 
   /// - Parameter storage: this rank's slots of `placement`, filled; no slots on a spare rank.
   public init(
@@ -39,6 +43,13 @@ public final class RankedExperts<B: Backend, C: Communicator>: ExpertRunner wher
   public var dispatch: Dispatch {
     get { current.dispatch }
     set { state.withLock { $0.dispatch = newValue } }
+  }
+
+  /// Who counts the load, for example into an `ExpertLoad`. With all tokens on every rank each sees the whole load, else the
+  /// sum over ranks is it.
+  public var observer: RoutingObserver? {
+    get { current.observer }
+    set { state.withLock { $0.observer = newValue } }
   }
 
   public var storage: B.Storage { current.storage }
@@ -64,6 +75,7 @@ public final class RankedExperts<B: Backend, C: Communicator>: ExpertRunner wher
     var batch = RankedBatch(
       backend: backend, grid: state.grid, storage: state.storage,
       map: ExpertMap(state.placement, rank: layout.expertRank), hidden: hidden, routing: routing)
+    state.observer?(batch.physical, routing.topK)
     let output =
       switch state.grid.experts.size == 1 ? .allReduce : state.dispatch {
       case .allReduce: try batch.allReduce(meanwhile)

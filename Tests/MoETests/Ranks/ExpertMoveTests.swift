@@ -120,6 +120,32 @@ import Testing
     }
   }
 
+  /// The whole loop: loads are recorded as the layer runs, a balancer makes a placement of them, and experts move there.
+  @Test func balancing() throws {
+    let topology = try BalancingTopology(expertCount: 6, slots: 6, ranks: 2)
+    let placements = try ThreadCommunicator.run(ranks: 2) { world in
+      let ranks = try Ranks(world, expertParallel: 2)
+      let load = Mutex(ExpertLoad(slotCounts: [6], window: 4))
+      ranks.layer.observer = { ids, topK in load.withLock { $0.record(ids, topK: topK, layer: 0) } }
+      // Experts 0 and 1, both on rank 0, have nearly all the load.
+      for step in 0..<4 {
+        let ids = (0..<20).map { Int32($0 % 10 < 9 ? $0 % 2 : 2 + step) }
+        let routing = try Routing(topK: 1, ids: ids, weights: Array(repeating: 1, count: 20))
+        _ = try ranks.layer.forward(randomValues(20 * 20, seed: 9), routing: routing) {}
+        load.withLock { _ = $0.finishStep() }
+      }
+      let recorded = load.withLock { $0 }
+      let placement = try LeastMoveBalancer().placements(
+        for: [ranks.layer.placement.expertLoads(recorded.totals[0])], on: topology, from: [ranks.layer.placement])[0]
+      try ranks.layer.migrate(to: placement)
+      try ranks.checkServes("balanced")
+      return placement
+    }
+    #expect(placements[0] == placements[1])
+    let busy = placements[0].replicas.prefix(2).map { placements[0].rank(of: $0[0]) }
+    #expect(Set(busy).count == 2, "each rank has one of the two")
+  }
+
   /// Ranks that route a batch differently find out.
   @Test func differentRoutings() throws {
     _ = try ThreadCommunicator.run(ranks: 2) { world in
