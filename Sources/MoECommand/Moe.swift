@@ -19,7 +19,8 @@ struct Moe: ParsableCommand {
       """,
     version: "0.1.0",
     subcommands: [
-      Run.self, Inspect.self, Check.self, Plan.self, Extract.self, Convert.self, Synth.self, Bench.self, Doctor.self,
+      Run.self, Inspect.self, Check.self, Plan.self, Extract.self, Convert.self, Synth.self, Bench.self, Trace.self,
+      Balance.self, Doctor.self,
     ])
 
   static func main() {

@@ -47,7 +47,12 @@ struct LayerJob {
     let ready = now()
     let result = try loaded.forward(hidden.values, rows)
     let done = now()
-    try write(result, width: plan.hiddenSize, routedWidth: plan.specification.hiddenSize)
+    try write(
+      result, width: plan.hiddenSize, routedWidth: plan.specification.hiddenSize,
+      metadata: [
+        "layer": "\(layer)", "experts": "\(plan.specification.expertCount)",
+        "zero_experts": "\(plan.plan.zeroExpertCount)",
+      ])
     let tokens = hidden.rows
     if json {
       let object: JSONValue = [
@@ -64,7 +69,8 @@ struct LayerJob {
     }
   }
 
-  private func write(_ result: MoEOutput, width: Int, routedWidth: Int) throws {
+  /// - Parameter metadata: what traces need to know of the routing.
+  private func write(_ result: MoEOutput, width: Int, routedWidth: Int, metadata: [String: String]) throws {
     let tokens = result.routing.tokenCount
     func floats(_ name: String, _ values: [Float], _ width: Int) -> (TensorDeclaration, bytes: [UInt8]) {
       (TensorDeclaration(name, .f32, [tokens, width]), ElementType.f32.encode(values))
@@ -73,7 +79,7 @@ struct LayerJob {
     tensors.append(floats("routed_output", result.routed, routedWidth))
     if let shared = result.shared { tensors.append(floats("shared_output", shared, width)) }
     tensors.append(floats("output", result.output, width))
-    try SafetensorsFile.write(tensors: tensors, to: output)
+    try SafetensorsFile.write(tensors: tensors, to: output, metadata: metadata)
   }
 }
 
