@@ -112,8 +112,10 @@ struct BalanceReport {
     if let costs {
       lines.append("step          " + costs.before.text)
       lines.append("           →  " + costs.after.text)
-      let payback = paybackSteps.map { "paid back after \($0) step(s)" } ?? "never paid back"
-      lines.append("moving        \(Self.time(moveSeconds)), \(payback)")
+      if moveSeconds > 0 {
+        let payback = paybackSteps.map { "paid back after \($0) step(s)" } ?? "never paid back"
+        lines.append("moving        \(Self.time(moveSeconds)), \(payback)")
+      }
     }
     if !traffic.isEmpty { lines += ["", linkTable] }
     return lines.joined(separator: "\n")

@@ -47,11 +47,13 @@ public struct LoadTrace: Sendable, Hashable {
           found: "\(loads.count) loads")
         continue
       }
-      guard let bad = loads.firstIndex(where: { !$0.isFinite || $0 < 0 }) else { continue }
+      let bad = loads.indices.filter { !loads[$0].isFinite || loads[$0] < 0 }
+      guard let first = bad.first else { continue }
       require(
         false,
-        "a load that is no number of tokens, of step \(step), layer \(layers[bad / expertCount]), expert "
-          + "\(bad % expertCount)", expected: "finite and not negative", found: "\(loads[bad])")
+        "\(bad.count) load(s) of step \(step) that are no numbers of tokens, the first of layer "
+          + "\(layers[first / expertCount]), expert \(first % expertCount)", expected: "finite and not negative",
+        found: "\(loads[first])")
     }
     guard faults.isEmpty else { throw MoEError(faults) }
     self.layers = layers
