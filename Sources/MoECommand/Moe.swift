@@ -20,7 +20,7 @@ struct Moe: ParsableCommand {
     version: "0.1.0",
     subcommands: [
       Run.self, Inspect.self, Check.self, Verify.self, Plan.self, Extract.self, Convert.self, Synth.self, Bench.self,
-      Doctor.self,
+      Trace.self, Balance.self, Doctor.self,
     ])
 
   static func main() {
