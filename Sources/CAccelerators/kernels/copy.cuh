@@ -54,6 +54,15 @@ __device__ __forceinline__ void box5(u32 destination, const TensorMap* map, int 
     "l"(map), "r"(x), "r"(0), "r"(group), "r"(expert), "r"(barrier) : "memory");
 }
 
+/// To the same place of every block in `members`; each block's own barrier counts the bytes.
+__device__ __forceinline__ void box5(
+  u32 destination, const TensorMap* map, int x, int group, int expert, u32 barrier, u16 members) {
+  asm volatile(
+    "cp.async.bulk.tensor.5d.shared::cluster.global.mbarrier::complete_tx::bytes.multicast::cluster [%0], "
+    "[%1, {%2, %3, %3, %4, %5}], [%6], %7;" ::"r"(destination),
+    "l"(map), "r"(x), "r"(0), "r"(group), "r"(expert), "r"(barrier), "h"(members) : "memory");
+}
+
 /// Orders this thread's view of memory between ordinary accesses and the copy engine's or the tensor cores'.
 __device__ __forceinline__ void fenceEngines() { asm volatile("fence.proxy.async;" ::: "memory"); }
 __device__ __forceinline__ void fenceEnginesShared() { asm volatile("fence.proxy.async.shared::cta;" ::: "memory"); }

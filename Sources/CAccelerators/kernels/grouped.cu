@@ -23,9 +23,6 @@
 #ifndef STEP
 #define STEP 32
 #endif
-#ifndef LEAST
-#define LEAST STEP
-#endif
 #ifndef STAGES
 #define STAGES 5
 #endif
@@ -82,11 +79,19 @@ struct Memory {
 __device__ __forceinline__ void copyWeights(const TensorMap& map, const Memory& memory, Tiles tiles, int steps) {
   Position at;
   Tile tile;
-  for (int index = blockIdx.x; tiles.find(index, tile); index += gridDim.x)
+  for (int index = firstTile(); tiles.find(index, tile); index += tileStride())
     for (int step = 0; step < steps; ++step, at.advance()) {
+      const u32 full = memory.full + at.stage * 8;
       barrier::wait(memory.empty + at.stage * 8, at.phase ^ 1);
-      barrier::arriveExpecting(memory.full + at.stage * 8, weightTileBytes);
-      copy::box5(memory.weights(at.stage), &map, step * columnsPerStage, tile.block * 8, tile.expert, memory.full + at.stage * 8);
+      barrier::arriveExpecting(full, weightTileBytes);
+      if constexpr (CLUSTER == 1) {
+        copy::box5(memory.weights(at.stage), &map, step * columnsPerStage, tile.block * 8, tile.expert, full);
+      } else {
+        // Each block fetches its share for all.
+        const int groups = 8 / CLUSTER, group = tiles.member * groups;
+        copy::box5(memory.weights(at.stage) + group * 2048, &map, step * columnsPerStage, tile.block * 8 + group,
+                   tile.expert, full, (1 << CLUSTER) - 1);
+      }
     }
 }
 
@@ -94,7 +99,7 @@ __device__ __forceinline__ void copyWeights(const TensorMap& map, const Memory& 
 __device__ __forceinline__ void copyRows(const TensorMap& map, const Memory& memory, Tiles tiles, int steps) {
   Position at;
   Tile tile;
-  for (int index = blockIdx.x; tiles.find(index, tile); index += gridDim.x) {
+  for (int index = firstTile(); tiles.find(index, tile); index += tileStride()) {
     const int boxes = ceilDivide(tile.count, STEP);
     for (int step = 0; step < steps; ++step, at.advance()) {
       barrier::wait(memory.empty + at.stage * 8, at.phase ^ 1);
@@ -113,7 +118,7 @@ __device__ __forceinline__ void gatherRows(const GroupedArguments& p, const Memo
   const u32 swizzled = first * 128 + ((chunk ^ (first & 7)) << 4);
   Position at;
   Tile tile;
-  for (int index = blockIdx.x; tiles.find(index, tile); index += gridDim.x) {
+  for (int index = firstTile(); tiles.find(index, tile); index += tileStride()) {
     u32 source[count];
 #pragma unroll
     for (int i = 0; i < count; ++i) {
@@ -186,11 +191,16 @@ struct Consumer {
   }
 
   __device__ __forceinline__ void release(int stage) {
-    if (lane() == 0) barrier::arrive(memory.empty + stage * 8);
+    if constexpr (CLUSTER == 1) {
+      if (lane() == 0) barrier::arrive(memory.empty + stage * 8);
+    } else {
+      if (lane() < CLUSTER) barrier::arriveAt(memory.empty + stage * 8, lane());
+    }
   }
 
   __device__ __forceinline__ void finish(const Tile& tile, Sums& sums) {
     constexpr int chunks = outputs / 8, tokensAtOnce = 128 / chunks;
+    constexpr int passes = (STEP + tokensAtOnce - 1) / tokensAtOnce;
     const int thread = threadIdx.x & 127, warp = thread >> 5, g = lane() >> 2, t = lane() & 3;
     const u32 group = 4 + (threadIdx.x >> 7);
     const int firstOutput = tile.block * outputs;
@@ -207,6 +217,12 @@ struct Consumer {
 #pragma unroll
     for (int part = 0; part < TOKENS / STEP; ++part) {
       if (part * STEP >= tile.count) break;
+      int place[passes];
+#pragma unroll
+      for (int pass = 0; pass < passes; ++pass) {
+        const int row = part * STEP + pass * tokensAtOnce + thread / chunks;
+        place[pass] = row >= tile.count ? 0 : DOWN ? p.rows[tile.first + row] : tile.first + row;
+      }
       if (part > 0) barrier::meet(group, 128);
 #pragma unroll
       for (int half = 0; half < 2; ++half) {
@@ -238,11 +254,10 @@ struct Consumer {
       }
       barrier::meet(group, 128);
 #pragma unroll
-      for (int pass = 0; pass < (STEP + tokensAtOnce - 1) / tokensAtOnce; ++pass) {
+      for (int pass = 0; pass < passes; ++pass) {
         const int token = pass * tokensAtOnce + thread / chunks, chunk = thread % chunks, row = part * STEP + token;
         if (token >= STEP || row >= tile.count || firstOutput + chunk * 8 >= p.width) continue;
-        const int sorted = tile.first + row;
-        u16* output = p.output + (long long)(DOWN ? p.rows[sorted] : sorted) * p.width + firstOutput + chunk * 8;
+        u16* output = p.output + (long long)place[pass] * p.width + firstOutput + chunk * 8;
         *(Words*)output = loadShared(buffer + token * (outputs * 2) + ((chunk ^ (token & 7)) << 4));
       }
     }
@@ -258,15 +273,18 @@ struct Consumer {
     }
   }
 
-  /// With the fewest steps of rows that hold the tile.
+  /// The next smaller number of rows that has a variant of its own.
+  static constexpr int fewer(int rows) { return rows > 96 ? rows - 16 : rows > 32 ? rows - STEP : rows / 2; }
+
+  /// By the variant of the fewest rows that hold the tile.
   template <int N> __device__ __forceinline__ void multiplyLeast(Sums& sums, int count) {
-    if constexpr (N > LEAST)
-      if (count <= N - STEP) return multiplyLeast<N - STEP>(sums, count);
+    if constexpr (N > STEP)
+      if (count <= fewer(N)) return multiplyLeast<fewer(N)>(sums, count);
     multiply<N>(sums);
   }
 };
 
-extern "C" __global__ void __launch_bounds__(384, 1) experts_grouped(
+extern "C" __global__ void __cluster_dims__(CLUSTER, 1, 1) __launch_bounds__(384, 1) experts_grouped(
   const __grid_constant__ TensorMap weights, const __grid_constant__ TensorMap tokens, const __grid_constant__ GroupedArguments p) {
   extern __shared__ __align__(1024) u8 dynamic[];
   __shared__ Barriers barriers;
@@ -277,14 +295,15 @@ extern "C" __global__ void __launch_bounds__(384, 1) experts_grouped(
   if (threadIdx.x == 0) {
     for (int i = 0; i < STAGES; ++i) {
       barrier::initialize(sharedAddress(&barriers.full[i]), 1 + (DOWN ? 1 : gatherers));
-      barrier::initialize(sharedAddress(&barriers.empty[i]), 4);
+      barrier::initialize(sharedAddress(&barriers.empty[i]), 4 * CLUSTER);
     }
     barrier::fenceInitialization();
     copy::prefetch(&weights);
   }
-  // Down may read the sort's result at once: the kernel before let it start only after the sort had ended.
+  // A cluster's blocks meet below, when all barriers are ready. Down may read the sort's result at once: the kernel before let it start only after the sort had ended.
   if (!DOWN) barrier::waitForPreviousKernel();
   for (int i = threadIdx.x; i <= p.experts; i += blockDim.x) offsets[i] = p.offsets[i];
+  if (CLUSTER > 1) barrier::meetCluster();
   __syncthreads();
   if (!DOWN) barrier::releaseNextKernel();
   Tiles tiles(offsets, p.experts, TOKENS, ceilDivide(p.width, outputs));
@@ -309,11 +328,16 @@ extern "C" __global__ void __launch_bounds__(384, 1) experts_grouped(
       consumer.at.skip(steps);
       barrier::come(2, 256);
     }
-    for (int index = blockIdx.x + member * gridDim.x; tiles.find(index, tile); index += 2 * gridDim.x) {
+    for (int index = firstTile() + member * tileStride(); tiles.find(index, tile); index += 2 * tileStride()) {
       Sums sums;
       consumer.multiplyLeast<TOKENS>(sums, tile.count);
       consumer.finish(tile, sums);
       consumer.at.skip(steps);
     }
+  }
+  // No block leaves while another may still write to it.
+  if (CLUSTER > 1) {
+    __syncwarp();
+    barrier::meetCluster();
   }
 }

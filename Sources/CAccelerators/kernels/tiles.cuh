@@ -6,21 +6,28 @@
 #pragma once
 #include "common.cuh"
 
+#ifndef CLUSTER
+#define CLUSTER 1
+#endif
+
 struct Tile {
   int expert;
   int first;  // of the sorted rows
-  int count;  // rows, at most those of a tile
+  int count;  // rows, at most those of a tile, perhaps none
   int block;  // of the weights' rows
 };
 
+/// An expert's rows are shared out evenly among as few tiles as hold them; `CLUSTER` blocks take a tile together, each
+/// its share of the rows.
 struct Tiles {
-  static constexpr int panel = 8;
+  static constexpr int panel = 8 / CLUSTER;
   const int* offsets;  // [experts + 1]
-  int experts, rowsPerTile, blocks;
+  int experts, rowsPerTile, blocks, member;
   int expert = 0, before = 0, total = 0, begin = 0;
 
-  __device__ Tiles(const int* offsets, int experts, int rowsPerTile, int blocks)
-      : offsets(offsets), experts(experts), rowsPerTile(rowsPerTile), blocks(blocks) {
+  __device__ Tiles(const int* offsets, int experts, int rowsPerBlock, int blocks)
+      : offsets(offsets), experts(experts), rowsPerTile(rowsPerBlock * CLUSTER), blocks(blocks),
+        member(blockIdx.x % CLUSTER) {
     enter();
   }
   /// Finds tile `index`; indices may only grow. False: there are no more.
@@ -32,11 +39,13 @@ struct Tiles {
     }
     const int local = index - before, perPanel = panel * blocks;
     const int start = local / perPanel * panel, width = smaller(panel, tilesHere() - start), rest = local % perPanel;
+    const int share = ceilDivide(total, tilesHere()), own = ceilDivide(share, CLUSTER);
+    const int tileBegin = (start + rest % width) * share, row = tileBegin + member * own;
     tile.expert = expert;
     tile.block = rest / width;
-    const int row = (start + rest % width) * rowsPerTile;
     tile.first = begin + row;
-    tile.count = smaller(rowsPerTile, total - row);
+    tile.count = smaller(own, smaller(total, tileBegin + share) - row);
+    tile.count = tile.count < 0 ? 0 : tile.count;
     return true;
   }
 
@@ -47,3 +56,7 @@ struct Tiles {
     total = offsets[expert + 1] - begin;
   }
 };
+
+/// A block's tiles are those of index `firstTile()`, and every `tileStride()`th after it.
+__device__ __forceinline__ int firstTile() { return blockIdx.x / CLUSTER; }
+__device__ __forceinline__ int tileStride() { return gridDim.x / CLUSTER; }
