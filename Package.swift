@@ -20,6 +20,8 @@ let package = Package(
     .library(name: "Checkpoints", targets: ["Checkpoints"]),
     .library(name: "MoE", targets: ["MoE"]),
     .library(name: "MoEInspection", targets: ["MoEInspection"]),
+    // The objects of libmoe.so: scripts/library links them.
+    .library(name: "MoECInterface", type: .static, targets: ["MoECInterface"]),
     .executable(name: "moe", targets: ["MoECommand"]),
   ],
   dependencies: [
@@ -31,6 +33,10 @@ let package = Package(
     .target(name: "CMoEKernels"),
     .target(name: "MoE", dependencies: ["Tensors", "Checkpoints", "CMoEKernels"], swiftSettings: swiftSettings),
     .target(name: "MoEInspection", dependencies: ["MoE", "Checkpoints", "Tensors"], swiftSettings: swiftSettings),
+    .target(name: "CMoEInterface"),
+    .target(
+      name: "MoECInterface", dependencies: ["CMoEInterface", "MoEInspection", "MoE", "Checkpoints", "Tensors"],
+      swiftSettings: swiftSettings),
     .executableTarget(
       name: "MoECommand",
       dependencies: ["MoEInspection", "MoE", "Checkpoints", "Tensors", "CMoEKernels", argumentParser],

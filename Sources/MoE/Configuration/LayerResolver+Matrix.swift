@@ -104,23 +104,3 @@ extension LayerResolver {
     return (tensor, axes)
   }
 }
-
-extension MatrixSource {
-  /// Adds a tensor that holds so many experts.
-  fileprivate mutating func add(_ role: TensorRole, _ tensor: TensorRecord, _ axes: [StoredAxis], of experts: Int) {
-    var shape = tensor.shape.dimensions
-    if shape.count > axes.count {
-      shape.removeFirst()
-    } else if experts > 1 {
-      shape[0] /= experts
-    }
-    pieces.append(
-      Piece(role: role, tensor: tensor, shape: shape, axes: axes, offset: 0, byteCount: tensor.byteCount / experts))
-  }
-
-  /// From the first expert of a tensor to another one.
-  mutating func move(to index: Int) {
-    expert = LogicalExpert(rawValue: index)
-    for piece in pieces.indices { pieces[piece].offset = index * pieces[piece].byteCount }
-  }
-}

@@ -34,10 +34,22 @@ public struct MoELayer<B: Backend>: Sendable {
     _ layer: MoEModel.Layer, of model: MoEModel, on backend: B, weightType: WeightType? = nil,
     progress: (@Sendable (LoadProgress) -> Void)? = nil
   ) throws(MoEError) {
+    try self.init(
+      layer, of: model,
+      experts: RoutedExperts(
+        layer.experts, of: model.checkpoint.catalog, on: backend, weightType: weightType, progress: progress),
+      weightType: weightType)
+  }
+
+  /// A layer around experts that are in memory already; what else it has is read from the checkpoint.
+  public init(
+    _ layer: MoEModel.Layer, of model: MoEModel, experts loaded: RoutedExperts<B>, weightType: WeightType? = nil
+  ) throws(MoEError) {
     let catalog = model.checkpoint.catalog
+    let backend = loaded.backend
     gate = try Gate(layer, of: catalog, on: backend)
-    var experts = try RoutedExperts(
-      layer.experts, of: catalog, on: backend, weightType: weightType, router: gate.router, progress: progress)
+    var experts = loaded
+    experts.router = gate.router
     for id in 0..<layer.plan.zeroExpertCount {
       experts.substitutes[Int32(layer.specification.expertCount + id)] = .identity
     }

@@ -69,6 +69,28 @@ extension ElementType {
   fileprivate var resident: Self? { [.bf16, .f16, .f32].contains(self) ? self : nil }
 }
 
+// MARK: - Building
+
+extension MatrixSource {
+  /// Adds a tensor that holds so many experts.
+  mutating func add(_ role: TensorRole, _ tensor: TensorRecord, _ axes: [StoredAxis], of experts: Int) {
+    var shape = tensor.shape.dimensions
+    if shape.count > axes.count {
+      shape.removeFirst()
+    } else if experts > 1 {
+      shape[0] /= experts
+    }
+    pieces.append(
+      Piece(role: role, tensor: tensor, shape: shape, axes: axes, offset: 0, byteCount: tensor.byteCount / experts))
+  }
+
+  /// From the first expert of a tensor to another one.
+  mutating func move(to index: Int) {
+    expert = LogicalExpert(rawValue: index)
+    for piece in pieces.indices { pieces[piece].offset = index * pieces[piece].byteCount }
+  }
+}
+
 // MARK: - Slices
 
 extension MatrixSource {

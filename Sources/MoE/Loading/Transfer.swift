@@ -141,6 +141,10 @@ extension Transfer {
   /// Where the bytes of a tensor come from: a file, or memory.
   typealias Reader = (_ piece: MatrixSource.Piece, _ run: Range<Int>, UnsafeMutableRawBufferPointer) throws(MoEError) ->
     Void
+  /// One that several workers read by.
+  typealias SharedReader = @Sendable (
+    _ piece: MatrixSource.Piece, _ run: Range<Int>, UnsafeMutableRawBufferPointer
+  ) throws(MoEError) -> Void
   /// What takes rows of a projection; valid during the call.
   typealias Receiver = (ParameterSlice) throws(MoEError) -> Void
 
