@@ -35,17 +35,17 @@ struct Batch: Sendable {
       unsafe value.data == nil ? nil : tensor(value, name, types, shape, isWritten: isWritten)
     }
     let (floats, integers) = (TensorArgument.floats, TensorArgument.integers)
-    isWholeBlock = batch.whole_block != 0
+    isWholeBlock = unsafe batch.whole_block != 0
     let width = isWholeBlock ? sizes.modelSize : sizes.hiddenSize
-    let hidden = tensor(batch.hidden, "hidden", floats, [nil, width])
+    let hidden = unsafe tensor(batch.hidden, "hidden", floats, [nil, width])
     let tokens = hidden?.shape[0]
-    let output = tensor(batch.output, "output", floats, [tokens, width], isWritten: true)
-    let ids = optional(batch.topk_ids, "topk_ids", integers, [tokens, nil])
-    let weights = optional(batch.topk_weights, "topk_weights", floats, [tokens, ids?.shape[1]])
-    logits = optional(batch.router_logits, "router_logits", floats, [tokens, sizes.idCount])
-    tokenIDs = optional(batch.token_ids, "token_ids", integers, [tokens])
+    let output = unsafe tensor(batch.output, "output", floats, [tokens, width], isWritten: true)
+    let ids = unsafe optional(batch.topk_ids, "topk_ids", integers, [tokens, nil])
+    let weights = unsafe optional(batch.topk_weights, "topk_weights", floats, [tokens, ids?.shape[1]])
+    logits = unsafe optional(batch.router_logits, "router_logits", floats, [tokens, sizes.idCount])
+    tokenIDs = unsafe optional(batch.token_ids, "token_ids", integers, [tokens])
     let slots = ids?.shape[1] ?? sizes.topK
-    routed = (
+    routed = unsafe (
       optional(batch.routing_ids, "routing_ids", integers, [tokens, slots], isWritten: true),
       optional(batch.routing_weights, "routing_weights", floats, [tokens, slots], isWritten: true)
     )

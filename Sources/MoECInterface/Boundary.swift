@@ -2,6 +2,7 @@
 // Copyright 2026 the swift-moe project authors
 
 internal import CMoEInterface
+internal import Checkpoints
 internal import MoE
 internal import Tensors
 

@@ -6,6 +6,7 @@ internal import Checkpoints
 internal import Glibc
 internal import MoE
 internal import MoEInspection
+internal import Tensors
 
 /// What `moe_checkpoint` stands for.
 final class OpenCheckpoint: HandleObject {
@@ -39,6 +40,23 @@ public func moe_checkpoint_describe(
     let output = try unsafe output(json, "json")
     let model = try unsafe HandleTable.shared.find(checkpoint, as: OpenCheckpoint.self).model
     unsafe output.pointee = try give(model.object)
+  }
+}
+
+@c @implementation
+public func moe_checkpoint_tensors(
+  _ checkpoint: OpaquePointer?, _ layer: Int32, _ json: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>?
+) -> moe_result {
+  boundary { () throws(MoEError) in
+    let output = try unsafe output(json, "json")
+    let model = try unsafe HandleTable.shared.find(checkpoint, as: OpenCheckpoint.self).model
+    let tensors = try model.layer(Int(layer)).experts.tensors.map { tensor -> JSONValue in
+      [
+        "name": .string(tensor.name), "type": .string(tensor.elementType.rawValue),
+        "shape": .array(tensor.shape.dimensions.map { .integer($0) }),
+      ]
+    }
+    unsafe output.pointee = try give(.array(tensors))
   }
 }
 

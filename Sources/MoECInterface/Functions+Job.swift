@@ -4,6 +4,7 @@
 public import CMoEInterface
 internal import MoE
 internal import Synchronization
+internal import Tensors
 
 /// A forward under way: what `moe_job` stands for.
 final class Job: HandleObject {

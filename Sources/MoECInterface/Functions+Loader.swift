@@ -6,6 +6,7 @@ internal import MoE
 internal import Tensors
 
 /// A layer that is filled by tensors pushed by name: what `moe_loader` stands for.
+@safe
 final class LayerLoader: HandleObject {
   static let kind = "moe_loader"
   let layer: LoadedLayer

@@ -5,6 +5,7 @@ internal import CMoEInterface
 internal import Glibc
 internal import MoE
 internal import Synchronization
+internal import Tensors
 
 /// `moe_load_options`, read and checked.
 struct LoadOptions: Sendable {
@@ -24,15 +25,15 @@ struct LoadOptions: Sendable {
         expected: ActivationPrecision.allCases.map(\.rawValue).joined(separator: ", "), found: activations)
     }
     let name = unsafe try optionalText(options.backend, "backend") ?? "cpu"
-    backend = try Self.backend(name, threads: Int(options.threads), precision)
+    backend = try Self.backend(name, threads: unsafe Int(options.threads), precision)
     weightType = try unsafe optionalText(options.weight_type, "weight_type").map { (name) throws(MoEError) in
       try WeightType(parsing: name)
     }
     func size(_ value: Int32) -> Int { value == 0 ? 1 : Int(value) }
-    grid = try ParallelLayout(
+    grid = try unsafe ParallelLayout(
       tensorParallel: size(options.tensor_parallel), expertParallel: size(options.expert_parallel),
       rank: Int(options.rank))
-    expertsOnly = options.experts_only != 0
+    expertsOnly = unsafe options.experts_only != 0
   }
 
   private static func backend(

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright 2026 the swift-moe project authors
 
+internal import Checkpoints
 internal import MoE
 internal import Synchronization
 

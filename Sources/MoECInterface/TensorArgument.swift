@@ -34,19 +34,19 @@ struct TensorArgument: @unchecked Sendable {
     guard let base = unsafe tensor.data else {
       throw MoEError(.invalidArgument, "the tensor is not given", subject: name, expected: "data", found: "NULL")
     }
-    let index = Int(tensor.dtype) - 1
+    let index = unsafe Int(tensor.dtype) - 1
     let type = Self.types.indices.contains(index) ? Self.types[index] : nil
     if type.map({ !types.contains($0) }) ?? true {
       fault(
         "the tensor is of another type", types.map(\.rawValue).joined(separator: ", "),
-        type?.rawValue ?? "dtype \(tensor.dtype)")
+        type?.rawValue ?? "dtype \(index + 1)")
     }
-    let rank = Int(tensor.rank)
+    let rank = unsafe Int(tensor.rank)
     guard (0...Int(MOE_MAX_RANK)).contains(rank), rank == expected?.count ?? rank else {
       fault("the tensor has another rank", expected.map { "\($0.count)" } ?? "0...\(MOE_MAX_RANK)", "\(rank)")
       throw MoEError(faults)
     }
-    let all = (tensor.shape, tensor.strides)
+    let all = unsafe (tensor.shape, tensor.strides)
     let shape = Array([all.0.0, all.0.1, all.0.2, all.0.3].prefix(rank)).map { Int($0) }
     let strides = Array([all.1.0, all.1.1, all.1.2, all.1.3].prefix(rank)).map { Int($0) }
     if zip(shape, expected ?? shape).contains(where: { $0 < 0 || $0 != $1 ?? $0 }) {

@@ -13,10 +13,10 @@ struct Weights {
 
   /// - Throws: everything that is wrong with them.
   init(_ weights: moe_weights) throws(MoEError) {
-    let activation = try Self.activation(weights)
+    let activation = try unsafe Self.activation(weights)
     var faults: [Fault] = []
     var declarations: [TensorDeclaration] = []
-    for (name, tensor) in unsafe Self.named(weights) where unsafe tensor.data != nil {
+    for unsafe (name, tensor) in unsafe Self.named(weights) where unsafe tensor.data != nil {
       do throws(MoEError) {
         let isBias = name.hasSuffix("bias")
         let argument = try unsafe TensorArgument(
@@ -38,16 +38,16 @@ struct Weights {
       throw MoEError(faults)
     }
     guard faults.isEmpty else { throw MoEError(faults) }
-    let isInputMajor = weights.input_major != 0
+    let isInputMajor = unsafe weights.input_major != 0
     let specification = LayerSpecification(
       expertCount: down.shape[0], hiddenSize: up.shape[isInputMajor ? 1 : 2],
       intermediateSize: down.shape[isInputMajor ? 1 : 2], activation: activation,
-      hasBias: declarations.contains { $0.name.hasSuffix("bias") }, weightOnInput: weights.weight_on_input != 0)
+      hasBias: declarations.contains { $0.name.hasSuffix("bias") }, weightOnInput: unsafe weights.weight_on_input != 0)
     source = try ExpertSource(
       specification,
       layout: Self.layout(
         isFused: isFused, isGated: activation.isGated, isInputMajor: isInputMajor,
-        isInterleaved: weights.interleaved != 0),
+        isInterleaved: unsafe weights.interleaved != 0),
       tensors: declarations)
   }
 
@@ -61,13 +61,14 @@ struct Weights {
 
   static func activation(_ weights: moe_weights) throws(MoEError) -> Activation {
     var activation = try Activation(named: unsafe text(weights.activation, "activation"))
-    for (name, value) in [("alpha", weights.alpha), ("limit", weights.limit)] where !(value >= 0 && value.isFinite) {
+    for (name, value) in unsafe [("alpha", weights.alpha), ("limit", weights.limit)]
+    where !(value >= 0 && value.isFinite) {
       throw MoEError(
         .invalidArgument, "no parameter of an activation", subject: name, expected: "0 or a finite number above it",
         found: "\(value)")
     }
-    if weights.alpha != 0 { activation.alpha = weights.alpha }
-    if weights.limit != 0 { activation.limit = weights.limit }
+    if unsafe weights.alpha != 0 { activation.alpha = unsafe weights.alpha }
+    if unsafe weights.limit != 0 { activation.limit = unsafe weights.limit }
     return activation
   }
 

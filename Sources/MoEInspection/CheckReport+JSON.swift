@@ -2,6 +2,8 @@
 // Copyright 2026 the swift-moe project authors
 
 public import Checkpoints
+internal import MoE
+internal import Tensors
 
 extension CheckReport {
   /// The object of `moe check --json`.

@@ -170,6 +170,11 @@ MOE_API moe_result moe_checkpoint_free(moe_checkpoint *MOE_NULLABLE checkpoint);
 MOE_API moe_result moe_checkpoint_describe(moe_checkpoint *MOE_NULLABLE checkpoint,
                                            char *MOE_NULLABLE *MOE_NULLABLE json);
 
+/// The tensors that a layer's routed experts are stored in, as JSON: `[{"name", "type", "shape"}, …]`; those that a loader
+/// of the layer must be given.
+MOE_API moe_result moe_checkpoint_tensors(moe_checkpoint *MOE_NULLABLE checkpoint, int32_t layer,
+                                          char *MOE_NULLABLE *MOE_NULLABLE json);
+
 /// What each rank of the grid would read and hold, as JSON: the object of `moe plan --json`.
 ///
 /// `max_tokens`: the most tokens of a batch, for the workspace.
