@@ -4,12 +4,13 @@
 
 import PackageDescription
 
-let swiftSettings: [SwiftSetting] = [
+let features: [SwiftSetting] = [
   .enableUpcomingFeature("ExistentialAny"),  // SE-0335: `any` is written where a call is dynamic.
   .enableUpcomingFeature("MemberImportVisibility"),  // SE-0444: no member leaks in through another file's import.
   .enableUpcomingFeature("InternalImportsByDefault"),  // SE-0409: dependencies stay out of the public interface.
-  .strictMemorySafety(),  // SE-0458: every unsafe operation is marked where it stands.
 ]
+// SE-0458: every unsafe operation is marked where it stands.
+let swiftSettings = features + [.strictMemorySafety()]
 
 let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
 
@@ -48,6 +49,10 @@ let package = Package(
     .testTarget(
       name: "MoETests", dependencies: ["MoEInspection", "MoE", "Checkpoints", "Tensors"],
       swiftSettings: swiftSettings),
+    // All of it calls C.
+    .testTarget(
+      name: "MoECInterfaceTests", dependencies: ["MoECInterface", "CMoEInterface", "MoE", "Checkpoints", "Tensors"],
+      swiftSettings: features),
     .testTarget(
       name: "CommandTests", dependencies: ["MoECommand", "MoE", "Checkpoints", "Tensors"], swiftSettings: swiftSettings
     ),

@@ -7,7 +7,7 @@
 ///     moe_layer *layer;
 ///     if (moe_checkpoint_open("Mixtral-8x7B-v0.1", &checkpoint) != MOE_OK) return fail(moe_last_error());
 ///     if (moe_layer_load(checkpoint, 0, NULL, &layer) != MOE_OK) return fail(moe_last_error());
-///     moe_batch batch = MOE_BATCH_INIT;
+///     moe_batch batch = moe_batch_make();
 ///     batch.hidden = moe_matrix(hidden, MOE_F32, tokens, 4096);
 ///     batch.output = moe_matrix(output, MOE_F32, tokens, 4096);
 ///     batch.whole_block = 1;
@@ -35,6 +35,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -131,7 +132,15 @@ static inline moe_tensor moe_matrix(void *MOE_NULLABLE data, moe_dtype dtype, in
 /* Options */
 
 // Structures begin with their size, so that a later library knows which fields the program has. What is 0 is the
-// default.
+// default, and `moe_…_make` gives a structure of defaults.
+
+#define MOE_DEFINE_MAKE(name)            \
+  static inline name name##_make(void) { \
+    name value;                          \
+    memset(&value, 0, sizeof(value));    \
+    value.struct_size = sizeof(value);   \
+    return value;                        \
+  }
 
 /// Where and how experts are kept and computed.
 typedef struct moe_load_options {
@@ -153,7 +162,7 @@ typedef struct moe_load_options {
   /// one rank these are never loaded.
   int32_t experts_only;
 } moe_load_options;
-#define MOE_LOAD_OPTIONS_INIT {sizeof(moe_load_options), 0, 0, 0, 0, 0, 0, 0, 0}
+MOE_DEFINE_MAKE(moe_load_options)
 
 /* Checkpoints */
 
@@ -220,7 +229,7 @@ typedef struct moe_weights {
   /// Not 0: the router's weight multiplies the expert's input.
   int32_t weight_on_input;
 } moe_weights;
-#define MOE_WEIGHTS_INIT {sizeof(moe_weights)}
+MOE_DEFINE_MAKE(moe_weights)
 
 /// Packs experts from memory, which is read during the call only, converting them as the options say.
 MOE_API moe_result moe_layer_create(const moe_weights *MOE_NULLABLE weights,
@@ -254,6 +263,7 @@ typedef struct moe_layer_info {
   int32_t has_router;
   int32_t has_block;
 } moe_layer_info;
+MOE_DEFINE_MAKE(moe_layer_info)
 
 /// `info->struct_size` must be set; no field beyond it is written.
 MOE_API moe_result moe_layer_describe(moe_layer *MOE_NULLABLE layer, moe_layer_info *MOE_NULLABLE info);
@@ -279,7 +289,7 @@ typedef struct moe_batch {
   /// 0: Σ weight · expert of the routed experts (of this rank). Not 0: with shared experts, scales and projections.
   int32_t whole_block;
 } moe_batch;
-#define MOE_BATCH_INIT {sizeof(moe_batch)}
+MOE_DEFINE_MAKE(moe_batch)
 
 MOE_API moe_result moe_layer_forward(moe_layer *MOE_NULLABLE layer, const moe_batch *MOE_NULLABLE batch);
 

@@ -73,9 +73,7 @@ extension MatrixSource {
       result.faults += tally.faults.map(located)
     }
     do throws(MoEError) {
-      var projection = StoredProjection(stem, rows: rows, columns: columns, stored)
-      // Plain weights have no order of their own but that of their tensor.
-      if isInputMajor { (projection.rows, projection.columns) = (columns, rows) }
+      let projection = projection(of: stored)
       let decoder = try scheme.decoder(of: projection)
       result.faults += scaleFaults(
         in: projection, decoder, rows: [0..<decoder.rows], columns: 0..<decoder.columns)
@@ -88,9 +86,6 @@ extension MatrixSource {
     }
     return result
   }
-
-  /// Whether plain weights are stored `[in, out]`.
-  private var isInputMajor: Bool { scheme is Unquantized && self[.weight]?.axes.first?.extent == .columns }
 
   /// The weights of each part.
   private var selections: [WeightSelection] {

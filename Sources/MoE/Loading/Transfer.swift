@@ -88,7 +88,8 @@ public struct Transfer: Sendable {
     }
     // What is quantised is decoded whole, and encoded.
     let encoded = encoding == nil ? 0 : 2 * rows.count * columns.count * MemoryLayout<Float>.stride
-    return scratchBytes + stored + coded + encoded
+    let turned = encoding == nil || !source.isInputMajor ? 0 : source.rows * source.columns * MemoryLayout<Float>.stride
+    return scratchBytes + stored + coded + encoded + turned
   }
 
   /// Bytes of scratch memory that ``load(scratch:_:emit:)`` needs.
@@ -101,9 +102,8 @@ public struct Transfer: Sendable {
   /// The same transfer in parts that fit the caches, of rows that begin at multiples of `alignment`; whole where it is
   /// decoded, or where the rows lie too close together in the file.
   func parts(alignment: Int) -> [Transfer] {
-    guard isPlain, let type = source.denseType, let weight = source[.weight] else { return [self] }
-    let isInputMajor = weight.axes.first?.extent == .columns
-    let wanted = isInputMajor ? Self.runBytes : Self.partBytes / max(columns.count, 1)
+    guard isPlain, let type = source.denseType else { return [self] }
+    let wanted = source.isInputMajor ? Self.runBytes : Self.partBytes / max(columns.count, 1)
     let count = max(1, wanted / (type.bitWidth / 8) / alignment) * alignment
     return stride(from: rows.lowerBound, to: rows.upperBound, by: count).map { first in
       Transfer(self, rows: first..<min(first + count, rows.upperBound))
@@ -188,10 +188,10 @@ extension Transfer {
       }
     }
     guard !isPlain else { return }
-    let projection = StoredProjection(source.stem, rows: source.rows, columns: source.columns, stored)
+    let projection = source.projection(of: stored)
     let whole = try source.scheme.decoder(of: projection)
     try check(projection, whole)
-    let decoder = SlicedDecoder(source, rows, columns, whole)
+    let decoder = SlicedDecoder(source, rows, columns, source.isInputMajor ? TransposedDecoder(whole) : whole)
     let floats = unsafe take(projections.map(decodedBytes).max() ?? 0, of: scratch, &used)
     for part in source.parts {
       let decoder = try encoding.map { (scheme) throws(MoEError) in try decoder.encoded(part, by: scheme) } ?? decoder

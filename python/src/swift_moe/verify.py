@@ -94,6 +94,8 @@ def verify(
     names = {module: module_name for module_name, module in experts_of(model)}
     if not names:
         raise InvalidArgument("the model has no experts that this library runs")
+    if any(parameter.numel() == 0 for module in names for parameter in module.parameters()):
+        raise InvalidArgument("the model's own expert weights were given up, so there is nothing to compare with")
 
     def hook(module: Any, arguments: tuple[Any, ...], keywords: dict[str, Any], output: Any) -> Any:
         eager = type(module).forward.__wrapped__
