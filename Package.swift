@@ -20,6 +20,7 @@ let package = Package(
     .library(name: "Tensors", targets: ["Tensors"]),
     .library(name: "Checkpoints", targets: ["Checkpoints"]),
     .library(name: "MoE", targets: ["MoE"]),
+    .library(name: "MoEDistributed", targets: ["MoEDistributed"]),
     .library(name: "MoEInspection", targets: ["MoEInspection"]),
     // The objects of libmoe.so: scripts/library links them.
     .library(name: "MoECInterface", type: .static, targets: ["MoECInterface"]),
@@ -33,6 +34,10 @@ let package = Package(
     .target(name: "Checkpoints", dependencies: ["Tensors"], swiftSettings: swiftSettings),
     .target(name: "CMoEKernels"),
     .target(name: "MoE", dependencies: ["Tensors", "Checkpoints", "CMoEKernels"], swiftSettings: swiftSettings),
+    .target(name: "CAccelerators"),
+    .target(
+      name: "MoEDistributed", dependencies: ["MoE", "Checkpoints", "Tensors", "CAccelerators"],
+      swiftSettings: swiftSettings),
     .target(name: "MoEInspection", dependencies: ["MoE", "Checkpoints", "Tensors"], swiftSettings: swiftSettings),
     .target(name: "CMoEInterface"),
     .target(
@@ -54,8 +59,17 @@ let package = Package(
       name: "MoECInterfaceTests", dependencies: ["MoECInterface", "CMoEInterface", "MoE", "Checkpoints", "Tensors"],
       swiftSettings: features),
     .testTarget(
+      name: "InspectionTests", dependencies: ["MoEInspection", "MoE", "Checkpoints", "Tensors"],
+      swiftSettings: swiftSettings),
+    .testTarget(
       name: "CommandTests", dependencies: ["MoECommand", "MoE", "Checkpoints", "Tensors"], swiftSettings: swiftSettings
     ),
+    .executableTarget(
+      name: "RankCheck", dependencies: ["MoEDistributed", "MoE", "Checkpoints", "Tensors"], path: "Tests/RankCheck",
+      swiftSettings: swiftSettings),
+    .testTarget(
+      name: "DistributedTests", dependencies: ["RankCheck", "MoECommand", "MoEDistributed", "MoE", "Checkpoints", "Tensors"],
+      swiftSettings: swiftSettings),
   ],
   swiftLanguageModes: [.v6],
   cLanguageStandard: .c17

@@ -170,6 +170,23 @@ static const uint8_t *down_memory(const pass *pass, int64_t i, int64_t unit) {
   return region(pass, i) + down->offset + unit * pass->panels_b * down->panel_step;
 }
 
+/// `columns` columns of the rows of slots, before their weights.
+static void put(const pass *pass, int64_t column, int64_t columns, const float *sums, int64_t stride) {
+  const moe_forward_arguments *f = pass->arguments;
+  const moe_matrix_layout *down = &f->layout.down;
+  for (int64_t slot = 0; slot < pass->tokens * f->top_k; slot++) {
+    if (pass->plan.row[slot] < 0) continue;
+    int64_t place = pass->first_token * f->top_k + slot;
+    const uint8_t *expert = f->experts[f->ids[place]];
+    const float *sum = sums + pass->plan.row[slot] * stride;
+    float *out = f->out + f->row_of_slot[place] * f->out_stride + column;
+    memcpy(out, sum, (size_t)columns * sizeof(float));
+    if (!f->layout.shape.has_bias) continue;
+    const float *bias = (const float *)(expert + down->bias_offset) + column;
+    for (int64_t i = 0; i < columns; i++) out[i] += bias[i];
+  }
+}
+
 /// Adds the rows of each token in slot order into `columns` columns of out.
 static void combine(const pass *pass, int64_t column, int64_t columns, const float *sums, int64_t stride) {
   const moe_forward_arguments *f = pass->arguments;
@@ -222,7 +239,7 @@ static void run_output(pass *pass, moe_turn turn, float *scratch) {
     }
   }
   int64_t column = first_panel * MOE_PANEL;
-  combine(pass, column, moe_min(stride, layout->shape.hidden - column), sums, stride);
+  (f->row_of_slot ? put : combine)(pass, column, moe_min(stride, layout->shape.hidden - column), sums, stride);
 }
 
 // MARK: Both phases

@@ -107,9 +107,7 @@ extension LoadedLayer {
 
   /// A rank's share of routed experts, or all of them.
   static func share<B: Backend>(_ plan: LoadPlan, _ experts: RoutedExperts<B>) -> LoadedLayer {
-    var slots = [Int32](repeating: -1, count: plan.placement.expertCount)
-    for slot in plan.slots { slots[slot.expert.rawValue] = Int32(slot.slot.rawValue) }
-    let local = slots
+    let local = ExpertMap(plan.placement, rank: plan.rank.expertRank).globalToLocal
     return LoadedLayer(Sizes(plan)) { (input) throws(MoEError) in
       guard let routing = input.rest.routing, !input.isWholeBlock else {
         throw MoEError(

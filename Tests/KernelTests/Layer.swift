@@ -70,7 +70,7 @@ import Testing
         x: x.floats.baseAddress!,
         x_stride: Int64(hidden), ids: ids.base.assumingMemoryBound(to: Int32.self),
         weights: weights.floats.baseAddress!,
-        out: out.floats.baseAddress!, out_stride: Int64(stride), workspace: workspace.base,
+        out: out.floats.baseAddress!, out_stride: Int64(stride), row_of_slot: nil, workspace: workspace.base,
         workspace_bytes: Int64(workspace.bytes.count))
       return unsafe moe_forward(pool.handle, &arguments)
     }

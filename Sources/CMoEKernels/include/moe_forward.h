@@ -81,6 +81,9 @@ typedef struct moe_forward_arguments {
   /// [tokens, hidden], rows `out_stride` floats apart; not x.
   float *out;
   int64_t out_stride;
+  /// Where the slots are not to be added up here: [tokens, top_k], the row of `out` that each slot with an id gets, before
+  /// its weight (with weights on the input, after).
+  const int32_t *_Nullable row_of_slot;
   /// At least `moe_forward_workspace` bytes, aligned to 64; what it holds before and after is of no meaning.
   void *workspace;
   int64_t workspace_bytes;
@@ -92,6 +95,30 @@ int64_t moe_forward_workspace(const moe_expert_layout *layout, int32_t expert_co
 
 /// Nothing is written unless the status is ok.
 moe_status moe_forward(moe_pool *pool, const moe_forward_arguments *arguments);
+
+/// What `moe_forward` does last, when rows were computed elsewhere:
+///
+///     out[t] = Σ weights[t, j] · rows[row_of_slot[t, j]]     over j in slot order, ids[t, j] ≥ 0
+///
+/// Bit by bit what `moe_forward` gives on the same instruction set.
+typedef struct moe_combine_arguments {
+  const moe_kernels *kernels;
+  int64_t hidden;
+  int32_t top_k;
+  int64_t tokens;
+  /// [any, hidden]
+  const float *rows;
+  /// [tokens, top_k]; -1 is skipped, others are not looked at.
+  const int32_t *ids;
+  /// [tokens, top_k]; null for weights of 1.
+  const float *_Nullable weights;
+  /// [tokens, top_k]
+  const int32_t *row_of_slot;
+  /// [tokens, hidden]
+  float *out;
+} moe_combine_arguments;
+
+void moe_combine(moe_pool *pool, const moe_combine_arguments *arguments);
 
 /// out[t] = W · x[t] (+ bias): router logits, the gate of a shared expert, latent projections.
 typedef struct moe_linear_arguments {

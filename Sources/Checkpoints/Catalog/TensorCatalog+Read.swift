@@ -19,7 +19,7 @@ extension TensorCatalog {
     let range = range ?? 0..<record.byteCount
     precondition(range.lowerBound >= 0 && range.upperBound <= record.byteCount, "range outside \(record.name)")
     precondition(buffer.count == range.count, "a buffer of \(buffer.count) bytes for \(range.count) of \(record.name)")
-    unsafe try files[record.file].read(at: record.offset + range.lowerBound, into: buffer)
+    unsafe try file(of: record).read(at: record.offset + range.lowerBound, into: buffer)
   }
 
   /// The bytes of a tensor, or `range` of them, as they are in the file.
@@ -34,7 +34,7 @@ extension TensorCatalog {
         .tooLarge, "the tensor is too large for an array", record, expected: "at most \(Self.arrayByteLimit) bytes",
         found: "\(range.count)")
     }
-    return try files[record.file].bytes(in: record.offset + range.lowerBound..<record.offset + range.upperBound)
+    return try file(of: record).bytes(in: record.offset + range.lowerBound..<record.offset + range.upperBound)
   }
 
   /// The elements of a tensor as floats; see `ElementType.decode` and `GGMLType.decode`.

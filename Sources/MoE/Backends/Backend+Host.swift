@@ -1,7 +1,30 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright 2026 the swift-moe project authors
 
+internal import Tensors
+
 extension Backend {
+  /// Both halves, with a row for each slot between them.
+  public func forward(
+    _ storage: Storage, hidden: Buffer, ids: Buffer, weights: Buffer, tokenCount: Int, topK: Int, into output: Buffer,
+    on queue: Queue
+  ) throws(MoEError) {
+    try validateBatch(tokenCount, topK)
+    let indices = try makeBuffer((0..<tokenCount * topK).map { Int32($0) }, on: queue)
+    let rows = try makeBuffer(byteCount: max(tokenCount * topK, 1) * rowBytes(of: storage))
+    try forwardRows(
+      storage, hidden: hidden, ids: ids, weights: weights, indices: indices, tokenCount: tokenCount, topK: topK,
+      into: rows, on: queue)
+    try combine(
+      storage, rows: rows, ids: ids, weights: weights, indices: indices, tokenCount: tokenCount, topK: topK,
+      into: output, on: queue)
+  }
+
+  /// Bytes of one row of ``rowType``.
+  public func rowBytes(of storage: Storage) -> Int {
+    specification(of: storage).hiddenSize * rowType.bitWidth / 8
+  }
+
   /// Puts a whole expert into a slot.
   ///
   /// - Throws: `missingTensor` for every projection and role that is not there, and what storing throws.

@@ -70,6 +70,27 @@ public struct ModelConfiguration: Sendable {
   }
 }
 
+extension ModelConfiguration {
+  /// The keys that say something of the model, but for some.
+  func keys(besides known: Set<String>) -> [String] {
+    let spelt = [Quantity.expertCount, .topK, .hiddenSize, .intermediateSize, .layerCount].flatMap(\.keys)
+    let skipped = known.union(spelt).union(Self.idleKeys)
+    let keys = scopes.flatMap { scope in scope.filter { !$0.value.isNull && !skipped.contains($0.key) }.keys }
+    let rope = value(["rope_parameters"])?.value.object ?? [:]
+    let isPlainRope =
+      Set(rope.keys).isSubset(of: ["rope_theta", "rope_type"]) && rope["rope_type"] ?? "default" == "default"
+    return Set(keys).sorted().filter { $0 != "rope_parameters" || !isPlainRope }
+  }
+
+  /// Keys that say how a model is stored, trained or generated with, not what it computes.
+  private static let idleKeys: Set<String> = [
+    "architectures", "model_type", "torch_dtype", "dtype", "transformers_version", "quantization_config",
+    "compression_config", "expert_dtype", "auto_map", "use_cache", "initializer_range", "attention_dropout",
+    "router_aux_loss_coef", "aux_loss_alpha", "output_router_logits", "tie_word_embeddings", "bos_token_id",
+    "eos_token_id", "pad_token_id", "_name_or_path", "pretraining_tp", "text_config", "router_jitter_noise",
+  ]
+}
+
 // MARK: - Typed access
 
 extension ModelConfiguration {

@@ -40,8 +40,8 @@ struct Bench: ParsableCommand {
   @Option(help: ArgumentHelp("Seconds for each batch size.", valueName: "seconds"))
   var seconds = 1.0
 
-  @Option(help: ArgumentHelp("Draw a roofline.", valueName: "file"), completion: .file(extensions: ["svg"]))
-  var svg: String?
+  @OptionGroup(title: "A roofline")
+  var pictures: PictureOptions
 
   @OptionGroup var options: BackendOptions
 
@@ -82,7 +82,7 @@ struct Bench: ParsableCommand {
       shape: shape, typeName: "\(options.weightType ?? dtype)", threads: backend.pool.threadCount,
       instructionSet: backend.instructionSet.rawValue, ceilings: meter.ceilings, error: error, rows: rows)
     print(json ? report.object.serialized(pretty: true) : report.text)
-    if let svg { try AtomicFile.write(RooflineChart(report).svg, to: svg) }
+    try pictures.draw(report.picture, isQuiet: json)
   }
 
   private func sizesOfPreset() throws(MoEError) -> ExpertShape {

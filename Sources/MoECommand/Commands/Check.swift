@@ -30,10 +30,8 @@ struct Check: ParsableCommand {
   @Flag(help: "List each finding by itself, not by kind.")
   var all = false
 
-  @Option(
-    help: ArgumentHelp("Draw the completeness map, layer × expert, into a file.", valueName: "file"),
-    completion: .file(extensions: ["html"]))
-  var html: String?
+  @OptionGroup(title: "The completeness map, layer × expert")
+  var pictures: PictureOptions
 
   @Option(
     help: ArgumentHelp(
@@ -50,11 +48,9 @@ struct Check: ParsableCommand {
       .run(on: checkpoint, pool: try BackendOptions.pool(threads: threads)) { line.show(bytes: $0, of: $1) }
     line.finish()
     let seconds = now() - start
-    if let html {
-      let name = checkpoint.split(separator: "/").last.map(String.init) ?? checkpoint
-      try AtomicFile.write(report.html(title: name), to: html)
-    }
     print(json ? report.object(readsValues: !headers, seconds: seconds).serialized(pretty: true) : text(report, seconds))
+    let name = checkpoint.split(separator: "/").last.map(String.init) ?? checkpoint
+    try pictures.draw(report.picture(title: name), isQuiet: json)
     if !report.isWhole { throw ExitCode.failure }
   }
 }

@@ -5,6 +5,7 @@ import ArgumentParser
 import Checkpoints
 import Glibc
 import MoE
+import MoEInspection
 
 /// What this machine offers, and what of it is used.
 struct Doctor: ParsableCommand {

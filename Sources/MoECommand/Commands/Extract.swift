@@ -4,6 +4,7 @@
 import ArgumentParser
 import Checkpoints
 import MoE
+import MoEInspection
 import Tensors
 
 /// Writes what a rank would hold.

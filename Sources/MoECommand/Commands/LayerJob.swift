@@ -3,6 +3,7 @@
 
 import Checkpoints
 import MoE
+import MoEInspection
 import Tensors
 
 /// `moe run` on files: hidden states in, routing and outputs out.

@@ -2,6 +2,7 @@
 // Copyright 2026 the swift-moe project authors
 
 import MoE
+import MoEInspection
 
 /// How far an output is from that of the reference backend.
 enum Accuracy {

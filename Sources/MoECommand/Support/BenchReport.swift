@@ -3,6 +3,7 @@
 
 import Checkpoints
 import MoE
+import MoEInspection
 
 /// The result of `moe bench`, as text and as JSON.
 struct BenchReport {
@@ -34,6 +35,17 @@ struct BenchReport {
 
       \(table.text)
       """
+  }
+
+  var picture: Picture {
+    .roofline(
+      "\(shape.description) \(typeName)", "\(threads) thread(s), \(instructionSet), \(Processor.model)",
+      bytesPerSecond: ceilings.bytesPerSecond, operationsPerSecond: ceilings.operationsPerSecond,
+      points: rows.map { row in
+        (
+          "\(row.tokenCount) token(s)", Double(row.work.operations), Double(row.work.bytes), row.minimum
+        )
+      })
   }
 
   var object: JSONValue {

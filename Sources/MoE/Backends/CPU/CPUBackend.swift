@@ -20,7 +20,7 @@ public struct CPUBackend: HostBackend {
   public let instructionSet: InstructionSet
   /// Activations are 32-bit floats; where others are asked for and declared, a layer is refused.
   public let activations: ActivationPrecision
-  private let workspaces = BufferCache()
+  let workspaces = BufferCache()
 
   public var name: String { "cpu" }
 
@@ -34,7 +34,7 @@ public struct CPUBackend: HostBackend {
     self.activations = activations
   }
 
-  private var kernels: OpaquePointer { unsafe moe_kernels_for(instructionSet.isa)! }
+  var kernels: OpaquePointer { unsafe moe_kernels_for(instructionSet.isa)! }
 
   public func layout(of specification: LayerSpecification) throws(MoEError) -> Layout {
     try specification.validate()
@@ -134,32 +134,6 @@ public struct CPUBackend: HostBackend {
 // MARK: - Running
 
 extension CPUBackend {
-  public func forward(
-    _ storage: CPUStorage, hidden: HostBuffer, ids: HostBuffer, weights: HostBuffer, tokenCount: Int, topK: Int,
-    into output: HostBuffer, on queue: HostQueue
-  ) throws(MoEError) {
-    try validateBatch(tokenCount, topK)
-    let specification = storage.layout.specification
-    let width = specification.hiddenSize
-    let needed = unsafe moe_forward_workspace(
-      [storage.packed], Int32(specification.expertCount), Int64(tokenCount), Int32(topK), pool.handle)
-    let workspace = workspaces.take(byteCount: Int(needed))
-    defer { workspaces.give(workspace) }
-    var arguments = try unsafe moe_forward_arguments(
-      kernels: kernels, layout: storage.packed, activation: specification.activation.packed,
-      weight_on_input: specification.weightOnInput, experts: UnsafePointer(storage.regions),
-      expert_count: Int32(specification.expertCount), top_k: Int32(topK), tokens: Int64(tokenCount),
-      x: hidden.start(tokenCount * width, as: Float.self), x_stride: Int64(width),
-      ids: ids.start(tokenCount * topK, as: Int32.self), weights: weights.start(tokenCount * topK, as: Float.self),
-      out: output.start(tokenCount * width, as: Float.self), out_stride: Int64(width),
-      workspace: workspace.bytes.baseAddress!, workspace_bytes: Int64(workspace.byteCount))
-    guard unsafe moe_forward(pool.handle, &arguments) == .ok else {
-      throw MoEError(
-        .invalidArgument, "an expert id is out of range or its expert was never stored",
-        expected: "−1 or 0..<\(specification.expertCount)")
-    }
-  }
-
   public func makeLinear(
     weights: [Float], rows: Int, columns: Int, bias: [Float]?
   ) throws(MoEError) -> CPULinear {

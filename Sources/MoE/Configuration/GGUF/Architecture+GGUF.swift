@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright 2026 the swift-moe project authors
 
+internal import Checkpoints
+internal import Tensors
+
 extension Architecture {
   /// The family's rules over the names and arrangements of GGUF, which are those of llama.cpp for all families: one
   /// tensor for all experts, *out* before *in*, gate and up apart and not interleaved.
@@ -33,6 +36,13 @@ extension Architecture {
       return activation
     }
     return result
+  }
+
+  /// That llama.cpp has no name for the family.
+  var unnamedInGGUF: MoEError {
+    MoEError(
+      .unsupported, "\(name) has no name in GGUF", expected: "one of the families that llama.cpp reads",
+      remedy: "write safetensors")
   }
 
   fileprivate static let correctionBiasOfGGUF = ["exp_probs_b.bias", "exp_probs_b"]

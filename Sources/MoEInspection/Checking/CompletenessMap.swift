@@ -22,14 +22,14 @@ struct CompletenessMap {
       }
     }
 
-    var color: String {
+    var tone: Tone {
       switch self {
-      case .whole: "#3f9b5b"
-      case .unread: "#a9c7b3"
-      case .warning: "#e3b341"
-      case .values: "#b5489a"
-      case .wrong: "#e0752d"
-      case .missing: "#c8322b"
+      case .whole: .good
+      case .unread: .quiet
+      case .warning: .caution
+      case .values: .values
+      case .wrong: .wrong
+      case .missing: .bad
       }
     }
 

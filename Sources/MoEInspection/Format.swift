@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright 2026 the swift-moe project authors
 
-import Glibc
+internal import Glibc
 
 /// Numbers for people.
-enum Format {
+package enum Format {
   /// `12.3` with a fixed number of decimals.
-  static func fixed(_ value: Double, _ decimals: Int) -> String {
+  package static func fixed(_ value: Double, _ decimals: Int) -> String {
     guard value.isFinite else { return "\(value)" }
     let scale = pow(10, Double(decimals))
     let rounded = (abs(value) * scale).rounded()
@@ -18,12 +18,12 @@ enum Format {
   }
 
   /// Three significant digits or so.
-  static func short(_ value: Double) -> String {
+  package static func short(_ value: Double) -> String {
     value >= 100 ? fixed(value, 0) : value >= 10 ? fixed(value, 1) : value >= 1 ? fixed(value, 2) : fixed(value, 3)
   }
 
   /// `1.2e-07`
-  static func scientific(_ value: Double) -> String {
+  package static func scientific(_ value: Double) -> String {
     guard value.isFinite, value != 0 else { return value == 0 ? "0" : "\(value)" }
     var exponent = Int(log10(abs(value)).rounded(.down))
     var mantissa = value / pow(10, Double(exponent))
@@ -35,7 +35,7 @@ enum Format {
   }
 
   /// Decimal units: `1.2 GB`.
-  static func bytes(_ count: Int) -> String {
+  package static func bytes(_ count: Int) -> String {
     var value = Double(count)
     for unit in ["B", "kB", "MB", "GB", "TB"] {
       if value < 999.5 || unit == "TB" { return unit == "B" ? "\(count) B" : "\(short(value)) \(unit)" }
@@ -44,5 +44,13 @@ enum Format {
     return "\(count) B"
   }
 
-  static func rate(_ bytesPerSecond: Double) -> String { "\(short(bytesPerSecond / 1e9)) GB/s" }
+  /// `1.2 ms`, `3.4 s`, `5.6 min`.
+  package static func seconds(_ value: Double) -> String {
+    if value == 0 { return "0" }
+    if value < 1e-3 { return "\(short(value * 1e6)) µs" }
+    if value < 1 { return "\(short(value * 1e3)) ms" }
+    return value < 120 ? "\(short(value)) s" : "\(short(value / 60)) min"
+  }
+
+  package static func rate(_ bytesPerSecond: Double) -> String { "\(short(bytesPerSecond / 1e9)) GB/s" }
 }
