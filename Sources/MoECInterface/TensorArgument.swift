@@ -81,6 +81,7 @@ struct TensorArgument: @unchecked Sendable {
 
   /// Whether each axis steps over all that the axes with smaller strides reach.
   private static func areApart(_ shape: [Int], _ strides: [Int]) -> Bool {
+    guard !shape.contains(0) else { return true }
     var reach = 1
     for (stride, extent) in zip(strides, shape).filter({ $0.1 > 1 }).sorted(by: { $0.0 < $1.0 }) {
       guard stride >= reach else { return false }

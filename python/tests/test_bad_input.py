@@ -54,7 +54,7 @@ BATCHES: dict[str, tuple[Any, Any, Any, str]] = {
     "id beyond 32 bits": (X, IDS.astype(np.int64) + (1 << 33), WEIGHTS, "32 bits"),
     "weight that is none": (X, IDS, WEIGHTS * np.nan, "finite weight"),
     "negative stride": (X[::-1], IDS, WEIGHTS, "strides"),
-    "scalar": (np.float32(1).reshape(()), IDS, WEIGHTS, "scalar"),
+    "scalar": (np.array(1, np.float32), IDS, WEIGHTS, "scalar"),
     "no array": ([[0.0] * 64] * 4, IDS, WEIGHTS, "list"),
     "another device": (torch.zeros(4, 64, device="meta"), IDS, WEIGHTS, "expected cpu, found meta"),
     "sparse": (torch.zeros(4, 64).to_sparse(), IDS, WEIGHTS, "strided"),

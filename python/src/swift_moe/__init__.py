@@ -17,6 +17,7 @@ With transformers:
 from __future__ import annotations
 
 from ._library import version as _version
+from ._options import Options
 from .checkpoint import Checkpoint, Finding, Layer, Plan, RankPlan, Report, Tensor, check
 from .errors import CheckpointError, InvalidArgument, InvalidHandle, MoEError, OutOfMemory, Unsupported
 from .experts import Experts, ExpertsInfo, Job, Loader
@@ -39,6 +40,7 @@ __all__ = [
     "LayerError",
     "Loader",
     "MoEError",
+    "Options",
     "OutOfMemory",
     "Plan",
     "RankPlan",

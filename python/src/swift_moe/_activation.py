@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import itertools
+from ctypes import byref, c_double
 from typing import Any
 
 from . import _library
@@ -59,6 +60,6 @@ def _numbers(module: Any, *names: str) -> list[float]:
 
 
 def _value(weights: _library.Weights, gate: float, up: float) -> float:
-    result = _library.c_double()
-    _library.call("moe_activation_value", weights, gate, up, _library.byref(result))
+    result = c_double()
+    _library.call("moe_activation_value", weights, gate, up, byref(result))
     return float(result.value)

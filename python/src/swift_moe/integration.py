@@ -174,10 +174,11 @@ def from_pretrained(
 
     Args:
         name: of the experts implementation that is registered for it.
-        model_class: AutoModelForCausalLM when None.
+        model_class: an auto class; AutoModelForCausalLM when None.
         weights, threads: as in `register`.
         arguments: for the class's own `from_pretrained`, which gets the remaining tensors as its state.
     """
+    import torch
     import transformers
 
     checkpoint = Checkpoint(path)
@@ -188,9 +189,10 @@ def from_pretrained(
         del config.quantization_config
     name = name or f"{NAME}:{path}"
     register(name, weights=weights, threads=threads, checkpoint=checkpoint)
-    auto = model_class or transformers.AutoModelForCausalLM
-    with _without_expert_weights(auto, config):
-        model = auto.from_pretrained(None, config=config, state_dict=state, **arguments)
+    with torch.device("meta"):
+        skeleton = (model_class or transformers.AutoModelForCausalLM).from_config(config)
+    with _without_expert_weights(skeleton):
+        model = type(skeleton).from_pretrained(None, config=config, state_dict=state, **arguments)
     model.set_experts_implementation(name)
     prepare(model, name)
     return model.eval()
@@ -219,18 +221,19 @@ def _plain_tensors(path: str, without: set[str]) -> dict[str, Any]:
 
 
 class _without_expert_weights:
-    """While it lasts, modules of experts are made with empty weights, so that nobody allocates or initialises them."""
+    """While it lasts, modules of experts are made with empty weights, so that nobody allocates, initialises or misses them."""
 
-    def __init__(self, auto: Any, config: Any) -> None:
-        import torch
-
-        with torch.device("meta"):
-            skeleton = (auto.from_config if hasattr(auto, "from_config") else auto)(config)
-        self._classes = {type(module): type(module).__init__ for _, module in experts_of(skeleton)}
+    def __init__(self, skeleton: Any) -> None:
+        modules = dict(experts_of(skeleton))
+        self._classes = {type(module): type(module).__init__ for module in modules.values()}
+        self._model = type(skeleton)
+        self._ignored = self._model._keys_to_ignore_on_load_missing
+        self._names = [re.escape(name) for name in modules]
 
     def __enter__(self) -> None:
         import torch
 
+        self._model._keys_to_ignore_on_load_missing = [*(self._ignored or []), *self._names]
         for cls, original in self._classes.items():
 
             def make(module: Any, *arguments: Any, _original: Any = original, **keywords: Any) -> None:
@@ -242,5 +245,6 @@ class _without_expert_weights:
             cls.__init__ = make
 
     def __exit__(self, *exception: object) -> None:
+        self._model._keys_to_ignore_on_load_missing = self._ignored
         for cls, original in self._classes.items():
             cls.__init__ = original
