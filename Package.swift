@@ -68,7 +68,8 @@ let package = Package(
       name: "RankCheck", dependencies: ["MoEDistributed", "MoE", "Checkpoints", "Tensors"], path: "Tests/RankCheck",
       swiftSettings: swiftSettings),
     .testTarget(
-      name: "DistributedTests", dependencies: ["RankCheck", "MoECommand", "MoEDistributed", "MoE", "Checkpoints", "Tensors"],
+      name: "DistributedTests",
+      dependencies: ["RankCheck", "MoECommand", "MoEDistributed", "MoE", "Checkpoints", "Tensors"],
       swiftSettings: swiftSettings),
   ],
   swiftLanguageModes: [.v6],

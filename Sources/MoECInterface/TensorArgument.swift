@@ -15,7 +15,8 @@ struct TensorArgument: @unchecked Sendable {
 
   /// The types by their numbers in `moe.h`, from 1.
   static let types: [ElementType] = [
-    .f64, .f32, .f16, .bf16, .f8e4m3, .f8e5m2, .f8e4m3fnuz, .f8e5m2fnuz, .f8e8m0, .f4, .i64, .u64, .i32, .u32, .i16, .u16,
+    .f64, .f32, .f16, .bf16, .f8e4m3, .f8e5m2, .f8e4m3fnuz, .f8e5m2fnuz, .f8e8m0, .f4, .i64, .u64, .i32, .u32, .i16,
+    .u16,
     .i8, .u8, .bool,
   ]
   static let floats: [ElementType] = [.f32, .bf16, .f16]

@@ -16,7 +16,7 @@ struct Weights {
     let activation = try unsafe Self.activation(weights)
     var faults: [Fault] = []
     var declarations: [TensorDeclaration] = []
-    for unsafe (name, tensor) in unsafe Self.named(weights) where unsafe tensor.data != nil {
+    for unsafe(name, tensor) in unsafe Self.named(weights) where unsafe tensor.data != nil {
       do throws(MoEError) {
         let isBias = name.hasSuffix("bias")
         let argument = try unsafe TensorArgument(

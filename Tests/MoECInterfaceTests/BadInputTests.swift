@@ -48,7 +48,8 @@ import Testing
     try expectOK(moe_layer_free(freed))
     let elsewhere = Memory([1])
     let handles: [OpaquePointer?] = [
-      nil, OpaquePointer(bitPattern: 1), OpaquePointer(bitPattern: -1), OpaquePointer(elsewhere.pointer.baseAddress!), freed,
+      nil, OpaquePointer(bitPattern: 1), OpaquePointer(bitPattern: -1), OpaquePointer(elsewhere.pointer.baseAddress!),
+      freed,
     ]
     var text: UnsafeMutablePointer<CChar>?
     var out: OpaquePointer?

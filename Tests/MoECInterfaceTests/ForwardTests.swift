@@ -147,7 +147,11 @@ import Testing
       let layer = try Fixture.layer(0, options)
       defer { moe_layer_free(layer) }
       try expectOK(moe_layer_forward(layer, &test.batch))
-      if rank < 0 { whole = test.output.values } else { for index in sum.indices { sum[index] += test.output.values[index] } }
+      if rank < 0 {
+        whole = test.output.values
+      } else {
+        for index in sum.indices { sum[index] += test.output.values[index] }
+      }
       var info = moe_layer_info_make()
       try expectOK(moe_layer_describe(layer, &info))
       #expect(info.has_block == (rank < 0 ? 1 : 0) && info.expert_count == 8)

@@ -184,7 +184,9 @@ import Testing
     defer { moe_layer_free(layer) }
 
     func block() throws -> [Float] {
-      let (input, output) = (Memory(try Fixture.oracle("layers.0.input")), Memory([Float](repeating: 0, count: 16 * 64)))
+      let (input, output) = (
+        Memory(try Fixture.oracle("layers.0.input")), Memory([Float](repeating: 0, count: 16 * 64))
+      )
       var batch = moe_batch_make()
       batch.hidden = input.matrix(MOE_F32, 16, 64)
       batch.output = output.matrix(MOE_F32, 16, 64)

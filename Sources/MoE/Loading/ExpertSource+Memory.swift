@@ -56,7 +56,8 @@ extension ExpertSource {
           for role in specification.roles {
             guard let tensor = take(place.name(role, expert: expert), place.shape(role, sizes)) else { continue }
             if role == .weight { made.scheme = Unquantized(tensor.elementType) }
-            let axes: [StoredAxis] = role == .bias ? [.rows] : place.isInputMajor ? [.columns, .rows] : [.rows, .columns]
+            let axes: [StoredAxis] =
+              role == .bias ? [.rows] : place.isInputMajor ? [.columns, .rows] : [.rows, .columns]
             made.add(role, tensor, axes, of: isStacked ? sizes.experts : 1)
           }
           matrix = made

@@ -142,9 +142,10 @@ extension Transfer {
   typealias Reader = (_ piece: MatrixSource.Piece, _ run: Range<Int>, UnsafeMutableRawBufferPointer) throws(MoEError) ->
     Void
   /// One that several workers read by.
-  typealias SharedReader = @Sendable (
-    _ piece: MatrixSource.Piece, _ run: Range<Int>, UnsafeMutableRawBufferPointer
-  ) throws(MoEError) -> Void
+  typealias SharedReader =
+    @Sendable (
+      _ piece: MatrixSource.Piece, _ run: Range<Int>, UnsafeMutableRawBufferPointer
+    ) throws(MoEError) -> Void
   /// What takes rows of a projection; valid during the call.
   typealias Receiver = (ParameterSlice) throws(MoEError) -> Void
 

@@ -48,7 +48,8 @@ struct Check: ParsableCommand {
       .run(on: checkpoint, pool: try BackendOptions.pool(threads: threads)) { line.show(bytes: $0, of: $1) }
     line.finish()
     let seconds = now() - start
-    print(json ? report.object(readsValues: !headers, seconds: seconds).serialized(pretty: true) : text(report, seconds))
+    print(
+      json ? report.object(readsValues: !headers, seconds: seconds).serialized(pretty: true) : text(report, seconds))
     let name = checkpoint.split(separator: "/").last.map(String.init) ?? checkpoint
     try pictures.draw(report.picture(title: name), isQuiet: json)
     if !report.isWhole { throw ExitCode.failure }
