@@ -45,14 +45,16 @@ let package = Package(
       swiftSettings: swiftSettings),
     .executableTarget(
       name: "MoECommand",
-      dependencies: ["MoEInspection", "MoE", "Checkpoints", "Tensors", "CMoEKernels", argumentParser],
+      dependencies: [
+        "MoEDistributed", "MoEInspection", "MoE", "Checkpoints", "Tensors", "CMoEKernels", argumentParser,
+      ],
       swiftSettings: swiftSettings),
 
     .testTarget(name: "TensorsTests", dependencies: ["Tensors"], swiftSettings: swiftSettings),
     .testTarget(name: "CheckpointsTests", dependencies: ["Checkpoints", "Tensors"], swiftSettings: swiftSettings),
     .testTarget(name: "KernelTests", dependencies: ["CMoEKernels"], swiftSettings: swiftSettings),
     .testTarget(
-      name: "MoETests", dependencies: ["MoEInspection", "MoE", "Checkpoints", "Tensors"],
+      name: "MoETests", dependencies: ["RankCheck", "MoEDistributed", "MoEInspection", "MoE", "Checkpoints", "Tensors"],
       swiftSettings: swiftSettings),
     // All of it calls C.
     .testTarget(
@@ -66,10 +68,6 @@ let package = Package(
     ),
     .executableTarget(
       name: "RankCheck", dependencies: ["MoEDistributed", "MoE", "Checkpoints", "Tensors"], path: "Tests/RankCheck",
-      swiftSettings: swiftSettings),
-    .testTarget(
-      name: "DistributedTests",
-      dependencies: ["RankCheck", "MoECommand", "MoEDistributed", "MoE", "Checkpoints", "Tensors"],
       swiftSettings: swiftSettings),
   ],
   swiftLanguageModes: [.v6],

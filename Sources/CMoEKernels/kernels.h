@@ -6,6 +6,7 @@
 
 #include "decoder.h"
 #include "moe_forward.h"
+#include "row_decoder.h"
 
 /// Inputs of a block: many rows go over a panel in pieces of this many inputs, so that the piece and the rows' part of
 /// it stay in the near caches, and loads and stores of sums are rare.
@@ -44,6 +45,12 @@ struct moe_kernels {
   int32_t rows[MOE_ELEMENT_COUNT];
   moe_tile tiles[MOE_ELEMENT_COUNT][MOE_TILE_ROWS + 1];
   moe_unpack unpack;
+  /// out = columns first ..< first + count of a row.
+  void (*decode_row)(const moe_row_decoder *decoder, int64_t row, int64_t first, int64_t count, float *out);
+  /// By the kind of a, which is dense: adds columns first ..< first + count of a row to a comparison, where `row` is the
+  /// row of b and `number` the one that is noted.
+  void (*compare[MOE_ELEMENT_COUNT])(const void *a, const moe_row_decoder *b, int64_t row, int64_t first,
+                                     int64_t count, int64_t number, moe_row_comparison *sum);
   /// out[i] = activation of (gate[i] · scale + gate_bias[i], up[i] · scale + up_bias[i]); gate and the biases may be
   /// null.
   void (*activate)(const moe_activation *activation, const float *gate, const float *gate_bias, const float *up,

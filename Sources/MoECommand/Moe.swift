@@ -19,7 +19,8 @@ struct Moe: ParsableCommand {
       """,
     version: packageVersion,
     subcommands: [
-      Run.self, Inspect.self, Check.self, Plan.self, Extract.self, Convert.self, Synth.self, Bench.self, Doctor.self,
+      Run.self, Inspect.self, Check.self, Verify.self, Plan.self, Extract.self, Convert.self, Synth.self, Bench.self,
+      Doctor.self,
     ])
 
   static func main() {
@@ -34,11 +35,14 @@ struct Moe: ParsableCommand {
   /// Ends the program: one line `moe: error: …` for each fault and status 1, or the usage and status 64.
   private static func exit(reporting error: any Error) -> Never {
     let faults = (error as? MoEError)?.faults ?? (error as? CheckpointError)?.faults
+    // What is wrong is known on rank 0, but for its own silence.
+    let isFirst = (Launcher.current?.rank ?? 0) == 0
     if let faults {
-      for fault in faults { Console.report(fault.description) }
+      for fault in faults where isFirst || fault.code == .silentRank { Console.report(fault.description) }
       exit(withError: ExitCode.failure)
     }
     let code = exitCode(for: error)
+    guard isFirst else { exit(withError: code) }
     guard code == .validationFailure else { exit(withError: error) }
     Console.report(message(for: error))
     Console.write(usageString(for: error))

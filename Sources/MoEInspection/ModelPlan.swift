@@ -44,10 +44,12 @@ public struct ModelPlan: Sendable {
   ///   - redundancy: replicas of experts for a layer of so many.
   ///   - maxTokens: the most tokens of a batch.
   ///   - weightType: what weights are converted or quantised to; nil for what they are.
-  /// - Throws: every reason why a layer can't be cut or kept so.
+  ///   - admit: called with the plan of each group of experts, to refuse it.
+  /// - Throws: every reason why a layer can't be cut or kept so, and what `admit` throws.
   public init(
     _ model: MoEModel, on backend: some Backend, over grid: ParallelLayout = .single,
-    redundancy: (_ expertCount: Int) -> Int = { _ in 0 }, maxTokens: Int, weightType: WeightType? = nil
+    redundancy: (_ expertCount: Int) -> Int = { _ in 0 }, maxTokens: Int, weightType: WeightType? = nil,
+    admit: (LoadPlan) throws(MoEError) -> Void = { _ in }
   ) throws(MoEError) {
     let workers = WorkerPool.availableProcessors
     var ranks = grid.ranks.map { Rank($0.rank) }
@@ -64,10 +66,11 @@ public struct ModelPlan: Sendable {
           // Shared experts are cut over the tensor-parallel ranks and held by every expert-parallel one.
           let own = try ParallelLayout(
             tensorParallel: rank.tensorParallel, expertParallel: 1, rank: rank.tensorRank)
-          ranks[rank.rank].add(
-            try LoadPlan(shared.experts, on: backend, as: own, weightType: weightType), workers: workers,
-            rows: maxTokens, slots: nil)
+          let plan = try LoadPlan(shared.experts, on: backend, as: own, weightType: weightType)
+          ranks[rank.rank].add(plan, workers: workers, rows: maxTokens, slots: nil)
+          try admit(plan)
         }
+        try admit(plan)
         notes += plan.notes.filter { !notes.contains($0) }
       }
     }

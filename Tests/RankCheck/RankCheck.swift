@@ -27,7 +27,7 @@ struct RankCheck {
 
   /// What there is to check.
   static let checks: [String: @Sendable (MPICommunicator, [String]) throws -> Void] = [
-    "collectives": checkCollectives, "failures": checkFailures,
+    "collectives": checkCollectives, "failures": checkFailures, "layers": checkLayers,
   ]
 
   /// Seconds in `RANK_TIMEOUT`; a minute is much for machines with little to do and little for those with much.

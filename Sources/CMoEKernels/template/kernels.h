@@ -17,6 +17,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "../convert.h"
 #include "../kernels.h"
 
 #define INLINE static inline __attribute__((always_inline))
@@ -39,6 +40,8 @@
 #include "tile.h"
 #include "unpack.h"
 
+#include "rows.h"
+
 #define TILE(element, rows)                                                                                            \
   static void tile_##element##_##rows(const float *a, const uint8_t *b, int64_t inputs, float *c, int64_t c_stride,    \
                                       bool resume, const uint8_t *ahead, int64_t ahead_step) {                         \
@@ -60,6 +63,8 @@ const moe_kernels KERNELS = {
             [MOE_ELEMENT_BF16] = {EACH_ROWS(TILE_ENTRY, BF16)},
         },
     .unpack = unpack,
+    .decode_row = decode_row,
+    .compare = {compare_F32, compare_F16, compare_BF16},
     .activate = activate,
     .add = add,
     .read = read_bytes,

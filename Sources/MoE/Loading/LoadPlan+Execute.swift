@@ -60,7 +60,13 @@ extension LoadPlan {
     reading read: Transfer.SharedReader, into storage: B.Storage, of backend: B, _ pool: WorkerPool,
     _ progress: (@Sendable (LoadProgress) -> Void)?
   ) throws(MoEError) {
-    if let scales = try unsafe inputScales(read) { try backend.setInputScales(scales, in: storage) }
+    var wrongScales: [Fault] = []
+    do throws(MoEError) {
+      if let scales = try unsafe inputScales(read) { try backend.setInputScales(scales, in: storage) }
+    } catch {
+      // The rank's own scales are looked at with its weights; all that is wrong is told once.
+      wrongScales = error.faults
+    }
     var work: [(slot: Int, transfer: Transfer)] = []
     var counts: [Int] = []
     for (index, slot) in slots.enumerated() {
@@ -98,7 +104,11 @@ extension LoadPlan {
         progress?(state.progress)
       }
     }
-    let found = state.withLock { $0.faults }
+    let found =
+      wrongScales
+      + state.withLock { $0.faults }.filter { fault in
+        !wrongScales.contains { ($0.code, $0.subject) == (fault.code, fault.subject) }
+      }
     guard found.isEmpty else { throw MoEError(found) }
   }
 

@@ -52,6 +52,8 @@ struct Check: ParsableCommand {
       json ? report.object(readsValues: !headers, seconds: seconds).serialized(pretty: true) : text(report, seconds))
     let name = checkpoint.split(separator: "/").last.map(String.init) ?? checkpoint
     try pictures.draw(report.picture(title: name), isQuiet: json)
+    // What could not be opened is an error of the command, too, and not only a finding.
+    if report.architecture == nil { throw MoEError(report.findings.filter { $0.severity == .error }.map(\.fault)) }
     if !report.isWhole { throw ExitCode.failure }
   }
 }

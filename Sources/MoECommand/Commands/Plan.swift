@@ -43,7 +43,8 @@ struct Plan: ParsableCommand {
     let model = try MoEModel(opening: checkpoint, layers: layers.map { Set($0.numbers) })
     let plan = try ModelPlan(
       model, on: try options.make(), over: try parallel.grid(), redundancy: parallel.redundantCount,
-      maxTokens: maxTokens, weightType: options.weightType)
+      maxTokens: maxTokens, weightType: options.weightType
+    ) { (plan) throws(MoEError) in try options.admit([plan]) }
     for note in plan.notes { Console.note(note) }
     print(json ? plan.object(of: model).serialized(pretty: true) : text(model, plan))
     if let limit = deviceMemory?.count {

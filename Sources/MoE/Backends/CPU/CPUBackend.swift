@@ -24,6 +24,8 @@ public struct CPUBackend: HostBackend {
 
   public var name: String { "cpu" }
 
+  public var arithmetic: String { "cpu, \(instructionSet.rawValue)" }
+
   /// - Precondition: `instructionSet` is supported.
   public init(
     pool: WorkerPool = .shared, instructionSet: InstructionSet = .best, activations: ActivationPrecision = .f32

@@ -43,7 +43,7 @@ struct GGUFFamily: Sendable {
     GGUFFamily("qwen3moe", "qwen3_moe", defaults: ["norm_topk_prob": true], others: .common),
     GGUFFamily("olmoe", "olmoe", spelling: ["moe_intermediate_size": "intermediate_size"], others: .common),
     GGUFFamily("phimoe", "phimoe", spelling: localExperts),
-    GGUFFamily("granitemoe", "granitemoe", spelling: localExperts),
+    GGUFFamily("granitemoe", "granitemoe", twins: ["granitemoeshared"], spelling: localExperts),
     GGUFFamily("qwen3vlmoe", "qwen3_vl_moe_text"),
     GGUFFamily("qwen3next", "qwen3_next"),
     GGUFFamily("qwen35moe", "qwen3_5_moe_text"),
