@@ -10,7 +10,8 @@ public import MoE
 /// while try !migration.advance() { try step() }
 /// ```
 public final class BackgroundMigration<B: Backend, C: Communicator> where C.Buffer == HostBuffer {
-  public typealias Layer = (experts: RankedExperts<B, C>, placement: ExpertPlacement)
+  /// A layer's experts and where they are to go.
+  public typealias Layer = (RankedExperts<B, C>, ExpertPlacement)
 
   private var layers: [Layer]
   private var move: ExpertMove<B, C>?
@@ -25,14 +26,14 @@ public final class BackgroundMigration<B: Backend, C: Communicator> where C.Buff
   /// - Returns: whether all layers are done.
   /// - Throws: what a layer's move throws. Its old placement goes on serving, and the next call begins it afresh.
   public func advance() throws(MoEError) -> Bool {
-    guard let next = layers.last else { return true }
+    guard let (experts, placement) = layers.last else { return true }
     do throws(MoEError) {
       if let move {
         guard try move.advance() else { return false }
         self.move = nil
         layers.removeLast()
       } else {
-        move = try next.experts.beginMove(to: next.placement)
+        move = try experts.beginMove(to: placement)
       }
     } catch {
       move = nil

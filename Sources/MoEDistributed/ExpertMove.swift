@@ -2,6 +2,7 @@
 // Copyright 2026 the swift-moe project authors
 
 public import MoE
+internal import Tensors
 
 /// The experts of one layer on their way to another placement.
 ///
@@ -54,8 +55,7 @@ public final class ExpertMove<B: Backend, C: Communicator> where C.Buffer == Hos
     self.placement = placement
     self.migration = migration
     self.staged = staged
-    // Messages of their own group don't mix with those of the steps.
-    pending = try grid.column.split(color: 0).start(exchange)
+    pending = try grid.column.start(exchange)
   }
 
   /// Goes on, without waiting for experts; called on all ranks between two steps.
@@ -94,12 +94,20 @@ public final class ExpertMove<B: Backend, C: Communicator> where C.Buffer == Hos
       }
     } catch {
       // Another rank may have failed: the old experts go back to where they were.
-      for slot in exchanged { try exchange(slot) }
+      do throws(MoEError) { for slot in exchanged { try exchange(slot) } } catch let lost {
+        throw MoEError(
+          error.faults + lost.faults + [
+            Fault(.invalidValue, "experts could not be put back", remedy: "load the layer again")
+          ])
+      }
       throw error
     }
     isOver = true
-    experts.current = RankedExperts.State(
-      grid: grid, placement: placement, storage: replacement ?? old.storage)
+    var new = experts.current
+    new.grid = grid
+    new.placement = placement
+    new.storage = replacement ?? old.storage
+    experts.current = new
     staged = [:]
   }
 

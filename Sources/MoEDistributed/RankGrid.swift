@@ -27,6 +27,8 @@ public struct RankGrid<C: Communicator>: Sendable where C.Buffer == HostBuffer {
   public let tensor: C
   /// As ``experts``, with the spare ranks after them.
   let column: C
+  /// This rank.
+  private let alone: C
 
   /// - Parameter withSpares: whether the world may be larger than the grid.
   /// - Throws: `invalidArgument` on every rank when the grid is not as large as the world.
@@ -49,13 +51,14 @@ public struct RankGrid<C: Communicator>: Sendable where C.Buffer == HostBuffer {
     experts = try members.split(color: world.rank % tensorParallel)
     tensor = try world.split(color: world.rank / tensorParallel)
     column = try world.split(color: world.rank % tensorParallel)
+    alone = try world.split(color: world.rank)
   }
 
   private init(layout: ParallelLayout, tensor: C, alone: C) {
     (tensorParallel, expertParallel) = (layout.tensorParallel, layout.expertParallel)
     self.layout = layout
     (world, members, self.tensor) = (tensor, tensor, tensor)
-    (experts, column) = (alone, alone)
+    (experts, column, self.alone) = (alone, alone, alone)
   }
 
   /// The grid of experts that every token visits: slices on the tensor-parallel ranks, the same for all expert ranks.
@@ -63,7 +66,7 @@ public struct RankGrid<C: Communicator>: Sendable where C.Buffer == HostBuffer {
     Self(
       layout: try ParallelLayout(
         tensorParallel: tensorParallel, expertParallel: 1, rank: world.rank % tensorParallel),
-      tensor: tensor, alone: try world.split(color: world.rank))
+      tensor: tensor, alone: alone)
   }
 
   /// The place of a member.

@@ -33,7 +33,8 @@ extension RankedBatch {
     let own = plans[group.rank]
     let received = HostBuffer(byteCount: own.rowCount * rowBytes)
     let digests = HostBuffer(byteCount: group.size * MemoryLayout<UInt64>.stride)
-    let digest = try HostBuffer.region(holding: [routing.digest])
+    let routed = routing.digest
+    let digest = try HostBuffer.region(holding: [routed])
     var exchange = Exchange<HostBuffer>()
     let outgoing = plans.map { $0.rowCounts[group.rank] }.ranges(of: rowBytes)
     let incoming = own.rowCounts.ranges(of: rowBytes)
@@ -47,15 +48,15 @@ extension RankedBatch {
     try meanwhile()
     clock.lap(\.compute)
     try pending.wait()
-    try requireOneRouting(digests.array(0..<digests.byteCount))
+    try requireOne(routed, digests.array(0..<digests.byteCount))
     let sums = try overSlices(sum(received, own, tokens: shares[group.rank]))
     let output = try group.allGather(sums, counts: shares.map { $0.count * width }).flatMap(\.self)
     clock.lap(\.combine)
     return output
   }
 
-  private func requireOneRouting(_ digests: [UInt64]) throws(MoEError) {
-    let others = digests.indices.filter { digests[$0] != routing.digest }
+  private func requireOne(_ digest: UInt64, _ digests: [UInt64]) throws(MoEError) {
+    let others = digests.indices.filter { digests[$0] != digest }
     guard !others.isEmpty else { return }
     let ranks = others.map { String(grid.experts.worldRanks[$0]) }.joined(separator: ", ")
     throw MoEError(

@@ -10,30 +10,46 @@ internal import Synchronization
 /// ranks at once: ``migrate(to:)``, or ``ExpertMove`` while calls go on.
 public final class RankedExperts<B: Backend, C: Communicator>: ExpertRunner where C.Buffer == HostBuffer {
   public let backend: B
-  public let dispatch: Dispatch
   private let state: Mutex<State>
   private let times = Mutex(PhaseTimes())
 
   /// What changes when experts move.
   struct State: Sendable {
+    var dispatch: Dispatch
     var grid: RankGrid<C>
     var placement: ExpertPlacement
     var storage: B.Storage
+    var observer: RoutingObserver?
   }
+
+  /// Sees the slots of the placement that this rank routes a batch to, `[tokens, topK]`, −1 where a token skips one.
+  public typealias RoutingObserver = @Sendable (_ physicalIDs: [Int32], _ topK: Int) -> Void
 
   /// - Parameter storage: this rank's slots of `placement`, filled; no slots on a spare rank.
   public init(
     backend: B, storage: B.Storage, grid: RankGrid<C>, placement: ExpertPlacement, dispatch: Dispatch
   ) {
     self.backend = backend
-    self.dispatch = dispatch
-    state = Mutex(State(grid: grid, placement: placement, storage: storage))
+    state = Mutex(State(dispatch: dispatch, grid: grid, placement: placement, storage: storage))
   }
 
   /// What serves now.
   var current: State {
     get { state.withLock { $0 } }
     set { state.withLock { $0 = newValue } }
+  }
+
+  /// How batches travel; it may change between two calls, on all ranks at once.
+  public var dispatch: Dispatch {
+    get { current.dispatch }
+    set { state.withLock { $0.dispatch = newValue } }
+  }
+
+  /// Who counts the load, for example into an `ExpertLoad`. With all tokens on every rank each sees the whole load, else the
+  /// sum over ranks is it.
+  public var observer: RoutingObserver? {
+    get { current.observer }
+    set { state.withLock { $0.observer = newValue } }
   }
 
   public var storage: B.Storage { current.storage }
@@ -59,8 +75,9 @@ public final class RankedExperts<B: Backend, C: Communicator>: ExpertRunner wher
     var batch = RankedBatch(
       backend: backend, grid: state.grid, storage: state.storage,
       map: ExpertMap(state.placement, rank: layout.expertRank), hidden: hidden, routing: routing)
+    state.observer?(batch.physical, routing.topK)
     let output =
-      switch state.grid.experts.size == 1 ? .allReduce : dispatch {
+      switch state.grid.experts.size == 1 ? .allReduce : state.dispatch {
       case .allReduce: try batch.allReduce(meanwhile)
       case .allTokens: try batch.allTokens(meanwhile)
       case .allToAll: try batch.allToAll(meanwhile)

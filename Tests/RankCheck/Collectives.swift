@@ -6,6 +6,7 @@ import MoEDistributed
 
 /// Every collective over MPI, in the world and in groups of it.
 func checkCollectives(_ world: MPICommunicator, _: [String]) throws {
+  try checkThreads(world)
   try check(world, "the world")
   for ways in 1...world.size {
     let group = try world.split(color: world.rank % ways)
@@ -15,6 +16,16 @@ func checkCollectives(_ world: MPICommunicator, _: [String]) throws {
     try check(group, "a group of \(group.size)")
   }
   passed("collectives on \(world.size) ranks of \(world.libraryVersion)", world)
+}
+
+/// Ranks on one host share its processors; nobody is pinned where there are too few.
+private func checkThreads(_ world: MPICommunicator) throws {
+  let available = WorkerPool.availableProcessors
+  try require(WorkerPool.defaultThreadCount == max(1, available / world.size), "the default number of threads")
+  for threads in 1...available {
+    let isPinned = WorkerPool(threads: threads)?.isPinned
+    try require(isPinned == (threads * world.size <= available), "\(threads) workers on each rank: pinned or not")
+  }
 }
 
 private func check(_ group: MPICommunicator, _ what: String) throws {

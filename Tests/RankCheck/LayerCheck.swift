@@ -42,24 +42,19 @@ struct LayerCheck<B: Backend, C: Communicator> where C.Buffer == HostBuffer {
   /// Every way that this number of ranks allows.
   func everything() throws {
     let size = world.size
+    let exact = [Dispatch.allTokens, .allToAll]
+    let once = try ExpertPlacement.initial(expertCount: expertCount, ranks: size)
+    let roundRobin = try PlacementStrategy.roundRobin.placement(expertCount: expertCount, ranks: size)
+    try check(exact + [.allReduce], once, moves: [roundRobin])
     let redundant = ExpertPlacement.leastRedundant(expertCount: expertCount, ranks: size) + size
-    for dispatch in [Dispatch.allTokens, .allToAll] {
-      let once = try ExpertPlacement.initial(expertCount: expertCount, ranks: size)
-      try check(dispatch, once, moves: [PlacementStrategy.roundRobin.placement(expertCount: expertCount, ranks: size)])
-      let replicated = try ExpertPlacement.initial(expertCount: expertCount, redundant: redundant, ranks: size)
-      try check(dispatch, replicated, moves: [try reversed(replicated)])
-    }
-    try check(.allReduce, .initial(expertCount: expertCount, ranks: size))
-    try check(.allTokens, tensorParallel: size, .initial(expertCount: expertCount))
-    if size % 2 == 0, size > 2 {
-      let halves = try ExpertPlacement.initial(expertCount: expertCount, ranks: size / 2)
-      try check(.allTokens, tensorParallel: 2, halves, moves: [try reversed(halves)])
-      try check(.allToAll, tensorParallel: 2, halves)
-    }
-    if size == 4 {
-      let sizes = try [2, 4, 3].map { try ExpertPlacement.initial(expertCount: expertCount, ranks: $0) }
-      for dispatch in [Dispatch.allTokens, .allToAll] { try check(dispatch, sizes[0], moves: Array(sizes.dropFirst())) }
-    }
+    let replicated = try ExpertPlacement.initial(expertCount: expertCount, redundant: redundant, ranks: size)
+    try check(exact, replicated, moves: [try reversed(replicated)])
+    try check([.allTokens], tensorParallel: size, .initial(expertCount: expertCount))
+    guard size == 4 else { return }
+    let halves = try ExpertPlacement.initial(expertCount: expertCount, ranks: 2)
+    try check(exact, tensorParallel: 2, halves, moves: [try reversed(halves)])
+    let larger = try [4, 3].map { try ExpertPlacement.initial(expertCount: expertCount, ranks: $0) }
+    try check(exact, halves, moves: larger)
   }
 
   /// The experts in the opposite order.
@@ -71,27 +66,34 @@ struct LayerCheck<B: Backend, C: Communicator> where C.Buffer == HostBuffer {
 
   /// Loads the layer in a placement, runs it, and moves it through others, running it before, during and after.
   func check(
-    _ dispatch: Dispatch, tensorParallel: Int = 1, _ placement: ExpertPlacement, moves: [ExpertPlacement] = []
+    _ ways: [Dispatch], tensorParallel: Int = 1, _ placement: ExpertPlacement, moves: [ExpertPlacement] = []
   ) throws {
     let grid = try RankGrid(
       world, tensorParallel: tensorParallel, expertParallel: placement.rankCount, withSpares: true)
-    let loading = RankLoading(grid, dispatch: dispatch) { (_) throws(MoEError) in placement }
+    let loading = RankLoading(grid) { (_) throws(MoEError) in placement }
     let loaded: MoELayer = try MoELayer(layer, of: model, on: backend, by: loading)
     guard let runner = loaded.experts.runner as? RankedExperts<B, C> else {
       throw MoEError(.invalidValue, "the experts are not on ranks")
     }
-    let what = "\(dispatch), tensor parallel \(tensorParallel), \(placement.redundantCount) redundant"
-    try compare(loaded, runner, "\(what), as loaded")
+    func compare(_ when: String) throws {
+      for way in ways {
+        runner.dispatch = way
+        try self.compare(
+          loaded, runner,
+          "\(way), tensor parallel \(tensorParallel), \(placement.redundantCount) redundant, \(when)")
+      }
+    }
+    try compare("as loaded")
     for (index, next) in moves.enumerated() {
       // Once in the background and once at once.
       if index % 2 == 0 {
         let migration = BackgroundMigration([(runner, next)])
-        while try !migration.advance() { try compare(loaded, runner, "\(what), while experts move") }
+        while try !migration.advance() { try compare("while experts move") }
       } else {
         try runner.migrate(to: next)
       }
-      try require(runner.placement == next, "\(what): the placement did not change")
-      try compare(loaded, runner, "\(what), moved to \(next.rankCount) ranks")
+      try require(runner.placement == next, "the placement did not change")
+      try compare("moved to \(next.rankCount) ranks")
     }
   }
 

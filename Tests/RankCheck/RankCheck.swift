@@ -16,11 +16,13 @@ struct RankCheck {
       exit(64)
     }
     do {
-      try MPICommunicator.withWorld(timeout: timeout, launcher: launcher) { world in
+      try MPICommunicator.withWorld(
+        timeout: timeout, launcher: launcher,
+        reporting: { write("rank \(launcher.rank): \($0)\n", to: STDERR_FILENO) }
+      ) { world in
         try check(world, Array(arguments.dropFirst()))
       }
     } catch {
-      write("rank \(launcher.rank): \(error)\n", to: STDERR_FILENO)
       exit(1)
     }
   }

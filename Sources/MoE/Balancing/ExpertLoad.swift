@@ -93,9 +93,9 @@ extension ExpertPlacement {
   ///
   /// - Parameter slotLoads: `[slots]`
   /// - Returns: `[experts]`
-  public func expertLoads(_ slotLoads: some Collection<Int>) -> [Double] {
+  public func expertLoads(_ slotLoads: [Double]) -> [Double] {
     var loads = Array(repeating: 0.0, count: expertCount)
-    for (expert, load) in zip(logical, slotLoads) { loads[expert.rawValue] += Double(load) }
+    for (expert, load) in zip(logical, slotLoads) { loads[expert.rawValue] += load }
     return loads
   }
 }

@@ -43,7 +43,12 @@ struct LayerJob {
     let done = now()
     let all = try sharing.gather(result)
     guard sharing.isFirst else { return }
-    try write(all, width: plan.hiddenSize, routedWidth: plan.specification.hiddenSize)
+    try write(
+      all, width: plan.hiddenSize, routedWidth: plan.specification.hiddenSize,
+      metadata: [
+        "layer": "\(layer)", "experts": "\(plan.specification.expertCount)",
+        "zero_experts": "\(plan.plan.zeroExpertCount)",
+      ])
     report(backend, sharing, tokens: hidden.rows, load: ready - start, run: done - ready)
   }
 
@@ -88,7 +93,8 @@ struct LayerJob {
     return (model, plan, hidden, rows)
   }
 
-  private func write(_ result: MoEOutput, width: Int, routedWidth: Int) throws {
+  /// - Parameter metadata: what traces need to know of the routing.
+  private func write(_ result: MoEOutput, width: Int, routedWidth: Int, metadata: [String: String]) throws {
     let tokens = result.routing.tokenCount
     func floats(_ name: String, _ values: [Float], _ width: Int) -> (TensorDeclaration, bytes: [UInt8]) {
       (TensorDeclaration(name, .f32, [tokens, width]), ElementType.f32.encode(values))
@@ -97,7 +103,7 @@ struct LayerJob {
     tensors.append(floats("routed_output", result.routed, routedWidth))
     if let shared = result.shared { tensors.append(floats("shared_output", shared, width)) }
     tensors.append(floats("output", result.output, width))
-    try SafetensorsFile.write(tensors: tensors, to: output)
+    try SafetensorsFile.write(tensors: tensors, to: output, metadata: metadata)
   }
 }
 

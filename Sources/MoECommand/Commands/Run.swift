@@ -67,7 +67,12 @@ struct Run: ParsableCommand {
     if input == nil, names.contains(where: { $0 != nil }) {
       throw ValidationError("--token-ids, --expert-input, --router-logits, --routing and --output go with --input")
     }
-    guard input != nil else { return }
+    guard input != nil else {
+      if try ranks.parallel.grid() != .single {
+        throw ValidationError("--tensor-parallel and --expert-parallel go with --input")
+      }
+      return
+    }
     if checkpoint == nil || layer == nil || output == nil {
       throw ValidationError("--input needs a checkpoint, --layer and --output")
     }

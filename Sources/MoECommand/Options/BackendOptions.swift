@@ -19,7 +19,7 @@ struct BackendOptions: ParsableArguments {
 
   @Option(
     help: ArgumentHelp(
-      "Precision of activations: f32, or declared by the checkpoint (with --backend reference).", valueName: "type"))
+      "Precision of activations: f32, bf16 or int8 (with --backend cpu), or declared by the checkpoint (reference).", valueName: "type"))
   var activations = "f32"
 
   @Option(help: ArgumentHelp("Keep the experts' weights in f32, f16 or bf16 (default: as stored).", valueName: "type"))
@@ -114,7 +114,7 @@ struct BackendOptions: ParsableArguments {
     if let precision = ActivationPrecision(rawValue: activations) { return precision }
     throw MoEError(
       .unsupportedByBackend, "activations in \(activations) are not part of this version", subject: "--activations",
-      remedy: "use f32 or declared")
+      remedy: "use f32, bf16, int8 or declared")
   }
 
   /// The CPU backend with the threads and instructions that were asked for.
@@ -129,7 +129,7 @@ struct BackendOptions: ParsableArguments {
       pool: try Self.pool(threads: threads), instructionSet: instructions, activations: try precision())
   }
 
-  /// The instruction set of `MOE_ISA`, or the widest.
+  /// The instruction set of `MOE_ISA`, or the fastest.
   static func instructionSet() throws(MoEError) -> InstructionSet {
     guard let name = environment("MOE_ISA") else { return .best }
     guard let set = InstructionSet(rawValue: name), set.isSupported else {

@@ -75,9 +75,16 @@ struct RankOptions: ParsableArguments {
           ? "start it by mpirun -n \(grid.worldSize)" : "for example --expert-parallel \(size)")
     }
     guard size > 1, let launcher = Launcher.current else { return try alone() }
-    try MPICommunicator.withWorld(timeout: .seconds(timeout), launcher: launcher) { world in
-      try together(
-        RankGrid(world, tensorParallel: grid.tensorParallel, expertParallel: grid.expertParallel))
+    var status = ExitCode.failure
+    do {
+      try MPICommunicator.withWorld(
+        timeout: .seconds(timeout), launcher: launcher, reporting: { status = Moe.report($0) }
+      ) { world in
+        try together(
+          RankGrid(world, tensorParallel: grid.tensorParallel, expertParallel: grid.expertParallel))
+      }
+    } catch {
+      throw status
     }
   }
 }

@@ -49,6 +49,14 @@ struct TokenSharing {
   }
 }
 
+extension Routing {
+  /// The routing of some of the tokens.
+  func tokens(_ range: Range<Int>) throws(MoEError) -> Routing {
+    let slots = range.lowerBound * topK..<range.upperBound * topK
+    return try Routing(topK: topK, ids: Array(ids[slots]), weights: Array(weights[slots]))
+  }
+}
+
 extension MoEInput {
   /// The rows of some tokens of a batch of `count`.
   func rows(_ tokens: Range<Int>, of count: Int) throws(MoEError) -> MoEInput {
@@ -59,9 +67,7 @@ extension MoEInput {
     }
     return MoEInput(
       expertInput: expertInput.map(rows), routerLogits: routerLogits.map(rows),
-      routing: try routing.map { (routing) throws(MoEError) in
-        try Routing(topK: routing.topK, ids: rows(routing.ids), weights: rows(routing.weights))
-      },
+      routing: try routing.map { (routing) throws(MoEError) in try routing.tokens(tokens) },
       tokenIDs: tokenIDs.map(rows), isPadding: isPadding.map(rows), residual: residual.map(rows))
   }
 }
