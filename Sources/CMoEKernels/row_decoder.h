@@ -5,7 +5,7 @@
 #define MOE_ROW_DECODER_H
 
 #include "decoder.h"
-#include "moe_rows.h"
+#include "moe_stored_rows.h"
 
 /// Columns that are decoded at a time, so that they stay in the nearest cache.
 enum { MOE_ROW_PIECE = 1024 };
@@ -29,7 +29,7 @@ enum { MOE_ROW_KIND_COUNT = 9 };
 
 /// Rows with their decoder, which numbers have none of.
 typedef struct moe_row_decoder {
-  const moe_rows *rows;
+  const moe_stored_rows *rows;
   const moe_decoder *decoder;
   moe_row_kind kind;
   /// Codes of small floats whose magnitude is at least this one follow no rule.

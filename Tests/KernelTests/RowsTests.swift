@@ -170,12 +170,12 @@ struct RowMatrix {
     }
   }
 
-  func withRows<Result>(_ body: (UnsafePointer<moe_rows>) -> Result) -> Result {
+  func withRows<Result>(_ body: (UnsafePointer<moe_stored_rows>) -> Result) -> Result {
     unsafe bytes.withUnsafeBytes { bytes in
       unsafe table.withUnsafeBufferPointer { table in
         unsafe scales.withUnsafeBufferPointer { scales in
           unsafe (zeros ?? []).withUnsafeBufferPointer { zeros in
-            var view = unsafe moe_rows_dense(bytes.baseAddress!, Int64(bytes.count / rows), element)
+            var view = unsafe moe_stored_rows_dense(bytes.baseAddress!, Int64(bytes.count / rows), element)
             unsafe view.bits = Int32(bits)
             unsafe (view.table, view.scales) = (table.baseAddress, scales.baseAddress)
             unsafe view.zeros = self.zeros == nil ? nil : zeros.baseAddress

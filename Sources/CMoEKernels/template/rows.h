@@ -1,192 +1,109 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright 2026 the swift-moe project authors
 
-// Rows of stored weights as fp32, and the sums of a comparison.
+// Rows of activations, as tiles want them.
 
-/// Neighbours of a row with one scale.
-typedef struct run {
-  const uint8_t *p;
-  decoding decoding;
-  float scale, zero;
-} run;
+enum { EIGHT = 8 };
 
-INLINE vu load_nibbles(const uint8_t *p) {
-  uint64_t word = 0;
-  memcpy(&word, p, LANES / 2);
-  vu words, shifts;
-  UNROLL for (int lane = 0; lane < LANES; lane++) {
-    words[lane] = (uint32_t)(word >> lane / 8 * 32);
-    shifts[lane] = (uint32_t)lane % 8 * 4;
+typedef float v8f __attribute__((ext_vector_type(EIGHT)));
+typedef int32_t v8i __attribute__((ext_vector_type(EIGHT)));
+typedef uint32_t v8u __attribute__((ext_vector_type(EIGHT)));
+typedef uint16_t v8h __attribute__((ext_vector_type(EIGHT)));
+typedef int8_t v8b __attribute__((ext_vector_type(EIGHT)));
+
+// Always inline: how eight floats are passed depends on the instruction set.
+
+INLINE v8f load8(const float *x, int64_t count) {
+  v8f v = 0;
+  memcpy(&v, x, count >= EIGHT ? sizeof v : (size_t)count * sizeof(float));
+  return v;
+}
+
+/// To nearest, ties to even; NaN stays NaN.
+INLINE v8u bf16_bits(v8f x) {
+  v8u bits = (v8u)x, rounded = bits + 0x7fff + (bits >> 16 & 1);
+  v8u is_nan = (v8u)((v8i)(bits & 0x7fffffff) > 0x7f800000);
+  return ((is_nan & (bits | 0x400000)) | (~is_nan & rounded)) & 0xffff0000;
+}
+
+INLINE float sum8(v8f x) {
+  return ((x[0] + x[4]) + (x[2] + x[6])) + ((x[1] + x[5]) + (x[3] + x[7]));
+}
+
+/// The greatest magnitude, NaN if there is one: magnitudes are ordered as their bits are.
+INLINE float magnitude8(v8i greatest) {
+  int32_t most = 0;
+  UNROLL for (int i = 0; i < EIGHT; i++) most = greatest[i] > most ? greatest[i] : most;
+  return ((union { int32_t i; float f; }){most}).f;
+}
+
+/// One segment: `count` values, zeros up to `filled`.
+INLINE void prepare_segment(moe_dot dot, moe_activations precision, const moe_rows *rows, int64_t index,
+                            const float *x, int64_t count, int64_t filled, uint8_t *out) {
+  float scale = 0, inverse = 0;
+  if (precision == MOE_ACTIVATIONS_I8) {
+    v8i greatest = 0;
+    for (int64_t k = 0; k < count; k += EIGHT) {
+      v8i size = (v8i)load8(x + k, count - k) & 0x7fffffff;
+      greatest = __builtin_elementwise_max(greatest, size);
+    }
+    float most = magnitude8(greatest);
+    scale = most * (1.0f / 127);
+    inverse = most < 1e-30f ? 0 : 127 / most;
   }
-  return words >> shifts & 15;
-}
-
-/// Small floats of 8 bits without special codes.
-INLINE vf load_small_floats(int32_t fraction_bits, uint32_t exponent, const uint8_t *p) {
-#ifdef FUSED
-  // Their bits are those of an fp16 with another bias: a power of two, which fp16 has for subnormals, too.
-  uint8_t __attribute__((ext_vector_type(LANES))) bytes;
-  memcpy(&bytes, p, sizeof bytes);
-  vh half = __builtin_convertvector(bytes, vh);
-  half = fraction_bits == 2 ? half << 8 : (half << 7 & 0x3f80) | (half << 8 & 0x8000);
-  typedef _Float16 vhf __attribute__((ext_vector_type(LANES)));
-  return __builtin_convertvector((vhf)half, vf) * from_bits((vu)(exponent + (15u << 23)));
-#else
-  return small_float(load_bytes(p), fraction_bits, exponent);
-#endif
-}
-
-/// Columns k ..< k + LANES of a run.
-INLINE vf run_values(moe_row_kind kind, const run *run, int64_t k) {
-#pragma clang fp contract(off)
-  vf x;
-  switch (kind) {
-  case MOE_ROW_F32: return load(run->p + 4 * k);
-  case MOE_ROW_F16: return widen_f16(run->p + 2 * k);
-  case MOE_ROW_BF16: return number_vector(MOE_NUMBER_BF16, run->p + 2 * k);
-  case MOE_ROW_TABLE4: x = decoded(4, MOE_DECODER_TABLE, run->decoding, load_nibbles(run->p + k / 2)); break;
-  case MOE_ROW_TABLE8: x = decoded(8, MOE_DECODER_TABLE, run->decoding, load_bytes(run->p + k)); break;
-  case MOE_ROW_INTEGER4: x = decoded(4, MOE_DECODER_INTEGER, run->decoding, load_nibbles(run->p + k / 2)); break;
-  case MOE_ROW_INTEGER8: x = decoded(8, MOE_DECODER_INTEGER, run->decoding, load_bytes(run->p + k)); break;
-  case MOE_ROW_E4M3: return load_small_floats(3, run->decoding.exponent, run->p + k) * run->scale;
-  case MOE_ROW_E5M2: return load_small_floats(2, run->decoding.exponent, run->p + k) * run->scale;
+  v8f sum = 0;
+  v8i byte_sum = 0;
+  for (int64_t k = 0; k < filled; k += EIGHT) {
+    v8f value = k < count ? load8(x + k, count - k) : (v8f)(0);
+    if (precision == MOE_ACTIVATIONS_BF16) value = (v8f)bf16_bits(value);
+    if (precision == MOE_ACTIVATIONS_I8) {
+      v8f shifted = value * inverse + 12582912.0f;  // rounds to an integer in the low bits
+      v8i code = (v8i)shifted - 0x4b400000;
+      byte_sum += code;
+      if (dot == MOE_DOT_I8) {
+        v8b bytes = __builtin_convertvector(code, v8b);
+        memcpy(out + k, &bytes, sizeof bytes);
+      }
+      value = __builtin_convertvector(code, v8f) * scale;
+    }
+    sum += value;
+    if (dot == MOE_DOT_F32) memcpy(out + k * 4, &value, sizeof value);
+    if (dot == MOE_DOT_BF16) {
+      v8h halves = __builtin_convertvector((v8u)value >> 16, v8h);
+      memcpy(out + k * 2, &halves, sizeof halves);
+    }
   }
-  return (x - run->zero) * run->scale;
-}
-
-/// Column k of a run.
-INLINE float run_value(moe_row_kind kind, const run *run, int64_t k) {
-  switch (kind) {
-  case MOE_ROW_F32: return moe_read_element(MOE_ELEMENT_F32, run->p + 4 * k);
-  case MOE_ROW_F16: return moe_read_element(MOE_ELEMENT_F16, run->p + 2 * k);
-  case MOE_ROW_BF16: return moe_read_element(MOE_ELEMENT_BF16, run->p + 2 * k);
-  case MOE_ROW_TABLE4:
-  case MOE_ROW_INTEGER4: return (run->decoding.table[run->p[k / 2] >> k % 2 * 4 & 15] - run->zero) * run->scale;
-  default: return (run->decoding.table[run->p[k]] - run->zero) * run->scale;
-  }
-}
-
-/// Whether a rule holds for bytes of small floats.
-INLINE bool follow_rule(const uint8_t *codes, int64_t count, uint8_t special) {
-  uint8_t greatest = 0;
-  for (int64_t i = 0; i < count; i++) {
-    uint8_t size = codes[i] & 0x7f;
-    greatest = size > greatest ? size : greatest;
-  }
-  return greatest < special;
-}
-
-/// Calls USE for the runs of columns `first` ..< `first` + `count`.
-#define EACH_RUN(kind, d, row, first, count, USE)                                                                      \
-  const moe_rows *rows = (d)->rows;                                                                                    \
-  run run = {.p = (const uint8_t *)rows->base + (row) * rows->row_bytes};                                              \
-  int64_t end = (first) + (count);                                                                                     \
-  if ((kind) <= MOE_ROW_BF16) {                                                                                        \
-    int64_t k = (first), stop = end;                                                                                   \
-    USE;                                                                                                               \
-  } else {                                                                                                             \
-    run.decoding = (decoding){(d)->decoder->table, (uint32_t)(d)->decoder->flip, (d)->decoder->exponent,               \
-                              (d)->decoder->offset};                                                                   \
-    int64_t group = (first) / rows->group, next = (group + 1) * rows->group;                                           \
-    int64_t place = (rows->first_row + (row) * rows->row_step) / rows->row_group * rows->row_stride +                  \
-                    group * rows->group_stride;                                                                        \
-    for (int64_t k = (first); k < end; k = next, next += rows->group, place += rows->group_stride) {                   \
-      int64_t stop = next < end ? next : end;                                                                          \
-      run.scale = rows->scales[place];                                                                                 \
-      run.zero = rows->zeros ? rows->zeros[place] : 0;                                                                 \
-      USE;                                                                                                             \
-    }                                                                                                                  \
-  }
-
-INLINE void decode_run(moe_row_kind kind, const run *run, int64_t k, int64_t stop, float *out) {
-  for (; k + LANES <= stop; k += LANES, out += LANES) store(out, run_values(kind, run, k));
-  for (; k < stop; k++) *out++ = run_value(kind, run, k);
-}
-
-INLINE void decode_row_as(moe_row_kind kind, const moe_row_decoder *d, int64_t row, int64_t first, int64_t count,
-                          float *out) {
-  EACH_RUN(kind, d, row, first, count, decode_run(kind, &run, k, stop, out + (k - first)))
-}
-
-/// Sums over neighbours of a row.
-typedef struct sums {
-  vf a, b, difference;
-  vu greatest;
-  double rest[3];
-  uint32_t most;
-} sums;
-
-INLINE void compare_run(moe_row_kind dense, moe_row_kind kind, const run *numbers, const run *run, int64_t first,
-                        int64_t k, int64_t stop, sums *sums) {
-  vf a = sums->a, b = sums->b, difference = sums->difference;
-  vu greatest = sums->greatest;
-  for (; k + LANES <= stop; k += LANES) {
-    vf x = run_values(dense, numbers, k - first), y = run_values(kind, run, k), d = x - y;
-    a = multiply_add(x, x, a);
-    b = multiply_add(y, y, b);
-    difference = multiply_add(d, d, difference);
-    // Without their sign, floats are in the order of their bits, NaN above all.
-    greatest = __builtin_elementwise_max(greatest, (vu)d & 0x7fffffff);
-  }
-  sums->a = a, sums->b = b, sums->difference = difference, sums->greatest = greatest;
-  for (; k < stop; k++) {
-    float x = run_value(dense, numbers, k - first), y = run_value(kind, run, k), d = x - y;
-    sums->rest[0] += (double)x * (double)x, sums->rest[1] += (double)y * (double)y;
-    sums->rest[2] += (double)d * (double)d;
-    uint32_t size = moe_float_bits(d) & 0x7fffffff;
-    sums->most = size > sums->most ? size : sums->most;
+  if (dot == MOE_DOT_I8) {
+    int32_t total = 0;
+    UNROLL for (int i = 0; i < EIGHT; i++) total += byte_sum[i];
+    rows->scales[index] = scale;
+    rows->byte_sums[index] = total;
+    rows->sums[index] = scale * (float)total;
+  } else if (rows->form.has_sums) {
+    rows->sums[index] = sum8(sum);
   }
 }
 
-INLINE double total(vf v) {
-  double sum = 0;
-  UNROLL for (int lane = 0; lane < LANES; lane++) sum += (double)v[lane];
-  return sum;
-}
-
-/// `numbers` begin at column `first`.
-INLINE void compare_as(moe_row_kind dense, moe_row_kind kind, const void *numbers, const moe_row_decoder *d,
-                       int64_t row, int64_t first, int64_t count, int64_t number, moe_row_comparison *sum) {
-  struct run other = {.p = numbers};
-  sums sums = {0};
-  EACH_RUN(kind, d, row, first, count, compare_run(dense, kind, &other, &run, first, k, stop, &sums))
-  UNROLL for (int lane = 0; lane < LANES; lane++)
-      sums.most = sums.greatest[lane] > sums.most ? sums.greatest[lane] : sums.most;
-  sum->a_squares += sums.rest[0] + total(sums.a);
-  sum->b_squares += sums.rest[1] + total(sums.b);
-  sum->difference_squares += sums.rest[2] + total(sums.difference);
-  if (sums.most <= moe_float_bits(sum->greatest)) return;
-  sum->greatest = moe_bits_float(sums.most);
-  sum->greatest_row = number;
-}
-
-#define EACH_ROW_KIND(F)                                                                                               \
-  F(F32) F(F16) F(BF16) F(TABLE4) F(TABLE8) F(INTEGER4) F(INTEGER8) F(E4M3) F(E5M2)
-
-/// The kind by which these columns are decoded.
-INLINE moe_row_kind row_kind(const moe_row_decoder *d, int64_t row, int64_t first, int64_t count) {
-  if (d->kind < MOE_ROW_E4M3) return d->kind;
-  const uint8_t *codes = (const uint8_t *)d->rows->base + row * d->rows->row_bytes + first;
-  return follow_rule(codes, count, d->special) ? d->kind : MOE_ROW_TABLE8;
-}
-
-static void decode_row(const moe_row_decoder *d, int64_t row, int64_t first, int64_t count, float *out) {
-  switch (row_kind(d, row, first, count)) {
-#define DECODE(kind)                                                                                                   \
-  case MOE_ROW_##kind: decode_row_as(MOE_ROW_##kind, d, row, first, count, out); return;
-    EACH_ROW_KIND(DECODE)
+INLINE void prepare_as(moe_dot dot, moe_activations precision, const moe_rows *rows, int64_t r, int64_t first,
+                       int64_t count, const float *x) {
+  uint8_t *out = moe_rows_data(rows, first) + r * moe_row_stride(dot);
+  int64_t segment = rows->form.segment, filled = moe_round_up(count, 32);
+  for (int64_t k = 0; k < filled; k += segment) {
+    int64_t values = moe_max(0, moe_min(segment, count - k));
+    prepare_segment(dot, precision, rows, moe_rows_segment(rows, first + k) + r, x + k, values,
+                    moe_min(segment, filled - k), out + k * moe_dot_bytes(dot));
   }
 }
 
-#define COMPARE_WITH(dense)                                                                                            \
-  static void compare_##dense(const void *numbers, const moe_row_decoder *d, int64_t row, int64_t first,               \
-                              int64_t count, int64_t number, moe_row_comparison *sum) {                                \
-    enum { DENSE = MOE_ROW_##dense };                                                                                  \
-    switch (row_kind(d, row, first, count)) { EACH_ROW_KIND(COMPARE_CASE) }                                            \
+static void prepare(const moe_rows *rows, int64_t r, int64_t first, int64_t count, const float *x) {
+  switch (rows->form.dot) {
+  case MOE_DOT_I8: prepare_as(MOE_DOT_I8, MOE_ACTIVATIONS_I8, rows, r, first, count, x); break;
+  case MOE_DOT_BF16: prepare_as(MOE_DOT_BF16, MOE_ACTIVATIONS_BF16, rows, r, first, count, x); break;
+  case MOE_DOT_F32:
+    switch (rows->form.precision) {
+    case MOE_ACTIVATIONS_F32: prepare_as(MOE_DOT_F32, MOE_ACTIVATIONS_F32, rows, r, first, count, x); break;
+    case MOE_ACTIVATIONS_BF16: prepare_as(MOE_DOT_F32, MOE_ACTIVATIONS_BF16, rows, r, first, count, x); break;
+    case MOE_ACTIVATIONS_I8: prepare_as(MOE_DOT_F32, MOE_ACTIVATIONS_I8, rows, r, first, count, x); break;
+    }
   }
-#define COMPARE_CASE(kind)                                                                                             \
-  case MOE_ROW_##kind: compare_as(DENSE, MOE_ROW_##kind, numbers, d, row, first, count, number, sum); return;
-
-COMPARE_WITH(F32)
-COMPARE_WITH(F16)
-COMPARE_WITH(BF16)
+}

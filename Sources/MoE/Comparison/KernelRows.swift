@@ -9,24 +9,24 @@ protocol KernelRows: TileDecoder {
   /// - Parameters:
   ///   - rows: in the matrix.
   ///   - body: called with a view that is valid during the call.
-  func withKernelRows<Result>(_ rows: StridedRows, _ body: (UnsafePointer<moe_rows>) -> Result) -> Result?
+  func withKernelRows<Result>(_ rows: StridedRows, _ body: (UnsafePointer<moe_stored_rows>) -> Result) -> Result?
 }
 
 extension DenseDecoder: KernelRows {
-  func withKernelRows<Result>(_ rows: StridedRows, _ body: (UnsafePointer<moe_rows>) -> Result) -> Result? {
+  func withKernelRows<Result>(_ rows: StridedRows, _ body: (UnsafePointer<moe_stored_rows>) -> Result) -> Result? {
     let elements: [ElementType: moe_element] = [.f32: .f32, .f16: .f16, .bf16: .bf16]
     guard let element = elements[weight.elementType] else { return nil }
     let rowBytes = columns * (weight.elementType.bitWidth / 8)
     return unsafe weight.bytes.withUnsafeBytes { bytes -> Result? in
       guard let base = bytes.baseAddress else { return nil }
-      var view = unsafe moe_rows_dense(base + rows.first * rowBytes, Int64(rows.step * rowBytes), element)
+      var view = unsafe moe_stored_rows_dense(base + rows.first * rowBytes, Int64(rows.step * rowBytes), element)
       return unsafe body(&view)
     }
   }
 }
 
 extension GroupedDecoder: KernelRows {
-  func withKernelRows<Result>(_ rows: StridedRows, _ body: (UnsafePointer<moe_rows>) -> Result) -> Result? {
+  func withKernelRows<Result>(_ rows: StridedRows, _ body: (UnsafePointer<moe_stored_rows>) -> Result) -> Result? {
     guard case .rows(let rowBytes) = codes.arrangement, codes.bits == 4 || codes.bits == 8, groupIndex == nil,
       divisor == nil, table.count >= 1 << codes.bits,
       case .grid(let rowStep, let columnStep, let rowStride, let columnStride) = arrangement,
@@ -38,7 +38,7 @@ extension GroupedDecoder: KernelRows {
           func call(_ zeros: UnsafePointer<Float>?) -> Result? {
             guard let base = bytes.baseAddress else { return nil }
             // One step for all rows, or for all columns, is any that is not less.
-            var view = unsafe moe_rows(
+            var view = unsafe moe_stored_rows(
               base: base + rows.first * rowBytes, row_bytes: Int64(rows.step * rowBytes), bits: Int32(codes.bits),
               element: .f32, table: table.baseAddress, scales: scales.baseAddress, zeros: zeros,
               first_row: Int64(rows.first), row_step: Int64(rows.step), row_group: Int64(min(rowStep, 1 << 40)),

@@ -51,14 +51,14 @@ extension RowBlock {
   }
 
   /// As the kernels read them: decoded first, if need be.
-  fileprivate func withKernelRows(_ rows: Range<Int>, _ body: (UnsafePointer<moe_rows>) -> Void) {
+  fileprivate func withKernelRows(_ rows: Range<Int>, _ body: (UnsafePointer<moe_stored_rows>) -> Void) {
     let places = StridedRows(
       first: self.places.first + rows.lowerBound * self.places.step, step: self.places.step, count: rows.count)
     if unsafe (decoder as? any KernelRows)?.withKernelRows(places, body) != nil { return }
     let values = floats(rows)
     unsafe values.withUnsafeBytes { bytes in
       guard let base = bytes.baseAddress else { return }
-      var view = unsafe moe_rows_dense(base, Int64(columns * MemoryLayout<Float>.stride), .f32)
+      var view = unsafe moe_stored_rows_dense(base, Int64(columns * MemoryLayout<Float>.stride), .f32)
       unsafe body(&view)
     }
   }

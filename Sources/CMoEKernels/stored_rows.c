@@ -12,8 +12,8 @@ typedef struct decoder_room {
   _Alignas(64) uint8_t bytes[sizeof(moe_decoder) + 256 * sizeof(float)];
 } decoder_room;
 
-moe_rows moe_rows_dense(const void *base, int64_t row_bytes, moe_element element) {
-  return (moe_rows){.base = base, .row_bytes = row_bytes, .element = element};
+moe_stored_rows moe_stored_rows_dense(const void *base, int64_t row_bytes, moe_element element) {
+  return (moe_stored_rows){.base = base, .row_bytes = row_bytes, .element = element};
 }
 
 static const moe_row_kind dense_kinds[] = {
@@ -28,7 +28,7 @@ static moe_row_kind coded_kind(const moe_decoder *decoder, int32_t bits) {
   }
 }
 
-static moe_row_decoder prepared(const moe_rows *rows, decoder_room *room) {
+static moe_row_decoder prepared(const moe_stored_rows *rows, decoder_room *room) {
   if (rows->bits == 0) return (moe_row_decoder){.rows = rows, .kind = dense_kinds[rows->element]};
   moe_decoder *decoder = (moe_decoder *)room;
   moe_form form = moe_form_coded(rows->bits, 0, MOE_NUMBER_F32);
@@ -48,7 +48,7 @@ static moe_row_decoder prepared(const moe_rows *rows, decoder_room *room) {
   return result;
 }
 
-void moe_decode_rows(const moe_kernels *kernels, const moe_rows *source, int64_t rows, int64_t columns, float *out) {
+void moe_decode_rows(const moe_kernels *kernels, const moe_stored_rows *source, int64_t rows, int64_t columns, float *out) {
   decoder_room room;
   moe_row_decoder decoder = prepared(source, &room);
   for (int64_t row = 0; row < rows; row++) kernels->decode_row(&decoder, row, 0, columns, out + row * columns);
@@ -58,7 +58,7 @@ static void compare_rows(const moe_kernels *kernels, const moe_row_decoder *dens
                          int64_t first_row, int64_t rows, int64_t columns, moe_row_comparison *sum) {
   for (int64_t row = 0; row < rows; row++)
     for (int64_t first = 0; first < columns; first += MOE_ROW_PIECE) {
-      const moe_rows *numbers = dense->rows;
+      const moe_stored_rows *numbers = dense->rows;
       const uint8_t *at = (const uint8_t *)numbers->base + row * numbers->row_bytes;
       kernels->compare[dense->kind](at + first * moe_element_bytes(numbers->element), other, row, first,
                                     moe_min(MOE_ROW_PIECE, columns - first), first_row + row, sum);
@@ -77,7 +77,7 @@ static void compare_codes(const moe_kernels *kernels, const moe_row_decoder *a, 
     }
 }
 
-void moe_compare_rows(const moe_kernels *kernels, const moe_rows *a, const moe_rows *b, int64_t first_row, int64_t rows,
+void moe_compare_rows(const moe_kernels *kernels, const moe_stored_rows *a, const moe_stored_rows *b, int64_t first_row, int64_t rows,
                       int64_t columns, moe_row_comparison *sum) {
   decoder_room rooms[2];
   moe_row_decoder first = prepared(a, &rooms[0]), second = prepared(b, &rooms[1]);
@@ -125,7 +125,7 @@ static double noise_of_numbers(moe_element element, const uint8_t *p, int64_t co
   }
 }
 
-static double noise_of_codes(const moe_rows *source, const float *variances, int64_t row, int64_t columns) {
+static double noise_of_codes(const moe_stored_rows *source, const float *variances, int64_t row, int64_t columns) {
   const uint8_t *codes = (const uint8_t *)source->base + row * source->row_bytes;
   int64_t place = (source->first_row + row * source->row_step) / source->row_group * source->row_stride;
   double sum = 0;
@@ -141,7 +141,7 @@ static double noise_of_codes(const moe_rows *source, const float *variances, int
   return sum;
 }
 
-double moe_rounding_noise(const moe_rows *source, const float *variances, int64_t rows, int64_t columns) {
+double moe_rounding_noise(const moe_stored_rows *source, const float *variances, int64_t rows, int64_t columns) {
   double sum = 0;
   for (int64_t row = 0; row < rows; row++)
     sum += source->bits == 0

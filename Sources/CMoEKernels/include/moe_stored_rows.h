@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright 2026 the swift-moe project authors
 
-#ifndef MOE_ROWS_H
-#define MOE_ROWS_H
+#ifndef MOE_STORED_ROWS_H
+#define MOE_STORED_ROWS_H
 
 #include "moe_form.h"
 
@@ -11,7 +11,7 @@
 /// Weights as a checkpoint stores them, row after row: numbers, or codes with scales.
 ///
 /// The value of a code is (table[code] − zero) · scale in fp32, evaluated as it is written.
-typedef struct moe_rows {
+typedef struct moe_stored_rows {
   /// The first row, and bytes from one to the next.
   const void *base;
   int64_t row_bytes;
@@ -27,13 +27,13 @@ typedef struct moe_rows {
   int64_t first_row, row_step, row_group, row_stride;
   /// A multiple of 16, or not less than the columns.
   int64_t group, group_stride;
-} moe_rows;
+} moe_stored_rows;
 
 /// Rows of numbers.
-moe_rows moe_rows_dense(const void *base, int64_t row_bytes, moe_element element);
+moe_stored_rows moe_stored_rows_dense(const void *base, int64_t row_bytes, moe_element element);
 
 /// out[r][columns] = the values of rows 0 ..< rows.
-void moe_decode_rows(const moe_kernels *kernels, const moe_rows *source, int64_t rows, int64_t columns, float *out);
+void moe_decode_rows(const moe_kernels *kernels, const moe_stored_rows *source, int64_t rows, int64_t columns, float *out);
 
 /// Sums over all weights of two matrices a and b.
 typedef struct moe_row_comparison {
@@ -45,12 +45,12 @@ typedef struct moe_row_comparison {
 } moe_row_comparison;
 
 /// Adds rows 0 ..< rows to a comparison; `first_row` is what is added to a row's number.
-void moe_compare_rows(const moe_kernels *kernels, const moe_rows *a, const moe_rows *b, int64_t first_row, int64_t rows,
+void moe_compare_rows(const moe_kernels *kernels, const moe_stored_rows *a, const moe_stored_rows *b, int64_t first_row, int64_t rows,
                       int64_t columns, moe_row_comparison *sum);
 
 /// Σ of the squares of the error that rounding leaves on average in each weight of rows 0 ..< rows: `variances`[code] ·
 /// scale² of codes, and a twelfth of the square of the last place of numbers, which need no variances.
-double moe_rounding_noise(const moe_rows *source, const float *_Nullable variances, int64_t rows, int64_t columns);
+double moe_rounding_noise(const moe_stored_rows *source, const float *_Nullable variances, int64_t rows, int64_t columns);
 
 #pragma clang assume_nonnull end
 
