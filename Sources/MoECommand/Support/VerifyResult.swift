@@ -63,7 +63,7 @@ struct VerifyResult {
 
   private static func row(_ name: String, _ matrix: MatrixVerification) -> [String] {
     [
-      name, matrix.isEqual ? "equal" : Format.fixed(matrix.decibels, 1),
+      name, matrix.isEqual ? "equal" : matrix.flags.contains(.notFinite) ? "nan" : Format.fixed(matrix.decibels, 1),
       matrix.expectedDecibels.map { Format.fixed($0, 1) } ?? "–", Format.fixed(matrix.cosine, 6),
       Format.scientific(matrix.relativeError), Format.scientific(Double(matrix.greatest.magnitude)),
       matrix.isEqual

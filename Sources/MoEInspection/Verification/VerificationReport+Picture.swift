@@ -61,9 +61,15 @@ extension VerificationReport {
   private func plot(_ projections: [Projection]) -> Plot {
     let finite = matrices.filter { $0.decibels.isFinite }
     let byLayer = Dictionary(grouping: finite) { $0.place.layer ?? 0 }.sorted { $0.key < $1.key }
+    /// Named beside its last point.
     func series(_ name: String, _ tone: Tone, _ value: ([MatrixVerification]) -> Double?) -> Plot.Series {
-      .init(
-        name, tone, .line, byLayer.compactMap { layer, matrices in value(matrices).map { .init(Double(layer), $0) } })
+      let values = byLayer.compactMap { layer, matrices in value(matrices).map { (layer, $0) } }
+      let points = values.enumerated().map { index, value in
+        Plot.Point(
+          Double(value.0), value.1, label: index == values.count - 1 ? name : "",
+          tip: "\(name), layer \(value.0): \(Format.fixed(value.1, 1)) dB")
+      }
+      return .init(name, tone, .line, points)
     }
     func mean(_ values: [Double]) -> Double? { values.isEmpty ? nil : values.reduce(0, +) / Double(values.count) }
     var all = projections.enumerated().map { index, projection in
@@ -101,6 +107,7 @@ extension MatrixVerification {
   /// For people: signal to noise, and how far from what is usual.
   package var summary: String {
     guard !isEqual else { return "equal" }
+    guard !flags.contains(.notFinite) else { return "not finite" }
     var text = "\(Format.fixed(decibels, 1)) dB"
     if let expectedDecibels { text += ", \(Format.fixed(expectedDecibels, 1)) of rounding" }
     if let distance, abs(distance) >= 0.05 {

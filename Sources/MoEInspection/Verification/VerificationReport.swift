@@ -66,7 +66,7 @@ extension MatrixVerification {
       if !isAllowed { flags.insert(.exactness) }
       return
     }
-    guard !isEqual else { return }
+    guard !isEqual, !flags.contains(.notFinite) else { return }
     // Scales of groups that are 0 may be any number.
     if let noise = roundingNoise, noise > squares.original / 4 { roundingNoise = nil }
     if let excess, !(excess <= Self.formatMargin) { flags.insert(.format) }
@@ -88,7 +88,7 @@ extension VerificationReport {
       let place = matrices[index].place
       return Family(layer: place.isShared ? nil : place.layer, projections: place.projections)
     }
-    for members in families.values where members.count >= 4 {
+    for members in families.values.map({ $0.filter { matrices[$0].flags != [.notFinite] } }) where members.count >= 4 {
       let levels = members.map { matrices[$0].level }
       let middle = Self.median(levels)
       // The standard deviation of what has no outliers.
