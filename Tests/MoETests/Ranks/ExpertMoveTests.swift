@@ -136,7 +136,8 @@ import Testing
       }
       let recorded = load.withLock { $0 }
       let placement = try LeastMoveBalancer().placements(
-        for: [ranks.layer.placement.expertLoads(recorded.totals[0])], on: topology, from: [ranks.layer.placement])[0]
+        for: [ranks.layer.placement.expertLoads(recorded.totals[0].map(Double.init))], on: topology,
+        from: [ranks.layer.placement])[0]
       try ranks.layer.migrate(to: placement)
       try ranks.checkServes("balanced")
       return placement
