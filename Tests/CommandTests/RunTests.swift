@@ -135,7 +135,7 @@ import Testing
   }
 
   @Test func ranksAreRefused() throws {
-    let run = try Command(["run"], environment: ["OMPI_COMM_WORLD_SIZE": "4"])
+    let run = try Command(["run"], environment: ["OMPI_COMM_WORLD_SIZE": "4", "OMPI_COMM_WORLD_RANK": "0"])
     #expect(run.status == 1)
     #expect(run.errors.contains("4 ranks"))
   }

@@ -46,6 +46,16 @@ moe_activation moe_activation_make(moe_activation_function function);
 void moe_activate(const moe_kernels *kernels, const moe_activation *activation, const float *_Nullable gate,
                   const float *up, float *out, int64_t count);
 
+/// What the inputs of both products are rounded to; all sums are of 32 bits.
+typedef enum MOE_CLOSED_ENUM moe_activations {
+  /// Nothing.
+  MOE_ACTIVATIONS_F32 MOE_SWIFT_NAME("f32") = 0,
+  /// bf16, to nearest, ties to even.
+  MOE_ACTIVATIONS_BF16 MOE_SWIFT_NAME("bf16") = 1,
+  /// x · 127 / (greatest magnitude), to nearest, of as many inputs as share a scale of the weights, 512 at most.
+  MOE_ACTIVATIONS_I8 MOE_SWIFT_NAME("int8") = 2,
+} moe_activations;
+
 typedef enum MOE_CLOSED_ENUM moe_status {
   MOE_STATUS_OK MOE_SWIFT_NAME("ok") = 0,
   /// An id is below -1, not below `expert_count`, or names a slot without a region.
@@ -64,6 +74,7 @@ typedef struct moe_forward_arguments {
   const moe_kernels *kernels;
   moe_expert_layout layout;
   moe_activation activation;
+  moe_activations activations;
   /// The weight multiplies what gate and up yield, before their biases, and not the output (Llama 4).
   bool weight_on_input;
   /// [expert_count] regions, aligned to 64 bytes; null for a slot that no id names.
@@ -90,8 +101,8 @@ typedef struct moe_forward_arguments {
 } moe_forward_arguments;
 
 /// Bytes of workspace that a forward of up to `tokens` tokens needs.
-int64_t moe_forward_workspace(const moe_expert_layout *layout, int32_t expert_count, int64_t tokens, int32_t top_k,
-                              const moe_pool *pool);
+int64_t moe_forward_workspace(const moe_kernels *kernels, const moe_expert_layout *layout, moe_activations activations,
+                              int32_t expert_count, int64_t tokens, int32_t top_k, const moe_pool *pool);
 
 /// Nothing is written unless the status is ok.
 moe_status moe_forward(moe_pool *pool, const moe_forward_arguments *arguments);

@@ -82,11 +82,12 @@ extension MoEModel.Survey {
   ) {
     self.checkpoint = checkpoint
     let isGGUF = checkpoint.catalog.ggufMetadata != nil
-    configuration =
+    let settings =
       isGGUF
       ? GGUFFamily.configuration(of: checkpoint)
       : ModelConfiguration(checkpoint.configuration, file: checkpoint.configurationPath)
-    match = registry.match(configuration).map { isGGUF ? $0.inGGUF() : $0 }
+    match = registry.match(settings).map { isGGUF ? $0.inGGUF() : $0 }
+    configuration = match?.hasImageExperts == true ? settings.ofText() : settings
     let architecture = match ?? (isGGUF ? Architecture.unknownInGGUF : Architecture.unknown)
     self.architecture = architecture.name
     notes = checkpoint.warnings

@@ -99,7 +99,7 @@ extension MatrixSource {
   }
 
   /// Whether plain weights are stored `[in, out]`.
-  private var isInputMajor: Bool { scheme is Unquantized && self[.weight]?.axes.first?.extent == .columns }
+  var isInputMajor: Bool { scheme is Unquantized && self[.weight]?.axes.first?.extent == .columns }
 
   /// The weights of each part.
   private var selections: [WeightSelection] {

@@ -60,7 +60,8 @@ public struct SyntheticModel: Sendable {
     configuration.set(.layerCount, to: layers.upperBound)
     let plainType = type.elementType ?? .bf16
     configuration["torch_dtype"] = .string(["F32": "float32", "F16": "float16"][plainType.rawValue] ?? "bfloat16")
-    let final = ModelConfiguration(.object(configuration), file: "config.json")
+    var final = ModelConfiguration(.object(configuration), file: "config.json")
+    if architecture.hasImageExperts { final = final.ofText() }
     let stored = type.container == .gguf ? architecture.inGGUF() : architecture
     let made = try layers.map { (index) throws(MoEError) in
       try SyntheticLayer(stored, final, layer: index, type: type)

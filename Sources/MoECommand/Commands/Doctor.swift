@@ -39,7 +39,7 @@ struct Doctor: ParsableCommand {
     table.append(["version", Moe.configuration.version])
     table.append(["processor", Processor.model])
     table.append(["features", Processor.features.joined(separator: " ")])
-    let forced = environment("MOE_ISA") == nil ? "the widest; MOE_ISA forces another" : "by MOE_ISA"
+    let forced = environment("MOE_ISA") == nil ? "the fastest; MOE_ISA forces another" : "by MOE_ISA"
     table.append(["instructions", "\(chosen.rawValue) (\(forced); usable: \(usable.joined(separator: ", ")))"])
     let reason =
       options.threads != nil ? "by --threads" : environment("MOE_THREADS") != nil ? "by MOE_THREADS" : "one for each"

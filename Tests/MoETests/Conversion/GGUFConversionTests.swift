@@ -140,6 +140,19 @@ import Testing
     #expect(blocks.layers.map(\.experts.format) == ["F16", "F16"])
   }
 
+  /// A family that several of llama.cpp's architectures follow is written as the one that has its rules.
+  @Test func groups() throws {
+    let (source, gguf) = (try TemporaryFolder(), try TemporaryFolder())
+    var configuration = try #require(TinyConfigurations.all["DeepSeek-V2"])
+    configuration["topk_method"] = "group_limited_greedy"
+    try SyntheticModel(configuration: configuration, layerCount: 1).write(to: source.path, seed: 1)
+    let model = try MoEModel(opening: source.path)
+    #expect("\(model.layers[0].plan)".contains("groups"))
+    let result = try convert(model, "bf16", .gguf, to: gguf)
+    #expect(result.checkpoint.catalog.ggufMetadata?["general.architecture"] == "deepseek2")
+    #expect(result.layers[0].plan == model.layers[0].plan)
+  }
+
   @Test func refusals() throws {
     let source = try TemporaryFolder()
     var fixture = try CheckpointFixture(synthetic: SyntheticTypesTests.families["Qwen2-MoE"]!)

@@ -20,7 +20,8 @@ import Testing
       fixture = CheckpointFixture(configuration: [
         "model_type": "llama4_text", "architectures": ["Llama4ForCausalLM"], "num_hidden_layers": 1,
         "hidden_size": .integer(hidden), "intermediate_size": .integer(intermediate),
-        "num_local_experts": .integer(FusedFormatTests.experts), "num_experts_per_tok": 1, "quantization_config": quantization,
+        "num_local_experts": .integer(FusedFormatTests.experts), "num_experts_per_tok": 1,
+        "quantization_config": quantization,
       ])
       fixture.add(prefix + "router.weight", [FusedFormatTests.experts, hidden])
       for (name, shape) in [("gate_proj", [16, 32]), ("up_proj", [16, 32]), ("down_proj", [32, 16])] {

@@ -39,13 +39,15 @@ extension CPUBackend {
       unsafe try indices.elements(slotCount, as: Int32.self)
     }
     let rowCount = unsafe rowOfSlot.map { unsafe highestRow($0, of: ids) + 1 } ?? tokenCount
+    let precision = activations.packed ?? .f32
     let needed = unsafe moe_forward_workspace(
-      [storage.packed], Int32(specification.expertCount), Int64(tokenCount), Int32(topK), pool.handle)
+      kernels, [storage.packed], precision, Int32(specification.expertCount), Int64(tokenCount), Int32(topK),
+      pool.handle)
     let workspace = workspaces.take(byteCount: Int(needed))
     defer { workspaces.give(workspace) }
     var arguments = try unsafe moe_forward_arguments(
       kernels: kernels, layout: storage.packed, activation: specification.activation.packed,
-      weight_on_input: specification.weightOnInput, experts: UnsafePointer(storage.regions),
+      activations: precision, weight_on_input: specification.weightOnInput, experts: UnsafePointer(storage.regions),
       expert_count: Int32(specification.expertCount), top_k: Int32(topK), tokens: Int64(tokenCount),
       x: hidden.start(tokenCount * width, as: Float.self), x_stride: Int64(width), ids: ids.baseAddress!,
       weights: weights.start(slotCount, as: Float.self), out: output.start(rowCount * width, as: Float.self),

@@ -6,10 +6,12 @@ internal import Checkpoints
 internal import CMoEKernels
 internal import Tensors
 
-/// Experts on the processor: weights packed in panels of 32 columns, activations and sums in 32-bit floats.
+/// Experts on the processor: weights packed in panels of 32 columns, sums in 32 bits, activations in 32-bit floats or, if
+/// asked for, in bf16 or as bytes.
 ///
-/// **Precision.** Every output element is one 32-bit sum over its inputs in ascending order, so a token's bits depend
-/// neither on the number of threads nor on the other tokens; they do depend on the instruction set.
+/// **Precision.** Every output element is one 32-bit sum over its inputs in ascending order (of codes: over the sums of
+/// groups), so a token's bits depend neither on the number of threads nor on the other tokens; they do depend on the
+/// instruction set.
 ///
 /// ```swift
 /// let backend = CPUBackend()                                          // all processors, the widest instructions
@@ -18,11 +20,14 @@ internal import Tensors
 public struct CPUBackend: HostBackend {
   public let pool: WorkerPool
   public let instructionSet: InstructionSet
-  /// Activations are 32-bit floats; where others are asked for and declared, a layer is refused.
+  /// What the inputs of both products are rounded to; where they are asked for as declared, and declared, a layer is
+  /// refused.
   public let activations: ActivationPrecision
   let workspaces = BufferCache()
 
   public var name: String { "cpu" }
+
+  public var arithmetic: String { "cpu, \(instructionSet.rawValue)" }
 
   /// - Precondition: `instructionSet` is supported.
   public init(
@@ -38,10 +43,10 @@ public struct CPUBackend: HostBackend {
 
   public func layout(of specification: LayerSpecification) throws(MoEError) -> Layout {
     try specification.validate()
-    guard activations == .f32 || specification.activations == .unquantized else {
+    guard activations != .declared || specification.activations == .unquantized else {
       throw MoEError(
-        .unsupportedByBackend, "the cpu backend computes with activations in 32 bits, not as declared",
-        subject: "activations", expected: "f32", found: "\(specification.activations)",
+        .unsupportedByBackend, "the cpu backend computes with activations in f32, bf16 or int8, not as declared",
+        subject: "activations", expected: "f32, bf16 or int8", found: "\(specification.activations)",
         remedy: "use --backend reference, or --activations f32")
     }
     let packed = try specification.packedLayout()

@@ -19,6 +19,11 @@ public struct ReferenceBackend: HostBackend {
 
   public func layout(of specification: LayerSpecification) throws(MoEError) -> Layout {
     try specification.validate()
+    guard [.f32, .declared].contains(activations) else {
+      throw MoEError(
+        .unsupportedByBackend, "the reference rounds activations as declared or not at all", subject: "activations",
+        expected: "f32 or declared", found: activations.rawValue, remedy: "use --backend cpu for bf16 and int8")
+    }
     let schemes = activations == .declared ? specification.activations : .unquantized
     for case .unknown(let text) in [schemes.gateUp, schemes.down] {
       throw MoEError(
@@ -51,6 +56,8 @@ public struct ReferenceBackend: HostBackend {
   public func setInputScales(_ scales: InputScales, in storage: ReferenceStorage) throws(MoEError) {
     storage.inputScales.withLock { $0 = scales }
   }
+
+  public func inputScales(of storage: ReferenceStorage) -> InputScales? { storage.inputScales.withLock { $0 } }
 
   public func withBytes<Value>(
     of slot: LocalExpert, in storage: ReferenceStorage, _ body: (UnsafeRawBufferPointer) throws(MoEError) -> Value

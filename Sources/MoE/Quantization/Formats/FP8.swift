@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright 2026 the swift-moe project authors
 
-internal import Checkpoints
 public import Tensors
 
 /// 8-bit floats with scales of a tensor, a channel, a group or a block: W = q · scale.
@@ -124,16 +123,17 @@ public struct FP8: QuantizationScheme {
 
   public func makeEncoding(_ weights: WeightMatrix) throws(MoEError) -> [TensorRole: [UInt8]] {
     try refuseStaticInput(activations)
-    guard !isInputMajor else {
-      throw MoEError(.unsupported, "\(name), input-major, is read, not written", remedy: "write weights [out, in]")
-    }
     let format = MiniFloat.e4m3fn
     let rule = ScaleRule(limit: format.greatestFinite, floor: floor, type: scaleType)
     let encoder = FloatEncoder(format: format, granularity: granularity)
     let (codes, scales) = try encoder.encode(weights) { greatest throws(MoEError) in
       rule.neighbours(try rule.scale(greatest))
     }
-    return [.weight: codes, .scale: rule.bytes(scales)]
+    let stored =
+      isInputMajor
+      ? CodeReader.Arrangement.turned(rows: weights.rows).pack(
+        codes, rows: weights.rows, columns: weights.columns, bits: 8) : codes
+    return [.weight: stored, .scale: rule.bytes(scales)]
   }
 
   /// The least magnitude that fills the range of the codes, as vLLM has it; weights below it lose bits.

@@ -59,7 +59,7 @@ public struct NVFP4: QuantizationScheme {
   }
 
   public func codedForm(columns: Int, stored: [TensorRole: ElementType]) -> CodedForm? {
-    CodedForm(bits: 4, group: 16, scale: .e4m3, factor: CodedForm.Factor(group: nil, .f32))
+    CodedForm(bits: 4, group: 16, scale: .e4m3, factor: CodedForm.Factor(group: nil, .f32), isIntegral: true)
   }
 
   public func makeEncoding(_ weights: WeightMatrix) throws(MoEError) -> [TensorRole: [UInt8]] {
