@@ -57,7 +57,9 @@ import Testing
     #expect(matrix.greatest.magnitude == 0.5 && matrix.diagnosis?.kind == .fewWeights)
     let square = original.values[3][.up]!.reduce(0.0) { $0 + Double($1) * Double($1) }
     #expect(abs(matrix.relativeError - 0.5 / square.squareRoot()) < 1e-6)
-    let product = zip(original.values[3][.up]!, spoiled.values[3][.up]!).reduce(0.0) { $0 + Double($1.0) * Double($1.1) }
+    let product = zip(original.values[3][.up]!, spoiled.values[3][.up]!).reduce(0.0) {
+      $0 + Double($1.0) * Double($1.1)
+    }
     let cosine = product / (square * matrix.squares.stored).squareRoot()
     #expect(abs(matrix.cosine - cosine) < 1e-6)
     #expect(report.matrices.count { $0.isEqual } == 3 * VerificationCase.experts - 1)

@@ -11,7 +11,9 @@ struct ExpertDamage: Sendable, CustomStringConvertible {
   var kind: Diagnosis.Kind
   var spoil: @Sendable (inout VerificationCase) -> Void
 
-  private init(_ description: String, _ kind: Diagnosis.Kind, _ spoil: @escaping @Sendable (inout VerificationCase) -> Void) {
+  private init(
+    _ description: String, _ kind: Diagnosis.Kind, _ spoil: @escaping @Sendable (inout VerificationCase) -> Void
+  ) {
     (self.description, self.kind, self.spoil) = (description, kind, spoil)
   }
 
@@ -30,7 +32,9 @@ struct ExpertDamage: Sendable, CustomStringConvertible {
   static let all: [Self] = [
     Self("gate and up exchanged", .gateUpExchanged) { model in
       let victim = VerificationCase.victim
-      (model.values[victim][.gate], model.values[victim][.up]) = (model.values[victim][.up], model.values[victim][.gate])
+      (model.values[victim][.gate], model.values[victim][.up]) = (
+        model.values[victim][.up], model.values[victim][.gate]
+      )
     },
     Self("two experts exchanged", .expertsExchanged) { $0.values.swapAt(VerificationCase.victim, 2) },
     Self("a stale copy of another expert", .copy) { $0.values[VerificationCase.victim] = $0.values[2] },
