@@ -28,10 +28,18 @@ struct ClusterOptions: ParsableArguments {
   @Option(help: ArgumentHelp("TFLOP/s of a rank.", valueName: "number"))
   var computeRate = 500.0
 
+  @Option(help: ArgumentHelp("Bytes of an element of a row on its way to an expert's rank.", valueName: "number"))
+  var dispatchBytes = 4.0
+
+  @Option(help: ArgumentHelp("Bytes of an element of a row on its way back.", valueName: "number"))
+  var combineBytes = 4.0
+
   func validate() throws {
-    guard latency >= 0, latency.isFinite, computeRate > 0, computeRate.isFinite else {
-      throw ValidationError("--latency and --compute-rate must be numbers above 0")
+    let numbers = [("latency", latency), ("dispatch-bytes", dispatchBytes), ("combine-bytes", combineBytes)]
+    for (name, value) in numbers where !(0...1e9).contains(value) {
+      throw ValidationError("--\(name) must be a number of 0 at least")
     }
+    guard computeRate > 0, computeRate.isFinite else { throw ValidationError("--compute-rate must be above 0") }
     guard tokens ?? 1 > 0 else { throw ValidationError("--tokens must be positive") }
   }
 
@@ -46,7 +54,8 @@ struct ClusterOptions: ParsableArguments {
     let weights = 3 * shape.hiddenSize * shape.intermediateSize
     return LayerCost(
       hiddenSize: shape.hiddenSize, intermediateSize: shape.intermediateSize, topK: shape.topK,
-      bytesPerExpert: Int(Double(weights) * dtype.bitsPerWeight / 8))
+      bytesPerExpert: Int(Double(weights) * dtype.bitsPerWeight / 8), dispatchBytes: dispatchBytes,
+      combineBytes: combineBytes)
   }
 }
 
