@@ -2,6 +2,7 @@
 // Copyright 2026 the swift-moe project authors
 
 import ArgumentParser
+import Checkpoints
 import MoE
 import MoEInspection
 
@@ -52,9 +53,15 @@ struct ClusterOptions: ParsableArguments {
   func layer() throws(MoEError) -> LayerCost? {
     guard let shape = try shape.map({ text throws(MoEError) in try ExpertShape(parsing: text) }) else { return nil }
     let weights = 3 * shape.hiddenSize * shape.intermediateSize
+    let bytes = Int(Double(weights) * dtype.bitsPerWeight / 8)
+    guard bytes <= 1 << 36 else {
+      throw MoEError(
+        .tooLarge, "experts of such a size can't be counted", subject: "--shape", expected: "at most 64 GiB each",
+        found: Format.bytes(bytes))
+    }
     return LayerCost(
       hiddenSize: shape.hiddenSize, intermediateSize: shape.intermediateSize, topK: shape.topK,
-      bytesPerExpert: Int(Double(weights) * dtype.bitsPerWeight / 8), dispatchBytes: dispatchBytes,
+      bytesPerExpert: bytes, dispatchBytes: dispatchBytes,
       combineBytes: combineBytes)
   }
 }
