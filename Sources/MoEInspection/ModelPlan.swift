@@ -26,6 +26,8 @@ public struct ModelPlan: Sendable {
     public private(set) var slots: [Int] = []
     /// Of each layer.
     public private(set) var intermediate: [Range<Int>] = []
+    /// What the backend adds to the intermediate size of each layer.
+    public private(set) var padding: [Int] = []
     public private(set) var bytesToRead = 0
     public private(set) var resident = 0
     /// What loading takes besides, at its height.
@@ -98,6 +100,7 @@ extension ModelPlan.Rank {
     if total != nil {
       slots.append(plan.slots.count)
       intermediate.append(plan.intermediate)
+      padding.append(plan.layout.specification.intermediateSize - plan.intermediate.count)
     }
     bytesToRead += plan.bytesToRead
     resident += plan.residentBytes

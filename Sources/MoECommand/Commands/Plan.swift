@@ -32,6 +32,9 @@ struct Plan: ParsableCommand {
 
   @OptionGroup var options: BackendOptions
 
+  @OptionGroup(title: "Memory of ranks, and how experts are cut")
+  var pictures: PictureOptions
+
   @Flag(help: "Print one JSON object.")
   var json = false
 
@@ -47,6 +50,8 @@ struct Plan: ParsableCommand {
     ) { (plan) throws(MoEError) in try options.admit([plan]) }
     for note in plan.notes { Console.note(note) }
     print(json ? plan.object(of: model).serialized(pretty: true) : text(model, plan))
+    try pictures.draw(
+      plan.picture(of: model, title: "Plan of \(model.checkpoint.name)", limit: deviceMemory?.count), isQuiet: json)
     if let limit = deviceMemory?.count {
       let faults = plan.ranks.filter { $0.needed > limit }.map { rank in
         Fault(
