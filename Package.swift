@@ -4,12 +4,13 @@
 
 import PackageDescription
 
-let swiftSettings: [SwiftSetting] = [
+let features: [SwiftSetting] = [
   .enableUpcomingFeature("ExistentialAny"),  // SE-0335: `any` is written where a call is dynamic.
   .enableUpcomingFeature("MemberImportVisibility"),  // SE-0444: no member leaks in through another file's import.
   .enableUpcomingFeature("InternalImportsByDefault"),  // SE-0409: dependencies stay out of the public interface.
-  .strictMemorySafety(),  // SE-0458: every unsafe operation is marked where it stands.
 ]
+// SE-0458: every unsafe operation is marked where it stands.
+let swiftSettings = features + [.strictMemorySafety()]
 
 let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
 
@@ -21,6 +22,8 @@ let package = Package(
     .library(name: "MoE", targets: ["MoE"]),
     .library(name: "MoEDistributed", targets: ["MoEDistributed"]),
     .library(name: "MoEInspection", targets: ["MoEInspection"]),
+    // The objects of libmoe.so: scripts/library links them.
+    .library(name: "MoECInterface", type: .static, targets: ["MoECInterface"]),
     .executable(name: "moe", targets: ["MoECommand"]),
   ],
   dependencies: [
@@ -36,6 +39,10 @@ let package = Package(
       name: "MoEDistributed", dependencies: ["MoE", "Checkpoints", "Tensors", "CAccelerators"],
       swiftSettings: swiftSettings),
     .target(name: "MoEInspection", dependencies: ["MoE", "Checkpoints", "Tensors"], swiftSettings: swiftSettings),
+    .target(name: "CMoEInterface"),
+    .target(
+      name: "MoECInterface", dependencies: ["CMoEInterface", "MoEInspection", "MoE", "Checkpoints", "Tensors"],
+      swiftSettings: swiftSettings),
     .executableTarget(
       name: "MoECommand",
       dependencies: [
@@ -47,8 +54,13 @@ let package = Package(
     .testTarget(name: "CheckpointsTests", dependencies: ["Checkpoints", "Tensors"], swiftSettings: swiftSettings),
     .testTarget(name: "KernelTests", dependencies: ["CMoEKernels"], swiftSettings: swiftSettings),
     .testTarget(
-      name: "MoETests", dependencies: ["RankCheck", "MoEDistributed", "MoEInspection", "MoE", "Checkpoints", "Tensors"],
+      name: "MoETests",
+      dependencies: ["RankCheck", "MoEDistributed", "MoEInspection", "MoE", "Checkpoints", "Tensors"],
       swiftSettings: swiftSettings),
+    // All of it calls C.
+    .testTarget(
+      name: "MoECInterfaceTests", dependencies: ["MoECInterface", "CMoEInterface", "MoE", "Checkpoints", "Tensors"],
+      swiftSettings: features),
     .testTarget(
       name: "InspectionTests", dependencies: ["MoEInspection", "MoE", "Checkpoints", "Tensors"],
       swiftSettings: swiftSettings),

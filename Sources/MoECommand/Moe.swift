@@ -17,7 +17,7 @@ struct Moe: ParsableCommand {
 
       Environment: MOE_THREADS (worker threads), MOE_ISA (portable, avx2, avx512); 'moe doctor' shows both.
       """,
-    version: "0.1.0",
+    version: packageVersion,
     subcommands: [
       Run.self, Inspect.self, Check.self, Verify.self, Plan.self, Extract.self, Convert.self, Synth.self, Bench.self,
       Trace.self, Balance.self, Doctor.self,

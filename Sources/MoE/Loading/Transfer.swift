@@ -109,9 +109,8 @@ public struct Transfer: Sendable {
   /// The same transfer in parts that fit the caches, of rows that begin at multiples of `alignment`; whole where it is
   /// decoded, or where the rows lie too close together in the file.
   func parts(alignment: Int) -> [Transfer] {
-    guard isPlain, let type = source.denseType, let weight = source[.weight] else { return [self] }
-    let isInputMajor = weight.axes.first?.extent == .columns
-    let wanted = isInputMajor ? Self.runBytes : Self.partBytes / max(columns.count, 1)
+    guard isPlain, let type = source.denseType else { return [self] }
+    let wanted = source.isInputMajor ? Self.runBytes : Self.partBytes / max(columns.count, 1)
     let count = max(1, wanted / (type.bitWidth / 8) / alignment) * alignment
     return stride(from: rows.lowerBound, to: rows.upperBound, by: count).map { first in
       Transfer(self, rows: first..<min(first + count, rows.upperBound))
@@ -150,6 +149,11 @@ extension Transfer {
   /// Where the bytes of a tensor come from: a file, or memory.
   typealias Reader = (_ piece: MatrixSource.Piece, _ run: Range<Int>, UnsafeMutableRawBufferPointer) throws(MoEError) ->
     Void
+  /// One that several workers read by.
+  typealias SharedReader =
+    @Sendable (
+      _ piece: MatrixSource.Piece, _ run: Range<Int>, UnsafeMutableRawBufferPointer
+    ) throws(MoEError) -> Void
   /// What takes rows of a projection; valid during the call.
   typealias Receiver = (ParameterSlice) throws(MoEError) -> Void
 

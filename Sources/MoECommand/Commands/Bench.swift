@@ -123,7 +123,8 @@ struct Bench: ParsableCommand {
     }
     let report = BenchReport(
       shape: shape, typeName: "\(options.weightType ?? dtype)", threads: backend.pool.threadCount,
-      instructionSet: backend.instructionSet.rawValue, activations: backend.activations, ceilings: meter.ceilings, error: error, rows: rows)
+      instructionSet: backend.instructionSet.rawValue, activations: backend.activations, ceilings: meter.ceilings,
+      error: error, rows: rows)
     print(json ? report.object.serialized(pretty: true) : report.text)
     try pictures.draw(report.picture, isQuiet: json)
   }

@@ -19,6 +19,7 @@ struct LayerJob {
   let routing: String?
   let output: String
   let options: BackendOptions
+  let pictures: PictureOptions
   let json: Bool
 
   /// Runs the layer on one process, or on each of many ranks with its share of the experts and tokens.
@@ -30,9 +31,11 @@ struct LayerJob {
     }
     if sharing.isFirst { for note in model.notes { Console.note(note) } }
     let line = sharing.isFirst ? ProgressLine("loading layer \(layer)") : nil
+    let memory = MemorySamples()
     let start = now()
     let loaded: MoELayer = try MoELayer(plan, of: model, on: backend, weightType: options.weightType, by: loading) {
       line?.show(bytes: $0.bytesRead, of: $0.bytesToRead)
+      memory.add(share: Double($0.bytesRead) / Double(max(1, $0.bytesToRead)))
     }
     line?.finish()
     let ready = now()
@@ -50,6 +53,20 @@ struct LayerJob {
         "zero_experts": "\(plan.plan.zeroExpertCount)",
       ])
     report(backend, sharing, tokens: hidden.rows, load: ready - start, run: done - ready)
+    guard !pictures.isEmpty else { return }
+    try pictures.draw(picture(plan, memory, on: backend, as: sharing.grid?.layout ?? .single), isQuiet: json)
+  }
+
+  /// The load of this rank's experts as planned and as it was.
+  private func picture(
+    _ layer: MoEModel.Layer, _ memory: MemorySamples, on backend: some Backend, as rank: ParallelLayout
+  ) throws(MoEError) -> Picture {
+    let plan = try LoadPlan(layer.experts, on: backend, as: rank, weightType: options.weightType)
+    let peak = plan.peakBytes(workers: WorkerPool.availableProcessors)
+    return .memory(
+      "Memory of a load", "layer \(layer.index) of \(checkpoint), backend \(backend.name)",
+      resident: plan.residentBytes,
+      staging: peak - plan.residentBytes, measured: memory.values)
   }
 
   private func report(

@@ -59,6 +59,9 @@ struct Run: ParsableCommand {
 
   @OptionGroup var options: BackendOptions
 
+  @OptionGroup(title: "The memory of the load, as planned and as it was")
+  var pictures: PictureOptions
+
   @Flag(help: "Print one JSON object.")
   var json = false
 
@@ -71,6 +74,7 @@ struct Run: ParsableCommand {
       if try ranks.parallel.grid() != .single {
         throw ValidationError("--tensor-parallel and --expert-parallel go with --input")
       }
+      if !pictures.isEmpty { throw ValidationError("--html, --svg and --ascii go with --input") }
       return
     }
     if checkpoint == nil || layer == nil || output == nil {
@@ -86,7 +90,7 @@ struct Run: ParsableCommand {
       let job = LayerJob(
         checkpoint: checkpoint, layer: layer, input: input, tensor: tensor, tokenIDs: tokenIds,
         expertInput: expertInput, routerLogits: routerLogits, routing: routing, output: output,
-        options: options, json: json)
+        options: options, pictures: pictures, json: json)
       try ranks.run {
         try job.run(on: options.makeForRank(), by: LocalLoading(), .alone)
       } together: { grid in

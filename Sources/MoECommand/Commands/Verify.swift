@@ -66,8 +66,11 @@ struct Verify: ParsableCommand {
       on: checkpoint, against: against, pool: try BackendOptions.pool(threads: threads)
     ) { line.show(bytes: $0, of: $1) }
     line.finish()
-    let result = VerifyResult(report, seconds: now() - start)
-    print(json ? result.object.serialized(pretty: true) : result.text(all: all))
+    let seconds = now() - start
+    print(
+      json
+        ? report.object(seconds: seconds).serialized(pretty: true)
+        : VerifyResult(report, seconds: seconds).text(all: all))
     let name = checkpoint.split(separator: "/").last.map(String.init) ?? checkpoint
     try pictures.draw(report.picture(title: name), isQuiet: json)
     if !report.isFaithful { throw ExitCode.failure }

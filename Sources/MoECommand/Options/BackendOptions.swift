@@ -19,7 +19,8 @@ struct BackendOptions: ParsableArguments {
 
   @Option(
     help: ArgumentHelp(
-      "Precision of activations: f32, bf16 or int8 (with --backend cpu), or declared by the checkpoint (reference).", valueName: "type"))
+      "Precision of activations: f32, bf16 or int8 (with --backend cpu), or declared by the checkpoint (reference).",
+      valueName: "type"))
   var activations = "f32"
 
   @Option(help: ArgumentHelp("Keep the experts' weights in f32, f16 or bf16 (default: as stored).", valueName: "type"))

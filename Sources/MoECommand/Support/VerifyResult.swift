@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright 2026 the swift-moe project authors
 
-import Checkpoints
 import MoE
 import MoEInspection
 
-/// The result of `moe verify`, as text and as JSON.
+/// The result of `moe verify`, for people.
 struct VerifyResult {
   private let report: VerificationReport
   private let seconds: Double
@@ -76,51 +75,5 @@ struct VerifyResult {
 
   private static func line(_ matrix: MatrixVerification) -> String {
     "suspect  \(matrix.place): \(matrix.summary)\n         \(matrix.diagnosis?.text ?? "not examined: too many suspects")"
-  }
-}
-
-// MARK: - For programs
-
-extension VerifyResult {
-  var object: JSONValue {
-    [
-      "schema": 1, "command": "verify", "path": .string(report.path), "original": .string(report.originalPath),
-      "family": .string(report.architecture), "faithful": .bool(report.isFaithful),
-      "layers": .array(
-        report.layers.map {
-          [
-            "index": .integer($0.index), "format": .string($0.format), "original_format": .string($0.originalFormat),
-          ]
-        }),
-      "matrices": .array(report.matrices.map(Self.object)),
-      "tensors": .array(
-        report.tensors.map {
-          [
-            "layer": .integer($0.layer), "name": .string($0.name), "relative_error": Self.number($0.relativeError),
-            "faithful": .bool($0.isFaithful),
-          ]
-        }),
-      "bytes_read": .integer(report.bytesRead), "weights": .integer(report.weightCount), "seconds": .number(seconds),
-    ]
-  }
-
-  /// JSON has no infinity: what is not finite is null.
-  private static func number(_ value: Double?) -> JSONValue {
-    value.flatMap { $0.isFinite ? .number($0) : nil } ?? .null
-  }
-
-  private static func object(_ matrix: MatrixVerification) -> JSONValue {
-    let place = matrix.place
-    return [
-      "layer": place.layer.map { .integer($0) } ?? .null, "expert": place.expert.map { .integer($0) } ?? .null,
-      "shared": .bool(place.isShared), "projection": .string(place.projections[0].rawValue),
-      "equal": .bool(matrix.isEqual), "sqnr_db": number(matrix.decibels),
-      "rounding_sqnr_db": number(matrix.expectedDecibels), "cosine": number(matrix.cosine),
-      "relative_error": number(matrix.relativeError), "greatest_error": number(Double(matrix.greatest.magnitude)),
-      "greatest_at": [.integer(matrix.greatest.row), .integer(matrix.greatest.column)],
-      "steps": number(matrix.steps), "sibling_distance_db": number(matrix.distance),
-      "flags": .array(matrix.flags.map(\.rawValue).sorted().map { .string($0) }),
-      "diagnosis": matrix.diagnosis.map { ["kind": .string($0.kind.rawValue), "text": .string($0.text)] } ?? .null,
-    ]
   }
 }

@@ -24,18 +24,16 @@ struct MatrixComparer: Sendable {
     var fingerprint: Fingerprint
   }
 
-  /// Bytes of a block of either side: both stay in a cache between reading and comparing.
-  private static let blockBytes = 384 << 10
-  /// One of so many rows says how much noise rounding leaves.
-  private static let noiseStep = 16
-
+  /// Bytes of a block of either side: both stay in the last cache between reading and comparing.
+  private static let blockBytes = 2 << 20
   func compare(_ place: MoEModel.Place, _ matrices: VerificationPair.Pair) throws(MoEError) -> Result {
     let (original, stored) = (matrices.original, matrices.stored)
     let (rows, columns) = (original.rows, original.source.columns)
     var sums = RowComparison()
-    var noise: (rows: Int, sum: Double?) = (0, 0)
+    var noise = (original: SampledNoise(of: original), stored: SampledNoise(of: stored))
     var difference = MatrixVerification.Difference(row: 0, column: 0, original: 0, stored: 0)
-    var steps: Double? = countsSteps ? 0 : nil
+    // Steps are those of one format.
+    var steps: Double? = countsSteps && original.source.scheme.name == stored.source.scheme.name ? 0 : nil
     var fingerprint = Fingerprint(rows: rows, columns: columns)
     var bins = hasHistograms ? HistogramBins() : nil
     for range in blocks(of: matrices) {
@@ -47,12 +45,10 @@ struct MatrixComparer: Sendable {
           if !(sums.greatest == before) {
             difference = Self.greatest(a, b, row: sums.greatestRow, first: range.lowerBound)
           }
-          let (count, first) = a.roundingNoise(every: Self.noiseStep)
-          let second = b.roundingNoise(every: Self.noiseStep).sum
-          noise.rows += count
-          noise.sum = noise.sum.flatMap { sum in first.flatMap { a in second.map { b in sum + a + b } } }
+          noise.original.add(a)
+          noise.stored.add(b)
           fingerprint.add(a, first: range.lowerBound)
-          bins?.add(a, b, every: Self.noiseStep)
+          bins?.add(a, b, every: 16)
           if let most = steps { steps = Self.steps(a, b).map { max(most, $0) } }
         }
       }
@@ -62,8 +58,8 @@ struct MatrixComparer: Sendable {
     let verification = MatrixVerification(
       place: place, rows: rows, columns: columns,
       squares: (sums.squares.first, sums.squares.second, sums.squares.difference),
-      roundingNoise: noise.sum.map { $0 * Double(rows) / Double(max(1, noise.rows)) }, greatest: difference,
-      steps: steps, histogram: bins?.histogram("\(place)"))
+      roundingNoise: noise.original.total.flatMap { a in noise.stored.total.map { b in a + b } },
+      greatest: difference, steps: steps, histogram: bins?.histogram("\(place)"))
     return Result(verification: verification, fingerprint: fingerprint)
   }
 
@@ -111,6 +107,30 @@ struct MatrixComparer: Sendable {
     }
     return most
   }
+}
+
+/// The noise that rounding leaves in a matrix, from some of its rows.
+private struct SampledNoise {
+  private let step: Int
+  private let rows: Int
+  private var sampled = 0
+  private var sum: Double? = 0
+
+  /// Scales of codes may differ much from row to row: more rows are looked at than of numbers.
+  init(of side: VerificationPair.Side) {
+    let isPlain = side.source.scheme.parameters.form == .dense16
+    rows = side.rows
+    step = max(1, min(isPlain ? 64 : 16, rows / 64))
+  }
+
+  mutating func add(_ block: RowBlock) {
+    let (count, noise) = block.roundingNoise(every: step)
+    sampled += count
+    sum = sum.flatMap { sum in noise.map { sum + $0 } }
+  }
+
+  /// Of all rows; nil where the format doesn't tell.
+  var total: Double? { sum.map { $0 * Double(rows) / Double(max(1, sampled)) } }
 }
 
 /// Some weights of a matrix by which it is known again.

@@ -13,7 +13,8 @@ public struct MatrixVerification: Sendable {
   public var columns: Int
   /// Σ of the squares of the original weights, of the stored ones, and of their differences.
   public var squares: (original: Double, stored: Double, difference: Double)
-  /// Σ of the squares of the error that rounding to both formats would leave; nil where a format doesn't tell.
+  /// Σ of the squares of the error that rounding to both formats would leave; nil where a format doesn't tell, or its scales
+  /// are so large that it says nothing.
   public var roundingNoise: Double?
   /// The weight that is farthest off.
   public var greatest: Difference
