@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright 2026 the swift-moe project authors
 
-internal import MoE
+public import MoE
 
 extension ModelPlan {
   /// What each rank holds and needs, and how the experts of the first layer are cut.

@@ -54,7 +54,8 @@ struct LayerJob {
       ])
     report(backend, sharing, tokens: hidden.rows, load: ready - start, run: done - ready)
     guard !pictures.isEmpty else { return }
-    try pictures.draw(picture(plan, memory, on: backend, as: sharing.grid?.layout ?? .single), isQuiet: json)
+    let picture = try picture(plan, memory, on: backend, as: sharing.grid?.layout ?? .single)
+    try pictures.draw(picture, isQuiet: json)
   }
 
   /// The load of this rank's experts as planned and as it was.
