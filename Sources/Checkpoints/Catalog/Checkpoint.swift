@@ -27,6 +27,19 @@ public struct Checkpoint: Sendable {
   /// What is strange, but no reason to refuse, as sentences without a full stop: of the tensors and of the settings.
   public let warnings: [String]
 
+  init(
+    _ path: String, _ catalog: TensorCatalog, _ configuration: JSONValue, file: String, keys: [String: String],
+    warnings: [String]
+  ) {
+    self.path = path
+    name = Self.name(of: path)
+    self.catalog = catalog
+    self.configuration = configuration
+    configurationPath = file
+    configurationKeys = keys
+    self.warnings = warnings
+  }
+
   /// The limit on the size of a `config.json`.
   public static let configurationSizeLimit = 64 << 20
 
@@ -34,8 +47,6 @@ public struct Checkpoint: Sendable {
   ///
   /// - Throws: All faults of both; `.metadata` for a GGUF file that does not say its architecture.
   public init(opening path: String) throws(CheckpointError) {
-    self.path = path
-    name = Self.name(of: path)
     var faults: [Fault] = []
     var source: CheckpointSource? = nil
     var catalog: TensorCatalog? = nil
@@ -48,10 +59,10 @@ public struct Checkpoint: Sendable {
       faults += error.faults
     }
     if let catalog, let metadata = catalog.ggufMetadata {
-      let settings = try GGUFConfiguration(metadata, file: catalog.files[0].path)
-      (self.catalog, self.configuration, configurationKeys) = (catalog, settings.value, settings.keys)
-      configurationPath = catalog.files[0].path
-      warnings = catalog.warnings + settings.warnings
+      let file = catalog.files[0].path
+      let settings = try GGUFConfiguration(metadata, file: file)
+      self.init(
+        path, catalog, settings.value, file: file, keys: settings.keys, warnings: catalog.warnings + settings.warnings)
       return
     }
     // Without the path itself there is no place to look for the other file; a GGUF file needs none, and that may be what
@@ -66,12 +77,10 @@ public struct Checkpoint: Sendable {
       }
     }
     guard let catalog, let configuration, faults.isEmpty else { throw CheckpointError(faults) }
-    self.catalog = catalog
-    self.configuration = configuration
-    configurationKeys = [:]
-    warnings = catalog.warnings
-    configurationPath = FilePath.join(
-      path.hasSuffix(".safetensors") || path.hasSuffix(".json") ? FilePath.folder(of: path) : path, "config.json")
+    let isFile = path.hasSuffix(".safetensors") || path.hasSuffix(".json")
+    self.init(
+      path, catalog, configuration, file: FilePath.join(isFile ? FilePath.folder(of: path) : path, "config.json"),
+      keys: [:], warnings: catalog.warnings)
   }
 
   /// Reads the `config.json` of a folder.
@@ -99,16 +108,22 @@ public struct Checkpoint: Sendable {
     return value
   }
 
-  /// The JSON object in another file beside `config.json`; nil where there is none. A GGUF file has no companions.
+  /// The JSON object in another file beside `config.json`; nil where there is none. A GGUF file has no companions, nor has
+  /// a model that was declared.
   ///
   /// - Throws: What is wrong with the file.
   public func companion(_ name: String) throws(CheckpointError) -> JSONValue? {
-    guard catalog.ggufMetadata == nil else { return nil }
-    let path = FilePath.join(FilePath.folder(of: configurationPath), name)
-    guard System.absence(of: path) == nil else { return nil }
+    guard let path = companionPath(name) else { return nil }
     return try JSONValue(
       parsing: try RandomAccessFile.contents(of: path, limit: Self.configurationSizeLimit), file: path,
       nonFiniteNumbers: .accepted)
+  }
+
+  /// The path of another file beside `config.json`, where there is one.
+  package func companionPath(_ name: String) -> String? {
+    guard catalog.ggufMetadata == nil, !catalog.files.isEmpty else { return nil }
+    let path = FilePath.join(FilePath.folder(of: configurationPath), name)
+    return System.absence(of: path) == nil ? path : nil
   }
 
   private static func name(of path: String) -> String {

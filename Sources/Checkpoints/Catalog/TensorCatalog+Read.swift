@@ -19,7 +19,7 @@ extension TensorCatalog {
     let range = range ?? 0..<record.byteCount
     precondition(range.lowerBound >= 0 && range.upperBound <= record.byteCount, "range outside \(record.name)")
     precondition(buffer.count == range.count, "a buffer of \(buffer.count) bytes for \(range.count) of \(record.name)")
-    unsafe try files[record.file].read(at: record.offset + range.lowerBound, into: buffer)
+    unsafe try file(of: record).read(at: record.offset + range.lowerBound, into: buffer)
   }
 
   /// The bytes of a tensor, or `range` of them, as they are in the file.
@@ -34,7 +34,7 @@ extension TensorCatalog {
         .tooLarge, "the tensor is too large for an array", record, expected: "at most \(Self.arrayByteLimit) bytes",
         found: "\(range.count)")
     }
-    return try files[record.file].bytes(in: record.offset + range.lowerBound..<record.offset + range.upperBound)
+    return try file(of: record).bytes(in: record.offset + range.lowerBound..<record.offset + range.upperBound)
   }
 
   /// The elements of a tensor as floats; see `ElementType.decode` and `GGMLType.decode`.
@@ -70,6 +70,19 @@ extension TensorCatalog {
         found: record.typeName)
     }
     return integers
+  }
+
+  /// The elements of a tensor of any numbers as 64-bit floats: exact but for whole numbers beyond 2⁵³.
+  ///
+  /// - Throws: As `floats(of:)`.
+  public func doubles(of record: TensorRecord) throws(CheckpointError) -> [Double] {
+    guard record.ggmlType == nil else { return try floats(of: record).map(Double.init) }
+    let bytes = try bytes(of: record)
+    if let integers = record.elementType.decodeIntegers(bytes) { return integers.map(Double.init) }
+    guard record.elementType == .f64 else { return try floats(of: record).map(Double.init) }
+    return stride(from: 0, to: bytes.count, by: 8).map { start in
+      Double(bitPattern: bytes[start..<start + 8].reversed().reduce(0) { $0 << 8 | UInt64($1) })
+    }
   }
 
   private func fault(

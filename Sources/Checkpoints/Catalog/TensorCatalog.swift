@@ -17,7 +17,8 @@ import Tensors
 public struct TensorCatalog: Sendable {
   /// The folder or the file that was opened.
   public let path: String
-  /// The files, in the order of their names; those of a GGUF set in the order of their numbers.
+  /// The files, in the order of their names; those of a GGUF set in the order of their numbers. None where tensors were
+  /// only declared.
   public let files: [RandomAccessFile]
   /// The tensors, sorted by name.
   public let records: [TensorRecord]
@@ -56,6 +57,6 @@ public struct TensorCatalog: Sendable {
   /// The bytes of all tensors.
   public var byteCount: Int { records.reduce(0) { $0 + $1.byteCount } }
 
-  /// The path of the file that holds a tensor.
-  public func path(of record: TensorRecord) -> String { files[record.file].path }
+  /// The path of the file that holds a tensor; ``path`` where there is none.
+  public func path(of record: TensorRecord) -> String { record.file < files.count ? files[record.file].path : path }
 }

@@ -21,4 +21,13 @@ public struct GGUFFile: Sendable {
     file = try RandomAccessFile(opening: path)
     header = try GGUFHeader(GGUFCursor(file))
   }
+
+  /// The metadata with their types, to be written to another file.
+  ///
+  /// - Throws: `.unreadable`, `.fileChanged`.
+  public func values() throws(CheckpointError) -> [String: GGUFValue] {
+    var values: [String: GGUFValue] = [:]
+    for (key, place) in header.valuePlaces { values[key] = .stored(try file.bytes(in: place)) }
+    return values
+  }
 }

@@ -12,6 +12,8 @@ public struct GGUFHeader: Sendable, Hashable {
   public let version: Int
   /// The metadata. Integers are exact but for those above the greatest `Int`, which are numbers.
   public let metadata: [String: JSONValue]
+  /// Where the type and the value of each key stand, in bytes from the start of the file.
+  let valuePlaces: [String: Range<Int>]
   /// The tensors, sorted by name.
   public let tensors: [TensorRecord]
   /// The data of each tensor begin at a multiple of it.
@@ -52,6 +54,7 @@ public struct GGUFHeader: Sendable, Hashable {
     try parser.faults.check()
     version = parser.version
     metadata = parser.metadata
+    valuePlaces = parser.valuePlaces
     tensors = parser.tensors
     alignment = parser.alignment!
     dataOffset = parser.dataOffset

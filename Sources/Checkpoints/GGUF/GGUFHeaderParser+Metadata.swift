@@ -14,8 +14,10 @@ extension GGUFHeaderParser {
       add(.invalidUTF8, "a metadata key is not UTF-8", subject: place)
     }
     let subject = key ?? place
+    let start = cursor.position
     let type = try parseType(subject)
     let value = try parseValue(type, subject, depth: 0)
+    if let key { valuePlaces[key] = start..<cursor.position }
     if key == "general.alignment" { setAlignment(type, value) }
     if let key, metadata.updateValue(value, forKey: key) != nil {
       add(.duplicateKey, "the key stands twice in the metadata", subject: key)

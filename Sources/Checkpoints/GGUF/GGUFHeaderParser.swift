@@ -10,6 +10,7 @@ struct GGUFHeaderParser {
 
   var version = 0
   var metadata: [String: JSONValue] = [:]
+  var valuePlaces: [String: Range<Int>] = [:]
   var entries: [Entry] = []
   var tensors: [TensorRecord] = []
   /// Nil when the file has an impossible one: no offset can be judged then.

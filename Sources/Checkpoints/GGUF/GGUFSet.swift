@@ -16,8 +16,8 @@ enum GGUFSet {
     }
   }
 
-  /// What the names of other files begin with: projectors of multimodal models, importance matrices.
-  private static let companions = ["mmproj", "imatrix"]
+  /// What the names of other files begin with: projectors of multimodal models, importance matrices, vocabularies.
+  private static let companions = ["mmproj", "imatrix", "ggml-vocab"]
 
   /// Opens a file and all others of its set, in the order of their numbers.
   ///

@@ -23,6 +23,8 @@ public enum GGUFValue: Sendable, Hashable {
   case int32s([Int32])
   case float32s([Float])
   case bools([Bool])
+  /// A type and a value as they stand in another file; see ``GGUFFile/values()``.
+  case stored([UInt8])
 }
 
 extension GGUFValue {
@@ -45,6 +47,7 @@ extension GGUFValue {
     case .int32s(let values): Self.array(.int32, values.map(\.bytes))
     case .float32s(let values): Self.array(.float32, values.map(\.bitPattern.bytes))
     case .bools(let values): Self.array(.bool, values.map { [$0 ? 1 : 0] })
+    case .stored(let bytes): bytes
     }
   }
 

@@ -62,6 +62,12 @@ struct CatalogLayer {
     return nil
   }
 
+  /// A name with every number between dots replaced by `{n}`.
+  static func pattern(of name: String) -> String {
+    name.split(separator: ".", omittingEmptySubsequences: false).map { Int($0) == nil ? $0 : "{n}" }
+      .joined(separator: ".")
+  }
+
   /// The names with every number between dots replaced by `{e}`: a short list, however many experts there are.
   func patterns() -> Set<String> {
     var patterns: Set<[UInt8]> = []

@@ -28,7 +28,7 @@ public struct ModelConfiguration: Sendable {
     }
   }
 
-  private let scopes: [[String: JSONValue]]
+  private var scopes: [[String: JSONValue]]
   public let file: String
   /// What keys are called in the file, where that is another name: the metadata of a GGUF file.
   public let fileKeys: [String: String]
@@ -45,6 +45,18 @@ public struct ModelConfiguration: Sendable {
       scopes.append(object)
     }
     self.scopes = scopes
+  }
+
+  /// With the first of a pair, which is that of text, where a setting has one for text and one for images.
+  func ofText() -> Self {
+    let keys = ["moe_num_experts", "moe_intermediate_size", "moe_layer_start_index", "moe_layer_end_index"]
+    var result = self
+    for index in result.scopes.indices {
+      for key in keys {
+        if let pair = result.scopes[index][key]?.array, pair.count == 2 { result.scopes[index][key] = pair[0] }
+      }
+    }
+    return result
   }
 
   /// A key as the file has it, for messages.
@@ -68,6 +80,27 @@ public struct ModelConfiguration: Sendable {
     guard case .object(let nested)? = scope[String(key[..<dot])] else { return nil }
     return member(String(key[key.index(after: dot)...]), of: nested)
   }
+}
+
+extension ModelConfiguration {
+  /// The keys that say something of the model, but for some.
+  func keys(besides known: Set<String>) -> [String] {
+    let spelt = [Quantity.expertCount, .topK, .hiddenSize, .intermediateSize, .layerCount].flatMap(\.keys)
+    let skipped = known.union(spelt).union(Self.idleKeys)
+    let keys = scopes.flatMap { scope in scope.filter { !$0.value.isNull && !skipped.contains($0.key) }.keys }
+    let rope = value(["rope_parameters"])?.value.object ?? [:]
+    let isPlainRope =
+      Set(rope.keys).isSubset(of: ["rope_theta", "rope_type"]) && rope["rope_type"] ?? "default" == "default"
+    return Set(keys).sorted().filter { $0 != "rope_parameters" || !isPlainRope }
+  }
+
+  /// Keys that say how a model is stored, trained or generated with, not what it computes.
+  private static let idleKeys: Set<String> = [
+    "architectures", "model_type", "torch_dtype", "dtype", "transformers_version", "quantization_config",
+    "compression_config", "expert_dtype", "auto_map", "use_cache", "initializer_range", "attention_dropout",
+    "router_aux_loss_coef", "aux_loss_alpha", "output_router_logits", "tie_word_embeddings", "bos_token_id",
+    "eos_token_id", "pad_token_id", "_name_or_path", "pretraining_tp", "text_config", "router_jitter_noise",
+  ]
 }
 
 // MARK: - Typed access

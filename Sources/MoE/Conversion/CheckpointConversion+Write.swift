@@ -6,24 +6,25 @@ internal import Synchronization
 internal import Tensors
 
 extension CheckpointConversion {
-  /// Writes the files of the new checkpoint into an empty folder: safetensors, in shards with an index where they are
-  /// large, then `config.json`.
+  /// Writes the new checkpoint: into an empty folder as safetensors, in shards with an index where they are large, then
+  /// `config.json`; or a GGUF file.
   ///
   /// Each worker holds one expert at a time. Files appear whole or not at all.
   ///
   /// - Parameters:
-  ///   - shardBytes: the size at which a new file begins.
+  ///   - path: the folder, or the GGUF file.
+  ///   - shardBytes: the size at which a new file of safetensors begins.
   ///   - progress: called with bytes written and bytes in all, from any worker, one call at a time.
   public func write(
-    to folder: String, shardBytes: Int = 5_000_000_000, pool: WorkerPool = .shared,
+    to path: String, shardBytes: Int = 5_000_000_000, pool: WorkerPool = .shared,
     progress: (@Sendable (Int, Int) -> Void)? = nil
   ) throws(MoEError) {
     let tensors = self.tensors
     let total = byteCount
-    let output = try Output(tensors, folder: folder, shardBytes: shardBytes)
-    let plans = try expertPlans()
-    let experts = Dictionary(grouping: matrices) { ExpertKey(layer: $0.layer, expert: $0.expert) }
-      .sorted { ($0.key.layer, $0.key.expert) < ($1.key.layer, $1.key.expert) }
+    let output =
+      container == .gguf
+      ? try Output(tensors, metadata, file: path) : try Output(tensors, folder: path, shardBytes: shardBytes)
+    let plans = try experts.map { (expert) throws(MoEError) in try expert.plan() }
     let catalog = model.checkpoint.catalog
     let written = Mutex(0)
     let faults = Mutex<[Fault]>([])
@@ -36,14 +37,15 @@ extension CheckpointConversion {
     }
     pool.forEach(carried.count + experts.count) { index in
       do throws(MoEError) {
-        if index < carried.count {
-          try copy(carried[index], put)
-        } else {
-          let (key, matrices) = experts[index - carried.count]
-          let plan = plans[key.layer]!
-          let values = try plan.values(of: plan.slots[key.expert], from: catalog)
-          for matrix in matrices {
-            for (name, offset, bytes) in try matrix.encoded(values) { try put(name, bytes, offset) }
+        guard index >= carried.count else { return try carried[index].copy(from: catalog, put) }
+        let expert = experts[index - carried.count]
+        let plan = plans[index - carried.count]
+        let values = try plan.map { (plan) throws(MoEError) in
+          try plan.values(of: plan.slots[expert.expert], from: catalog)
+        }
+        for matrix in expert.matrices {
+          for (name, offset, bytes) in try matrix.encoded(values ?? [], from: catalog) {
+            try put(name, bytes, offset)
           }
         }
       } catch {
@@ -53,75 +55,66 @@ extension CheckpointConversion {
     let found = faults.withLock { $0 }
     guard found.isEmpty else { throw MoEError(found) }
     try output.finish()
+    if container == .safetensors { try writeSettings(to: path, output, total) }
+  }
+
+  /// What stands beside the tensors.
+  private func writeSettings(to folder: String, _ output: Output, _ total: Int) throws(MoEError) {
     do throws(CheckpointError) {
       if output.files.count > 1 {
         let index = ShardIndex.json(of: output.fileOfTensor.map { ($0.key, output.files[$0.value]) }, totalSize: total)
         try AtomicFile.write(index.serialized(pretty: true), to: folder + "/model.safetensors.index.json")
+      }
+      if !metadata.isEmpty {
+        try GGUFWriter(creating: "\(folder)/\(Self.vocabularyName)", metadata: metadata, tensors: []).finish()
       }
       try AtomicFile.write(configuration.serialized(pretty: true), to: folder + "/config.json")
     } catch {
       throw MoEError(error.faults)
     }
   }
-
-  private struct ExpertKey: Hashable {
-    var layer: Int
-    var expert: Int
-  }
-
-  /// Where the values of each layer's experts come from.
-  private func expertPlans() throws(MoEError) -> [Int: LoadPlan] {
-    var plans: [Int: LoadPlan] = [:]
-    for index in Set(matrices.map(\.layer)) {
-      plans[index] = try LoadPlan(model.layer(index).experts, on: ReferenceBackend())
-    }
-    return plans
-  }
-
-  /// Copies a tensor piece by piece.
-  private func copy(
-    _ record: TensorRecord, _ put: (String, [UInt8], Int) throws(MoEError) -> Void
-  ) throws(MoEError) {
-    let step = 8 << 20
-    for start in stride(from: 0, to: record.byteCount, by: step) {
-      let range = start..<min(start + step, record.byteCount)
-      let bytes: [UInt8]
-      do throws(CheckpointError) {
-        bytes = try model.checkpoint.catalog.bytes(of: record, in: range)
-      } catch {
-        throw MoEError(error.faults)
-      }
-      try put(record.name, bytes, start)
-    }
-  }
 }
 
-/// The shards under way; several workers write to them in turns.
+/// The files under way; several workers write to them in turns.
 private final class Output: Sendable {
   let files: [String]
   let fileOfTensor: [String: Int]
   private let writers: Mutex<Writers>
 
   private struct Writers: ~Copyable {
-    var list: [SafetensorsWriter]
+    var list: [any PieceWriter]
   }
 
-  init(_ tensors: [TensorDeclaration], folder: String, shardBytes: Int) throws(MoEError) {
-    let shards = tensors.shards(ofAtMost: shardBytes) { $0.byteCount! }
+  /// Shards of safetensors.
+  init(_ tensors: [OutputTensor], folder: String, shardBytes: Int) throws(MoEError) {
+    let shards = tensors.shards(ofAtMost: shardBytes, \.byteCount)
     files = ShardName.modelFiles(shards.count)
     var places: [String: Int] = [:]
     for (index, shard) in shards.enumerated() { for tensor in shard { places[tensor.name] = index } }
     fileOfTensor = places
-    var list: [SafetensorsWriter] = []
+    var list: [any PieceWriter] = []
     do throws(CheckpointError) {
       for (file, shard) in zip(files, shards) {
         list.append(
-          try SafetensorsWriter(creating: folder + "/" + file, tensors: shard, metadata: ["format": "pt"]))
+          try SafetensorsWriter(
+            creating: folder + "/" + file, tensors: shard.map(\.declaration), metadata: ["format": "pt"]))
       }
     } catch {
       throw MoEError(error.faults)
     }
     writers = Mutex(Writers(list: list))
+  }
+
+  /// A GGUF file.
+  init(_ tensors: [OutputTensor], _ metadata: [String: GGUFValue], file: String) throws(MoEError) {
+    files = [file]
+    fileOfTensor = Dictionary(uniqueKeysWithValues: tensors.map { ($0.name, 0) })
+    do throws(CheckpointError) {
+      let writer = try GGUFWriter(creating: file, metadata: metadata, tensors: tensors.compactMap(\.inGGUF))
+      writers = Mutex(Writers(list: [writer]))
+    } catch {
+      throw MoEError(error.faults)
+    }
   }
 
   func write(_ name: String, _ bytes: [UInt8], at offset: Int) throws(MoEError) {

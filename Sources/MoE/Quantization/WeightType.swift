@@ -43,7 +43,9 @@ extension WeightType {
       ("nvfp4", .nvfp4), ("nf4", .nf4),
     ] + ggmlTypes.map { ($0.name.lowercased(), .ggml($0)) }
 
-  private static let ggmlTypes: [GGMLType] = [.q8_0, .q4_0, .q2_K, .q3_K, .q4_K, .q5_K, .q6_K, .iq4_NL, .iq4_XS]
+  private static let ggmlTypes: [GGMLType] = [
+    .q8_0, .q4_0, .q2_K, .q3_K, .q4_K, .q5_K, .q6_K, .iq4_NL, .iq4_XS, .q4_1, .q5_0, .q5_1, .tq1_0, .tq2_0,
+  ]
 
   /// The types with a group size N, by the name around it.
   private static let grouped: [(prefix: String, suffix: String, make: @Sendable (Int) -> WeightType)] = [

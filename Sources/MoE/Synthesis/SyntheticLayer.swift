@@ -4,7 +4,7 @@
 internal import Checkpoints
 internal import Tensors
 
-/// The tensors of one layer, from the same table that reads them.
+/// The tensors of one layer, from the same table that reads them: that of the family, or its form in GGUF.
 struct SyntheticLayer {
   let architecture: Architecture
   let context: LayerContext
@@ -21,7 +21,7 @@ struct SyntheticLayer {
   ) throws(MoEError) {
     self.architecture = architecture
     self.type = type
-    elementType = type.elementType ?? .bf16
+    elementType = type.container == .gguf ? .f32 : type.elementType ?? .bf16
     prefix = "\(architecture.stack)\(layer)."
     block = architecture.blocks[0]
     hiddenSize = try configuration.required(.hiddenSize)
@@ -68,11 +68,13 @@ struct SyntheticLayer {
 
   /// What the layer has in safetensors.
   func units() throws(MoEError) -> [SyntheticUnit] {
-    var units = try experts(architecture.routedLayout(type), try routedExperts())
-    var tensors = [matrix(architecture.gateWeight[0], [idCount, hiddenSize], gain: 1.5)]
+    var units = try experts(architecture.routedLayout(type, in: type.container), try routedExperts())
+    var gate = matrix(architecture.gateWeight[0], [idCount, hiddenSize], gain: 1.5)
+    if architecture.hasImageExperts { gate.shape = [hiddenSize, idCount] }
+    var tensors = [gate]
     if let name = architecture.gateBias.first { tensors.append(vector(name, [idCount], 0.1)) }
     if plan.correctionBias == .required, let name = architecture.correctionBias.first {
-      tensors.append(vector(name, [idCount], 0.1, elementType: .f32))
+      tensors.append(vector(name, architecture.hasImageExperts ? [2, idCount] : [idCount], 0.1, elementType: .f32))
     }
     if case .hash = plan.kind, let name = architecture.hashTable {
       let vocabulary = try context.configuration.size("vocab_size") ?? 1 << 17
@@ -106,7 +108,9 @@ struct SyntheticLayer {
           let name = place.name(role, expert: expert)
           guard seen.insert(name).inserted else { continue }
           let sizes = specification.sizes(of: projection)
-          if role == .weight && type.elementType == nil {
+          if role == .weight, let blockType = type.ggmlType {
+            units.append(SyntheticUnit(try blocks(prefix + name, blockType, place.shape(role, sizes))))
+          } else if role == .weight && type.elementType == nil {
             units.append(try quantized(place, expert, sizes, architecture.scheme(type)))
           } else {
             units.append(
@@ -125,6 +129,7 @@ struct SyntheticLayer {
   private func quantized(
     _ place: ProjectionLayout, _ expert: Int, _ sizes: ProjectionLayout.Sizes, _ scheme: any QuantizationScheme
   ) throws(MoEError) -> SyntheticUnit {
+    let scheme = try place.oriented(scheme, sizes)
     let rows = place.part == .whole ? sizes.rows : 2 * sizes.rows
     let isStacked = place.expertAxis == .leading
     let declared = try place.encodedTensors(expert: expert, sizes, scheme, prefix: prefix)
@@ -136,6 +141,16 @@ struct SyntheticLayer {
       .matrices(
         scheme, roles: declared.map(\.role), experts: isStacked ? sizes.experts : 1, rows: rows,
         columns: sizes.columns), seedName: prefix + place.name(.weight, expert: expert))
+  }
+
+  /// A projection as blocks of ggml.
+  private func blocks(
+    _ name: String, _ blockType: GGMLType, _ shape: Shape
+  ) throws(MoEError) -> SyntheticModel.Tensor {
+    try blockType.checkRow(of: shape, name)
+    var tensor = tensor(name, .f32, shape, 1.2 / Float(shape.dimensions.last!).squareRoot())
+    tensor.blockType = blockType
+    return tensor
   }
 
   private func matrix(_ name: String, _ shape: Shape, gain: Float = 1.2) -> SyntheticModel.Tensor {
@@ -151,7 +166,9 @@ struct SyntheticLayer {
   private func tensor(
     _ name: String, _ elementType: ElementType, _ shape: Shape, _ deviation: Float
   ) -> SyntheticModel.Tensor {
-    SyntheticModel.Tensor(name: name, elementType: elementType, shape: shape, deviation: deviation)
+    SyntheticModel.Tensor(
+      name: name, elementType: elementType, blockType: type.container == .gguf ? GGMLType(elementType) : nil,
+      shape: shape, deviation: deviation)
   }
 }
 
@@ -164,11 +181,11 @@ extension Architecture {
     type == .mxfp4 && isInterleaved ? GPTOSSMXFP4() : type.scheme
   }
 
-  /// The family's own layout; quantised, the experts of most families are stored one by one.
+  /// The family's own layout; quantised in safetensors, the experts of most families are stored one by one.
   ///
   /// - Throws: `.unsupported` for quantised experts whose rows are merged.
-  func routedLayout(_ type: WeightType) throws(MoEError) -> ExpertLayout {
-    if type.elementType != nil { return layouts[0] }
+  func routedLayout(_ type: WeightType, in container: WeightType.Container) throws(MoEError) -> ExpertLayout {
+    if type.elementType != nil || container == .gguf { return layouts[0] }
     guard let layout = layouts.first(where: { $0.up.expertAxis == .none }) ?? layouts.first,
       layout.up.expertAxis != .merged
     else {

@@ -60,26 +60,35 @@ public struct SyntheticModel: Sendable {
     configuration.set(.layerCount, to: layers.upperBound)
     let plainType = type.elementType ?? .bf16
     configuration["torch_dtype"] = .string(["F32": "float32", "F16": "float16"][plainType.rawValue] ?? "bfloat16")
-    let final = ModelConfiguration(.object(configuration), file: "config.json")
-    var units: [SyntheticUnit] = []
-    var gates: [String] = []
-    var metadata: [String: GGUFValue] = [:]
-    for index in layers {
-      let layer = try SyntheticLayer(architecture, final, layer: index, type: type)
-      if let blockType = type.ggmlType {
-        if metadata.isEmpty { metadata = try layer.metadata(layers: layers) }
-        units += try layer.units(blockType)
-      } else {
-        units += try layer.units()
-        gates += layer.gateModules
-      }
+    var final = ModelConfiguration(.object(configuration), file: "config.json")
+    if architecture.hasImageExperts { final = final.ofText() }
+    let stored = type.container == .gguf ? architecture.inGGUF() : architecture
+    let made = try layers.map { (index) throws(MoEError) in
+      try SyntheticLayer(stored, final, layer: index, type: type)
     }
-    let format = architecture.quantization(type, ignoring: ["lm_head", "model.embed_tokens"] + gates)
+    metadata = type.container == .gguf ? try Self.metadata(made[0], architecture, layers) : [:]
+    units = try made.map { (layer) throws(MoEError) in try layer.units() }.flatMap(\.self)
+    let format = architecture.quantization(
+      type, ignoring: ["lm_head", "model.embed_tokens"] + made.flatMap(\.gateModules))
     if let format { configuration["quantization_config"] = format }
     self.configuration = configuration
     self.type = type
-    self.metadata = metadata
-    self.units = units
+  }
+
+  /// - Throws: `.unsupported` for a family that has no name in GGUF.
+  private static func metadata(
+    _ layer: SyntheticLayer, _ architecture: Architecture, _ layers: Range<Int>
+  ) throws(MoEError) -> [String: GGUFValue] {
+    let configuration = layer.context.configuration
+    guard let family = GGUFFamily.named(configuration) else { throw architecture.unnamedInGGUF }
+    var metadata = GGUFMetadata(family, configuration, name: "synthetic \(architecture.name)")
+    let count = try configuration.size("n_shared_experts", "num_shared_experts") ?? 1
+    metadata.describe(
+      experts: layer.context.expertCount, topK: layer.context.topK, hidden: layer.hiddenSize,
+      intermediate: layer.context.intermediateSize,
+      shared: try layer.sharedExperts().map { (count, $0.intermediateSize) }, layers: layers)
+    metadata.describe(layer.plan)
+    return metadata.values
   }
 
   /// Everything that is written.

@@ -10,7 +10,7 @@ extension SyntheticModel {
     public var name: String
     /// The type of its elements; of blocks of ggml, that of what they stand for.
     public var elementType: ElementType
-    /// The blocks that it is made of, in a GGUF file.
+    /// Its type in a GGUF file: blocks, or plain elements.
     public var blockType: GGMLType?
     public var shape: Shape
     /// Values are uniform, of this standard deviation; those of an integer type are uniform below it.
@@ -83,8 +83,9 @@ extension SyntheticUnit {
       let first = index * Self.pieceElements
       let count = min(Self.pieceElements, tensor.shape.elementCount! - first)
       let values = values(first..<first + count, tensor, seed: seed)
-      let bytes = tensor.blockType.map { $0.encode(values) } ?? encode(values, tensor)
-      let offset = tensor.blockType.map { $0.byteCount(ofRow: first)! } ?? first * tensor.elementType.bitWidth / 8
+      let blocks = tensor.blockType.flatMap { $0.elementType == nil ? $0 : nil }
+      let bytes = blocks.map { $0.encode(values) } ?? encode(values, tensor)
+      let offset = blocks.map { $0.byteCount(ofRow: first)! } ?? first * tensor.elementType.bitWidth / 8
       return Piece(parts: [(0, offset, bytes)])
     case .matrices(let scheme, let roles, _, let rows, let columns):
       let size = rows * columns

@@ -5,6 +5,7 @@ import ArgumentParser
 import Checkpoints
 import Glibc
 import MoE
+import MoEInspection
 import Tensors
 
 /// Makes a checkpoint of a model's shapes.

@@ -41,11 +41,19 @@ enum Folder {
     }
   }
 
+  /// Refuses to write over a file.
+  static func refuseExisting(_ path: String) throws(MoEError) {
+    guard unsafe access(path, F_OK) == 0 else { return }
+    throw MoEError(.invalidArgument, "the file is there already", file: path, remedy: "name another or remove it")
+  }
+
   /// Copies what stands beside weights and configuration: tokenizer, templates, code.
   static func copyCompanions(from checkpoint: String, to folder: String) throws {
     guard let stream = unsafe opendir(checkpoint) else { return }
     defer { _ = unsafe closedir(stream) }
-    let endings = [".json", ".txt", ".model", ".jinja", ".py", ".md", "LICENSE"]
+    let endings = [
+      ".json", ".txt", ".model", ".jinja", ".py", ".md", "LICENSE", CheckpointConversion.vocabularyName,
+    ]
     let written = ["config.json", "hf_quant_config.json", "quantize_config.json"]
     while let name = unsafe nextName(in: stream) {
       guard endings.contains(where: name.hasSuffix), !written.contains(name), !name.hasSuffix(".safetensors.index.json")

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright 2026 the swift-moe project authors
 
+import MoEInspection
 import Synchronization
 
 /// One line on the terminal that shows how far something is; nothing where standard error is no terminal.

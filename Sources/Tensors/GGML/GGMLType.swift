@@ -70,6 +70,12 @@ public enum GGMLType: UInt32, Sendable, Hashable, CaseIterable {
     }
   }
 
+  /// The same type as in other containers; nil where GGUF has none.
+  public init?(_ elementType: ElementType) {
+    guard let type = Self.allCases.first(where: { $0.elementType == elementType }) else { return nil }
+    self = type
+  }
+
   /// How the blocks are laid out; nil for plain elements.
   var format: (any BlockFormat.Type)? {
     switch self {

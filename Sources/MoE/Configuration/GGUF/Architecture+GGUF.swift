@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright 2026 the swift-moe project authors
 
+internal import Checkpoints
+internal import Tensors
+
 extension Architecture {
   /// The family's rules over the names and arrangements of GGUF, which are those of llama.cpp for all families: one
   /// tensor for all experts, *out* before *in*, gate and up apart and not interleaved.
@@ -17,6 +20,7 @@ extension Architecture {
     result.gateInputScale = gateInputScale.map { _ in "ffn_gate_inp.scale" }
     result.perExpertScale = perExpertScale.map { _ in "ffn_down_exps.scale" }
     result.hashTable = hashTable.map { _ in "ffn_gate_tid2eid.weight" }
+    result.imageBias = nil
     result.sharedLayouts = [
       .single(gate: isGated ? "ffn_gate_shexp" : nil, up: "ffn_up_shexp", down: "ffn_down_shexp")
     ]
@@ -33,6 +37,13 @@ extension Architecture {
       return activation
     }
     return result
+  }
+
+  /// That llama.cpp has no name for the family.
+  var unnamedInGGUF: MoEError {
+    MoEError(
+      .unsupported, "\(name) has no name in GGUF", expected: "one of the families that llama.cpp reads",
+      remedy: "write safetensors")
   }
 
   fileprivate static let correctionBiasOfGGUF = ["exp_probs_b.bias", "exp_probs_b"]

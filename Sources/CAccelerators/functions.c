@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright 2026 the swift-moe project authors
+
+#include "include/moe_mpi.h"
+
+#include <dlfcn.h>
+
+const char *moe_find_functions(void *library, const char *const *names, size_t count, void *functions) {
+  void **function = functions;
+  for (size_t index = 0; index < count; index++) {
+    function[index] = dlsym(library, names[index]);
+    if (function[index] == NULL) return names[index];
+  }
+  return NULL;
+}
+
+#define MOE_COUNT(names) (sizeof(names) / sizeof((names)[0]))
+
+const char *moe_mpi_load(void *library, moe_mpi *mpi) {
+  static const char *const names[] = {MOE_MPI(MOE_FUNCTION_NAME)};
+  _Static_assert(sizeof(moe_mpi) == sizeof(void *) * MOE_COUNT(names), "only functions");
+  return moe_find_functions(library, names, MOE_COUNT(names), mpi);
+}
