@@ -54,7 +54,8 @@ let package = Package(
     .testTarget(name: "CheckpointsTests", dependencies: ["Checkpoints", "Tensors"], swiftSettings: swiftSettings),
     .testTarget(name: "KernelTests", dependencies: ["CMoEKernels"], swiftSettings: swiftSettings),
     .testTarget(
-      name: "MoETests", dependencies: ["RankCheck", "MoEDistributed", "MoEInspection", "MoE", "Checkpoints", "Tensors"],
+      name: "MoETests",
+      dependencies: ["RankCheck", "MoEDistributed", "MoEInspection", "MoE", "Checkpoints", "Tensors"],
       swiftSettings: swiftSettings),
     // All of it calls C.
     .testTarget(

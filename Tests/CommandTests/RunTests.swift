@@ -103,7 +103,7 @@ import Testing
     (["--routing", fixtureConfiguration], ["config.json"]),
     (["--output", "/nonexistent/folder/y.safetensors"], ["/nonexistent/folder"]),
     (["--backend", "cuda:0"], ["cuda:0", "cpu"]),
-    (["--activations", "int8"], ["int8"]),
+    (["--activations", "fp8"], ["fp8"]),
   ]
   private static let fixtureConfiguration = Fixtures.path("arch_mixtral/config.json")
 

@@ -90,6 +90,12 @@ import Testing
       }
       try write([1, 0, 1])
       #expect(try LoadTrace(opening: folder + "/w").steps == [[2, 4], [5, 10]])
+      try SafetensorsFile.write(
+        tensors: [
+          (TensorDeclaration("expert_load_window", .u8, [1, 1, 1]), [1]),
+          (TensorDeclaration("physical_to_logical_map", .i64, [1, 1]), Array(repeating: 255, count: 7) + [127]),
+        ], to: folder + "/greatest")
+      expectFault("no such placement") { try LoadTrace(opening: folder + "/greatest") }
       try write([1, 3, 1])
       expectFault("stand in no slot: found 0, 2") { try LoadTrace(opening: folder + "/w") }
     }
@@ -141,6 +147,9 @@ import Testing
       try LoadTrace(layerCount: 1, expertCount: 3, steps: [[1, -1, .nan], [1, 2]])
     }
     #expect(loads.contains("step 1 has another size"))
+    expectFault("too great to be added") {
+      try LoadTrace(layerCount: 1, expertCount: 2, steps: [[1e308, 1e308]])
+    }
     try withFolder { folder in
       expectFault("no trace in this folder") { try LoadTrace(opening: folder) }
       try Data([0x80, 2, 0]).write(to: URL(filePath: folder + "/t.pt"))

@@ -16,11 +16,12 @@ __device__ __forceinline__ void fenceInitialization() { asm volatile("fence.mbar
 __device__ __forceinline__ void arrive(u32 address) {
   asm volatile("mbarrier.arrive.shared::cta.b64 _, [%0];" ::"r"(address) : "memory");
 }
-/// Arrives at the barrier in the same place of another block of the cluster.
+/// Arrives at the barrier in the same place of another block of the cluster. Orders nothing but what the tensor cores
+/// have read: a release for the whole cluster would be a fence of all memory.
 __device__ __forceinline__ void arriveAt(u32 address, u32 member) {
   asm volatile(
     "{\n .reg .b32 remote;\n mapa.shared::cluster.u32 remote, %0, %1;\n"
-    " mbarrier.arrive.release.cluster.shared::cluster.b64 _, [remote];\n}\n" ::"r"(address), "r"(member) : "memory");
+    " mbarrier.arrive.shared::cluster.b64 _, [remote];\n}\n" ::"r"(address), "r"(member) : "memory");
 }
 /// All threads of the cluster.
 __device__ __forceinline__ void meetCluster() {
@@ -29,10 +30,6 @@ __device__ __forceinline__ void meetCluster() {
 /// Arrives, and announces that `bytes` will be copied.
 __device__ __forceinline__ void arriveExpecting(u32 address, u32 bytes) {
   asm volatile("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;" ::"r"(address), "r"(bytes) : "memory");
-}
-/// Arrives when this thread's earlier `cp.async` have landed; the barrier counts this thread.
-__device__ __forceinline__ void arriveAfterCopies(u32 address) {
-  asm volatile("cp.async.mbarrier.arrive.noinc.shared::cta.b64 [%0];" ::"r"(address) : "memory");
 }
 __device__ __forceinline__ void wait(u32 address, u32 parity) {
   asm volatile(

@@ -12,10 +12,17 @@ struct alignas(64) TensorMap {
 
 namespace copy {
 
-/// 16 bytes, past L1, or 16 zeros without a source to read. Completes with `barrier::arriveAfterCopies`.
+/// 16 bytes, past L1, or 16 zeros without a source to read.
 __device__ __forceinline__ void chunk(u32 destination, const void* source, bool there) {
   asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(destination), "l"(source), "r"(there ? 16 : 0)
                : "memory");
+}
+
+/// Closes a group of this thread's chunks.
+__device__ __forceinline__ void commit() { asm volatile("cp.async.commit_group;" ::: "memory"); }
+/// Until at most `pending` of this thread's groups are under way.
+template <int pending> __device__ __forceinline__ void wait() {
+  asm volatile("cp.async.wait_group %0;" ::"n"(pending) : "memory");
 }
 
 /// A run of bytes, a multiple of 16, both ends aligned to 16.

@@ -4,7 +4,7 @@
 // One product of all experts with their rows: gate and up with the activation (`DOWN` = 0), or down (`DOWN` = 1).
 //
 // Weights are the left operand, so that a tile's rows (tokens) may be any multiple of `STEP`: 128 weight rows times at
-// most `TOKENS` rows. Blocks stay and take tile after tile. One warp copies weights (boxes), three copy the rows: gathered
+// most `TOKENS` rows. Blocks stay and take tile after tile. Four warps copy: weights as boxes, rows gathered
 // through the sort's list by 16 bytes, or as boxes for down. Two warpgroups multiply in turns, each a whole tile, so that
 // one's epilogue hides behind the other's product. Gate and up rows lie in turns of 8 in a tile (the tensor map does
 // that), so that a thread holds both values of an output.
@@ -35,7 +35,7 @@ static_assert(tokenTileBytes % 1024 == 0, "operands begin at a group of 8 rows")
 /// Of one tile: pairs of gate and up give one output.
 constexpr int outputs = !DOWN && GATED ? 64 : 128;
 constexpr int outputBytes = STEP * outputs * 2;
-constexpr int gatherers = 96;
+constexpr int gatherers = 128;
 constexpr int maxExperts = 1024;
 
 struct GroupedArguments {
@@ -76,22 +76,28 @@ struct Memory {
   __device__ u32 tokens(int stage) const { return weights(stage) + weightTileBytes; }
 };
 
+/// A stage's weights. A cluster's blocks fetch a share each, for all.
+__device__ __forceinline__ void copyWeights(
+  const TensorMap& map, const Memory& memory, const Position& at, int step, const Tile& tile, int member) {
+  const u32 full = memory.full + at.stage * 8;
+  barrier::arriveExpecting(full, weightTileBytes);
+  if constexpr (CLUSTER == 1) {
+    copy::box5(memory.weights(at.stage), &map, step * columnsPerStage, tile.block * 8, tile.expert, full);
+  } else {
+    const int group = member * (8 / CLUSTER);
+    copy::box5(memory.weights(at.stage) + group * 2048, &map, step * columnsPerStage, tile.block * 8 + group, tile.expert,
+               full, (1 << CLUSTER) - 1);
+  }
+}
+
+/// Down's weights, which may come before the rows are there.
 __device__ __forceinline__ void copyWeights(const TensorMap& map, const Memory& memory, Tiles tiles, int steps) {
   Position at;
   Tile tile;
   for (int index = firstTile(); tiles.find(index, tile); index += tileStride())
     for (int step = 0; step < steps; ++step, at.advance()) {
-      const u32 full = memory.full + at.stage * 8;
       barrier::wait(memory.empty + at.stage * 8, at.phase ^ 1);
-      barrier::arriveExpecting(full, weightTileBytes);
-      if constexpr (CLUSTER == 1) {
-        copy::box5(memory.weights(at.stage), &map, step * columnsPerStage, tile.block * 8, tile.expert, full);
-      } else {
-        // Each block fetches its share for all.
-        const int groups = 8 / CLUSTER, group = tiles.member * groups;
-        copy::box5(memory.weights(at.stage) + group * 2048, &map, step * columnsPerStage, tile.block * 8 + group,
-                   tile.expert, full, (1 << CLUSTER) - 1);
-      }
+      copyWeights(map, memory, at, step, tile, tiles.member);
     }
 }
 
@@ -111,32 +117,50 @@ __device__ __forceinline__ void copyRows(const TensorMap& map, const Memory& mem
   }
 }
 
-/// Each thread copies 16 bytes of every 12th row.
-__device__ __forceinline__ void gatherRows(const GroupedArguments& p, const Memory& memory, Tiles tiles, int steps) {
-  constexpr int apart = gatherers / 8, count = (TOKENS + apart - 1) / apart;
-  const int thread = threadIdx.x - 32, chunk = thread & 7, first = thread >> 3;
-  const u32 swizzled = first * 128 + ((chunk ^ (first & 7)) << 4);
-  Position at;
+/// Each thread copies 16 bytes of every 16th row; rows beyond the tile repeat its last one, up to a multiple of 64
+/// (a branch for each copy costs more). It has the copies of `ahead` stages under way, and makes a stage known when its own
+/// have landed and can be seen by the tensor cores.
+__device__ __forceinline__ void gatherRows(
+  const TensorMap& map, const GroupedArguments& p, const Memory& memory, Tiles tiles, int steps) {
+  constexpr int apart = gatherers / 8, count = (TOKENS + apart - 1) / apart, ahead = 2;
+  static_assert(STAGES >= ahead + 2, "the consumers hold two stages");
+  const int chunk = threadIdx.x & 7, first = threadIdx.x >> 3;
+  const u32 swizzled = weightTileBytes + first * 128 + ((chunk ^ (first & 7)) << 4);
+  Position at, landed;
   Tile tile;
+  int begun = 0;
+  const auto land = [&] {
+    copy::fenceEnginesShared();
+    barrier::arrive(memory.full + landed.stage * 8);
+    landed.advance();
+  };
   for (int index = firstTile(); tiles.find(index, tile); index += tileStride()) {
-    u32 source[count];
+    u32 source[count];  // in bytes
 #pragma unroll
     for (int i = 0; i < count; ++i) {
-      const int row = first + i * apart;
-      source[i] = row < tile.count ? (u32)(p.rows[tile.first + row] / p.topK) * (p.columns >> 3) + chunk : ~0u;
+      const int row = smaller(first + i * apart, tile.count - 1);
+      source[i] = row < 0 ? 0 : (u32)(p.rows[tile.first + row] / p.topK) * (p.columns * 2) + chunk * 16;
     }
     for (int step = 0; step < steps; ++step, at.advance()) {
       barrier::wait(memory.empty + at.stage * 8, at.phase ^ 1);
+      if (threadIdx.x == 0) copyWeights(map, memory, at, step, tile, tiles.member);
       const bool inside = step * columnsPerStage + chunk * 8 < p.columns;
-      const u32 destination = memory.tokens(at.stage) + swizzled;
-      const u8* input = (const u8*)p.input + (inside ? step * 128 : 0);
+      const u32 destination = memory.weights(at.stage) + swizzled;
+      const u8* input = (const u8*)p.input + step * 128;
 #pragma unroll
-      for (int i = 0; i < count; ++i)
-        if (source[i] != ~0u)
-          copy::chunk((destination ^ (i & 1 ? 64 : 0)) + i * apart * 128, input + (u64)source[i] * 16, inside);
-      barrier::arriveAfterCopies(memory.full + at.stage * 8);
+      for (int i = 0; i < count; ++i) {
+        if (i % 4 == 0 && i * apart >= tile.count) break;
+        copy::chunk(destination + i * apart * 128, input + source[i], inside);
+      }
+      copy::commit();
+      if (++begun > ahead) {
+        copy::wait<ahead>();
+        land();
+      }
     }
   }
+  copy::wait<0>();
+  for (int i = smaller(begun, ahead); i > 0; --i) land();
 }
 
 /// Writes 8 × 8 blocks so that each row of memory has one token's 8 outputs.
@@ -167,7 +191,6 @@ struct Consumer {
     barrier::meet(turn, 256);
     for (int step = 0; step < steps; ++step) {
       barrier::wait(memory.full + at.stage * 8, at.phase);
-      if (!DOWN) copy::fenceEnginesShared();
       const u64 weights = wgmma::descriptor(memory.weights(at.stage)), tokens = wgmma::descriptor(memory.tokens(at.stage));
       wgmma::begin();
 #pragma unroll
@@ -309,10 +332,10 @@ extern "C" __global__ void __cluster_dims__(CLUSTER, 1, 1) __launch_bounds__(384
   Tiles tiles(offsets, p.experts, TOKENS, ceilDivide(p.width, outputs));
   if (warpgroup == 0) {
     barrier::giveRegisters<40>();
-    if (warp == 0) {
+    if (!DOWN) {
+      gatherRows(weights, p, memory, tiles, steps);
+    } else if (warp == 0) {
       if (lane() == 0) copyWeights(weights, memory, tiles, steps);
-    } else if (!DOWN) {
-      gatherRows(p, memory, tiles, steps);
     } else if (warp == 1) {
       barrier::waitForPreviousKernel();
       barrier::releaseNextKernel();

@@ -32,8 +32,11 @@ constexpr int maxStages = 32;
 constexpr int stageRows = 16;
 constexpr int chunkColumns = CHUNK / weightBytes;
 constexpr int warpBytes = CHUNK / warps;
-/// Half a bank cycle beyond the row, so that 8 lanes of a load meet 8 different banks.
-constexpr int weightPitch = CHUNK + 64;
+/// Rows that fit a stage whole lie as in memory, and one copy brings all of a group. Pieces of rows have half a bank
+/// cycle between them, so that 8 lanes of a load meet 8 different banks.
+constexpr int maxWeightPitch = CHUNK + 64;
+__device__ __forceinline__ bool whole(int columns) { return columns <= chunkColumns; }
+__device__ __forceinline__ int weightPitch(int columns) { return whole(columns) ? columns * weightBytes : maxWeightPitch; }
 constexpr int tokenPitch = chunkColumns * 2 + 64;
 constexpr int scaleBytes = WEIGHTS == BF16 ? 0 : 2 * (chunkColumns / 128) * 4;
 
@@ -87,10 +90,10 @@ struct Ring {
       : base(sharedAddress(memory)), full(sharedAddress(shared.full)), empty(sharedAddress(shared.empty)),
         stages(p.stages), stageBytes(bytes(p.tokenCount)), stage(0), phase(0) {}
   __device__ static int bytes(int tokens) {
-    return (stageRows * weightPitch + tokens * tokenPitch + scaleBytes + 127) & ~127;
+    return (stageRows * maxWeightPitch + tokens * tokenPitch + scaleBytes + 127) & ~127;
   }
   __device__ u32 weights() const { return base + stage * stageBytes; }
-  __device__ u32 tokens() const { return weights() + stageRows * weightPitch; }
+  __device__ u32 tokens() const { return weights() + stageRows * maxWeightPitch; }
   __device__ u32 scales(int tokenCount) const { return tokens() + tokenCount * tokenPitch; }
   __device__ void advance() {
     if (++stage == stages) {
@@ -108,8 +111,9 @@ struct Producer {
   u64 policy;
   int thread;
 
-  /// `weights` points at this lane's row (null: none), `token` at its token's row; `columns` are in the matrix.
-  __device__ void copyWeights(const u8* weights, const float* scales, int chunk, int columns, int rows, u32 mask) {
+  /// This thread copies `run` rows (perhaps none) from `weights`; `rows` is the sum of all runs.
+  __device__ void copyWeights(
+    const u8* weights, int run, const float* scales, int chunk, int columns, int rows, u32 mask) {
     const int count = smaller(chunkColumns, columns - chunk * chunkColumns);
     const u32 barrier = ring.full + ring.stage * 8;
     barrier::wait(ring.empty + ring.stage * 8, ring.phase ^ 1);
@@ -120,8 +124,9 @@ struct Producer {
     if (thread == 0)
       barrier::arriveExpecting(barrier, rows * count * weightBytes + __popc(mask) * count * 2 + scaleCount * 8);
     __syncwarp();
-    if (weights)
-      copy::row(ring.weights() + thread * weightPitch, weights + (long long)chunk * CHUNK, count * weightBytes, barrier, policy);
+    if (run > 0)
+      copy::row(ring.weights() + thread * weightPitch(columns), weights + (long long)chunk * CHUNK,
+                run * count * weightBytes, barrier, policy);
 #if WEIGHTS == E4M3_BLOCK
     if (scales)
       copy::row(ring.scales(p.tokenCount) + (thread - 24) * (scaleBytes / 2), scales + chunk * (chunkColumns / scaleBlock),
@@ -146,10 +151,9 @@ __device__ __forceinline__ void produceGateUp(Producer producer, const TouchedEx
     const u32 mask = experts.tokens[index];
     const int half = producer.thread >> 3 & 1, offset = producer.thread & 7;
     const long long matrix = experts.expert[index] * 2;
-    const u8* weights = nullptr;
     const float* scales = nullptr;
-    if (producer.thread < 16 && offset < n)
-      weights = p.gateUp + ((matrix + half) * p.inner + row + offset) * p.hidden * weightBytes;
+    const int run = producer.thread >= 16 ? 0 : whole(p.hidden) ? (offset == 0 ? n : 0) : offset < n;
+    const u8* weights = p.gateUp + ((matrix + half) * p.inner + row + offset) * p.hidden * weightBytes;
 #if WEIGHTS == E4M3_BLOCK
     if (producer.thread >= 24 && producer.thread < 26)
       scales = p.gateUpScales
@@ -157,7 +161,7 @@ __device__ __forceinline__ void produceGateUp(Producer producer, const TouchedEx
 #endif
     const u16* token = producer.takesToken(mask) ? p.input + (long long)(producer.thread - 16) * p.hidden : nullptr;
     for (int chunk = 0; chunk < chunks; ++chunk) {
-      producer.copyWeights(weights, scales, chunk, p.hidden, 2 * n, mask);
+      producer.copyWeights(weights, run, scales, chunk, p.hidden, 2 * n, mask);
       producer.copyTokens(token, chunk, p.hidden);
       producer.ring.advance();
     }
@@ -187,14 +191,14 @@ __device__ __forceinline__ void produceDown(Producer producer, const TouchedExpe
   if (share.begin >= share.end || experts.count == 0) return;
   const auto copyWeights = [&](const DownStage& s) {
     const long long matrix = experts.expert[s.index];
-    const u8* weights = nullptr;
     const float* scales = nullptr;
-    if (producer.thread < s.rows) weights = p.down + (matrix * p.hidden + s.row + producer.thread) * p.inner * weightBytes;
+    const int run = whole(p.inner) ? (producer.thread == 0 ? s.rows : 0) : producer.thread < s.rows;
+    const u8* weights = p.down + (matrix * p.hidden + s.row + producer.thread) * p.inner * weightBytes;
 #if WEIGHTS == E4M3_BLOCK
     if (producer.thread >= 24 && producer.thread < 26)
       scales = p.downScales + (matrix * ceilDivide(p.hidden, scaleBlock) + s.row / scaleBlock) * scalePitch(p.inner);
 #endif
-    producer.copyWeights(weights, scales, s.chunk, p.inner, s.rows, experts.tokens[s.index]);
+    producer.copyWeights(weights, run, scales, s.chunk, p.inner, s.rows, experts.tokens[s.index]);
   };
   const auto copyTokens = [&](const DownStage& s) {
     const u16* token = nullptr;
@@ -238,7 +242,8 @@ __device__ __forceinline__ void produceDown(Producer producer, const TouchedExpe
 __device__ __forceinline__ void multiply(mma::Sums& sums, const Ring& ring, u32 mask, int chunk, int columns, int tokenCount) {
   const int warp = threadIdx.x / 32 % warps, g = lane() >> 2, t = lane() & 3;
   const int bytes = smaller(CHUNK, (columns - chunk * chunkColumns) * weightBytes);
-  const u32 rows = ring.weights() + g * weightPitch, token = ring.tokens() + g * tokenPitch;
+  const int pitch = weightPitch(columns);
+  const u32 rows = ring.weights() + g * pitch, token = ring.tokens() + g * tokenPitch;
   const bool routed = mask >> g & 1;
   const Words none = {};
 #if WEIGHTS == BF16
@@ -248,55 +253,58 @@ __device__ __forceinline__ void multiply(mma::Sums& sums, const Ring& ring, u32 
     if (start >= bytes) break;
     const bool inside = offset < bytes;
     const Words low = inside ? loadShared(rows + offset) : none;
-    const Words high = inside ? loadShared(rows + 8 * weightPitch + offset) : none;
+    const Words high = inside ? loadShared(rows + 8 * pitch + offset) : none;
     const Words x = inside && routed ? loadShared(token + offset) : none;
     mma::addBF16(sums, low.w[0], high.w[0], low.w[1], high.w[1], x.w[0], x.w[1]);
     mma::addBF16(sums, low.w[2], high.w[2], low.w[3], high.w[3], x.w[2], x.w[3]);
   }
 #else
-  static_assert(warpBytes == scaleBlock, "a warp multiplies one block of scales");
-  const int start = warp * warpBytes;
-  if (start >= bytes) return;
-  // The token's 128 values become e4m3 with a scale of their own; 4 lanes share a token. Weights and tokens are then
-  // multiplied as fp16, exactly: the tensor cores' own e4m3 is for whole warpgroups only.
-  Words x[4];
-  u32 bits = 0;
+  static_assert(warpBytes % scaleBlock == 0, "a warp multiplies blocks of scales");
 #pragma unroll
-  for (int i = 0; i < 4; ++i) {
-    const int offset = start + (i >> 1) * 64 + t * 16;
-    x[i] = offset < bytes && routed ? loadShared(token + offset * 2 + (i & 1) * 16) : none;
-#pragma unroll
-    for (int j = 0; j < 4; ++j) bits = greaterHalves(bits, x[i].w[j] & 0x7fff7fffu);
-  }
-  bits = greaterHalves(bits, __shfl_xor_sync(~0u, bits, 1));
-  bits = greaterHalves(bits, __shfl_xor_sync(~0u, bits, 2));
-  const float greatest = fmaxf(fmaxf(lowBF16(bits), highBF16(bits)), 1e-10f);
-  const float scale = greatest * (widenedScale / 448.f), inverse = 448.f * reciprocal(greatest);
-  mma::Sums block[2] = {};
-#pragma unroll
-  for (int step = 0; step < 2; ++step) {
-    const int offset = start + step * 64 + t * 16;
-    const bool inside = offset < bytes;
-    const Words low = inside ? loadShared(rows + offset) : none;
-    const Words high = inside ? loadShared(rows + 8 * weightPitch + offset) : none;
+  for (int part = 0; part < warpBytes / scaleBlock; ++part) {
+    const int start = warp * warpBytes + part * scaleBlock;
+    if (start >= bytes) break;
+    // The token's 128 values become e4m3 with a scale of their own; 4 lanes share a token. Weights and tokens are then
+    // multiplied as fp16, exactly: the tensor cores' own e4m3 is for whole warpgroups only.
+    Words x[4];
+    u32 bits = 0;
 #pragma unroll
     for (int i = 0; i < 4; ++i) {
-      const u32 a = x[step * 2 + i / 2].w[i % 2 * 2], b = x[step * 2 + i / 2].w[i % 2 * 2 + 1];
-      const u32 even = unpackE4M3(packE4M3(lowBF16(a) * inverse, lowBF16(b) * inverse));
-      const u32 odd = unpackE4M3(packE4M3(highBF16(a) * inverse, highBF16(b) * inverse));
-      u32 lowEven, lowOdd, highEven, highOdd;
-      widenE4M3(low.w[i], lowEven, lowOdd);
-      widenE4M3(high.w[i], highEven, highOdd);
-      mma::addF16(block[i & 1], lowEven, highEven, lowOdd, highOdd, even, odd);
+      const int offset = start + (i >> 1) * 64 + t * 16;
+      x[i] = offset < bytes && routed ? loadShared(token + offset * 2 + (i & 1) * 16) : none;
+#pragma unroll
+      for (int j = 0; j < 4; ++j) bits = greaterHalves(bits, x[i].w[j] & 0x7fff7fffu);
     }
+    bits = greaterHalves(bits, __shfl_xor_sync(~0u, bits, 1));
+    bits = greaterHalves(bits, __shfl_xor_sync(~0u, bits, 2));
+    const float greatest = fmaxf(fmaxf(lowBF16(bits), highBF16(bits)), 1e-10f);
+    const float scale = greatest * (widenedScale / 448.f), inverse = 448.f * reciprocal(greatest);
+    mma::Sums block[2] = {};
+#pragma unroll
+    for (int step = 0; step < 2; ++step) {
+      const int offset = start + step * 64 + t * 16;
+      const bool inside = offset < bytes;
+      const Words low = inside ? loadShared(rows + offset) : none;
+      const Words high = inside ? loadShared(rows + 8 * pitch + offset) : none;
+#pragma unroll
+      for (int i = 0; i < 4; ++i) {
+        const u32 a = x[step * 2 + i / 2].w[i % 2 * 2], b = x[step * 2 + i / 2].w[i % 2 * 2 + 1];
+        const u32 even = unpackE4M3(packE4M3(lowBF16(a) * inverse, lowBF16(b) * inverse));
+        const u32 odd = unpackE4M3(packE4M3(highBF16(a) * inverse, highBF16(b) * inverse));
+        u32 lowEven, lowOdd, highEven, highOdd;
+        widenE4M3(low.w[i], lowEven, lowOdd);
+        widenE4M3(high.w[i], highEven, highOdd);
+        mma::addF16(block[i & 1], lowEven, highEven, lowOdd, highOdd, even, odd);
+      }
+    }
+    const u32 scales = ring.scales(tokenCount) + start / scaleBlock * 4;
+    const float even = __shfl_sync(~0u, scale, t * 8), odd = __shfl_sync(~0u, scale, t * 8 + 4);
+    const float first = loadSharedFloat(scales), second = loadSharedFloat(scales + scaleBytes / 2);
+    sums.c[0] += (block[0].c[0] + block[1].c[0]) * (even * first);
+    sums.c[1] += (block[0].c[1] + block[1].c[1]) * (odd * first);
+    sums.c[2] += (block[0].c[2] + block[1].c[2]) * (even * second);
+    sums.c[3] += (block[0].c[3] + block[1].c[3]) * (odd * second);
   }
-  const u32 scales = ring.scales(tokenCount) + warp * 4;
-  const float even = __shfl_sync(~0u, scale, t * 8), odd = __shfl_sync(~0u, scale, t * 8 + 4);
-  const float first = loadSharedFloat(scales), second = loadSharedFloat(scales + scaleBytes / 2);
-  sums.c[0] += (block[0].c[0] + block[1].c[0]) * (even * first);
-  sums.c[1] += (block[0].c[1] + block[1].c[1]) * (odd * first);
-  sums.c[2] += (block[0].c[2] + block[1].c[2]) * (even * second);
-  sums.c[3] += (block[0].c[3] + block[1].c[3]) * (odd * second);
 #endif
 }
 

@@ -24,9 +24,13 @@ public struct BalancingTopology: Sendable, Hashable {
 
   /// - Throws: `invalidArgument` for sizes that don't fit one another, all at once.
   public init(expertCount: Int, slots: Int, ranks: Int, nodes: Int = 1, groups: Int = 1) throws(MoEError) {
-    let sizes = [("experts", expertCount), ("slots", slots), ("ranks", ranks), ("nodes", nodes), ("groups", groups)]
-    var faults = sizes.filter { !(1...1 << 24).contains($0.1) }.map { name, size in
-      Fault(.invalidArgument, "no such number of \(name)", expected: "1...\(1 << 24)", found: "\(size)")
+    let sizes = [
+      ("experts", expertCount, Self.largestSlotCount), ("slots", slots, Self.largestSlotCount),
+      ("ranks", ranks, Self.largestRankCount), ("nodes", nodes, Self.largestRankCount),
+      ("groups", groups, Self.largestSlotCount),
+    ]
+    var faults = sizes.filter { !(1...$0.2).contains($0.1) }.map { name, size, limit in
+      Fault(.invalidArgument, "no such number of \(name)", expected: "1...\(limit)", found: "\(size)")
     }
     if faults.isEmpty {
       if slots < expertCount {
@@ -57,6 +61,9 @@ public struct BalancingTopology: Sendable, Hashable {
     nodeCount = nodes
     groupCount = groups
   }
+
+  /// Balancers keep tables of ranks × experts and ranks × ranks.
+  private static let (largestSlotCount, largestRankCount) = (1 << 20, 1 << 12)
 
   /// Where experts stand before any balancing.
   public func initialPlacement() throws(MoEError) -> ExpertPlacement {

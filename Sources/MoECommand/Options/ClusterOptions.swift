@@ -2,6 +2,7 @@
 // Copyright 2026 the swift-moe project authors
 
 import ArgumentParser
+import Checkpoints
 import MoE
 import MoEInspection
 
@@ -28,10 +29,18 @@ struct ClusterOptions: ParsableArguments {
   @Option(help: ArgumentHelp("TFLOP/s of a rank.", valueName: "number"))
   var computeRate = 500.0
 
+  @Option(help: ArgumentHelp("Bytes of an element of a row on its way to an expert's rank.", valueName: "number"))
+  var dispatchBytes = 4.0
+
+  @Option(help: ArgumentHelp("Bytes of an element of a row on its way back.", valueName: "number"))
+  var combineBytes = 4.0
+
   func validate() throws {
-    guard latency >= 0, latency.isFinite, computeRate > 0, computeRate.isFinite else {
-      throw ValidationError("--latency and --compute-rate must be numbers above 0")
+    let numbers = [("latency", latency), ("dispatch-bytes", dispatchBytes), ("combine-bytes", combineBytes)]
+    for (name, value) in numbers where !(0...1e9).contains(value) {
+      throw ValidationError("--\(name) must be a number of 0 at least")
     }
+    guard computeRate > 0, computeRate.isFinite else { throw ValidationError("--compute-rate must be above 0") }
     guard tokens ?? 1 > 0 else { throw ValidationError("--tokens must be positive") }
   }
 
@@ -44,9 +53,16 @@ struct ClusterOptions: ParsableArguments {
   func layer() throws(MoEError) -> LayerCost? {
     guard let shape = try shape.map({ text throws(MoEError) in try ExpertShape(parsing: text) }) else { return nil }
     let weights = 3 * shape.hiddenSize * shape.intermediateSize
+    let bytes = Int(Double(weights) * dtype.bitsPerWeight / 8)
+    guard bytes <= 1 << 36 else {
+      throw MoEError(
+        .tooLarge, "experts of such a size can't be counted", subject: "--shape", expected: "at most 64 GiB each",
+        found: Format.bytes(bytes))
+    }
     return LayerCost(
       hiddenSize: shape.hiddenSize, intermediateSize: shape.intermediateSize, topK: shape.topK,
-      bytesPerExpert: Int(Double(weights) * dtype.bitsPerWeight / 8))
+      bytesPerExpert: bytes, dispatchBytes: dispatchBytes,
+      combineBytes: combineBytes)
   }
 }
 

@@ -96,7 +96,7 @@ extension LoadTrace {
     }
     let (layerCount, slotCount) = (map.shape[0], map.shape[1])
     let experts = try catalog.integers(of: map)
-    let expertCount = (experts.max() ?? 0) + 1
+    let expertCount = ModelPlacement.expertCount(of: experts)
     let placements = try ModelPlacement(
       physicalToLogical: experts.runs(of: slotCount), expertCount: expertCount, ranks: 1, file: file
     ).placements
@@ -122,7 +122,7 @@ extension LoadTrace {
         expected: "[tokens, topK] or [layers, tokens, topK]", found: "\(record.shape)")
     }
     let ids = try catalog.integers(of: record)
-    let idCount = expertCount + (catalog.number("zero_experts") ?? 0)
+    let idCount = expertCount + min(max(0, catalog.number("zero_experts") ?? 0), 1 << 20)
     let bad = ids.filter { !(-1..<idCount).contains($0) }
     guard bad.isEmpty else {
       throw MoEError(
@@ -131,8 +131,14 @@ extension LoadTrace {
     }
     let (layerCount, tokenCount, topK) = (shape.count == 3 ? shape[0] : 1, shape[shape.count - 2], shape.last!)
     let perStep = min(tokenCount, max(1, options.tokensPerStep ?? tokenCount))
-    var steps = Array(
-      repeating: Array(repeating: 0.0, count: layerCount * expertCount), count: (tokenCount + perStep - 1) / perStep)
+    let stepCount = (tokenCount + perStep - 1) / perStep
+    guard Double(stepCount) * Double(layerCount) * Double(expertCount) <= 0x1p30 else {
+      throw MoEError(
+        .tooLarge, "a trace of too many steps", file: file,
+        expected: "at most 2³⁰ loads", found: "\(stepCount) steps × \(layerCount) layers × \(expertCount) experts",
+        remedy: "give --tokens-per-step")
+    }
+    var steps = Array(repeating: Array(repeating: 0.0, count: layerCount * expertCount), count: stepCount)
     for (index, id) in ids.enumerated() where (0..<expertCount).contains(id) {
       let (layer, token) = (index / topK / tokenCount, index / topK % tokenCount)
       steps[token / perStep][layer * expertCount + id] += 1

@@ -55,6 +55,9 @@ public struct LoadTrace: Sendable, Hashable {
           + "\(layers[first / expertCount]), expert \(first % expertCount)", expected: "finite and not negative",
         found: "\(loads[first])")
     }
+    if faults.isEmpty && !steps.joined().reduce(0, +).isFinite {
+      faults.append(Fault(.invalidValue, "the loads are too great to be added", file: file))
+    }
     guard faults.isEmpty else { throw MoEError(faults) }
     self.layers = layers
     self.expertCount = expertCount

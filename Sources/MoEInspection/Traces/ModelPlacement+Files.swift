@@ -42,14 +42,20 @@ extension ModelPlacement {
           .configuration, "the placement doesn't say on how many ranks it is", file: file, subject: "ranks",
           remedy: "give --ranks"))
     }
-    let greatest = map.slots.joined().max() ?? 0
     do throws(MoEError) {
       try self.init(
         physicalToLogical: map.slots, layers: map.layers,
-        expertCount: expertCount ?? map.expertCount ?? greatest + (greatest < .max ? 1 : 0), ranks: ranks, file: file)
+        expertCount: expertCount ?? map.expertCount ?? Self.expertCount(of: map.slots.joined()), ranks: ranks,
+        file: file)
     } catch {
       throw CheckpointError(error.faults)
     }
+  }
+
+  /// The experts of slots that hold each of them: the greatest id and one more.
+  static func expertCount(of slots: some Sequence<Int>) -> Int {
+    let greatest = slots.max() ?? 0
+    return greatest < .max ? greatest + 1 : greatest
   }
 
   private static let keys = ["physical_to_logical", "physical_to_logical_map"]

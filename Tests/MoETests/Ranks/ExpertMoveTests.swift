@@ -135,9 +135,9 @@ import Testing
         load.withLock { _ = $0.finishStep() }
       }
       let recorded = load.withLock { $0 }
-      let loads = ranks.layer.placement.expertLoads(recorded.totals[0].map(Double.init))
       let placement = try LeastMoveBalancer().placements(
-        for: [loads], on: topology, from: [ranks.layer.placement])[0]
+        for: [ranks.layer.placement.expertLoads(recorded.totals[0].map(Double.init))], on: topology,
+        from: [ranks.layer.placement])[0]
       try ranks.layer.migrate(to: placement)
       try ranks.checkServes("balanced")
       return placement

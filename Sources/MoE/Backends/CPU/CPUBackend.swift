@@ -27,7 +27,7 @@ public struct CPUBackend: HostBackend {
 
   public var name: String { "cpu" }
 
-  public var arithmetic: String { "cpu, \(instructionSet.rawValue)" }
+  public var arithmetic: String { "cpu, \(instructionSet.rawValue), activations \(activations.rawValue)" }
 
   /// - Precondition: `instructionSet` is supported.
   public init(
