@@ -52,7 +52,8 @@ let package = Package(
 
     .testTarget(name: "TensorsTests", dependencies: ["Tensors"], swiftSettings: swiftSettings),
     .testTarget(name: "CheckpointsTests", dependencies: ["Checkpoints", "Tensors"], swiftSettings: swiftSettings),
-    .testTarget(name: "KernelTests", dependencies: ["CMoEKernels"], swiftSettings: swiftSettings),
+    .testTarget(name: "KernelTests", dependencies: ["CMoEKernels", "EmulatedTiles"], swiftSettings: swiftSettings),
+    .target(name: "EmulatedTiles", dependencies: ["CMoEKernels"], path: "Tests/EmulatedTiles"),
     .testTarget(
       name: "MoETests",
       dependencies: ["RankCheck", "MoEDistributed", "MoEInspection", "MoE", "Checkpoints", "Tensors"],

@@ -43,15 +43,14 @@ void moe_affinity_pin(int32_t cpu) {
   sched_setaffinity(0, sizeof mask, mask.sets);
 }
 
-void moe_affinity_avoid(const int32_t *cpus, int32_t count) {
+void moe_affinity_avoid(const int32_t *cpus, int32_t count, bool everywhere) {
   int32_t here = sched_getcpu();
-  for (int32_t i = 1; i < count; i++) {
-    mask mask;
-    if (cpus[i] != here || sched_getaffinity(0, sizeof mask, mask.sets) != 0) continue;
-    moe_affinity_pin(cpus[0]);
-    sched_setaffinity(0, sizeof mask, mask.sets);
-    return;
-  }
+  bool moves = everywhere && here != cpus[0];
+  for (int32_t i = 1; i < count; i++) moves |= cpus[i] == here;
+  mask mask;
+  if (!moves || sched_getaffinity(0, sizeof mask, mask.sets) != 0) return;
+  moe_affinity_pin(cpus[0]);
+  sched_setaffinity(0, sizeof mask, mask.sets);
 }
 
 #else
@@ -62,7 +61,9 @@ int32_t moe_available_cpus(void) { return (int32_t)sysconf(_SC_NPROCESSORS_ONLN)
 
 void moe_affinity_pin(int32_t cpu) { (void)cpu; }
 
-void moe_affinity_avoid(const int32_t *cpus, int32_t count) { (void)cpus, (void)count; }
+void moe_affinity_avoid(const int32_t *cpus, int32_t count, bool everywhere) {
+  (void)cpus, (void)count, (void)everywhere;
+}
 
 #endif
 

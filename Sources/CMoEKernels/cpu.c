@@ -1,12 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright 2026 the swift-moe project authors
 
+#define _GNU_SOURCE
 #include "moe_cpu.h"
 
 #include <string.h>
 
 #if defined(__x86_64__)
 #include <cpuid.h>
+#if defined(__linux__)
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
 
 enum { EAX, EBX, ECX, EDX };
 enum { XCR0_AVX = 0x6, XCR0_AVX512 = 0xe6, XCR0_AMX = 0x60000 };
@@ -58,8 +63,18 @@ static bool has_all(const char *const *names) {
   return true;
 }
 
+/// A process must ask Linux for the room that tiles take in the state of each of its threads.
+static bool may_use_tiles(void) {
+#if defined(__linux__)
+  enum { ARCH_REQ_XCOMP_PERM = 0x1023, XFEATURE_XTILEDATA = 18 };
+  return syscall(SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA) == 0;
+#else
+  return false;
+#endif
+}
+
 bool moe_isa_supported(moe_isa isa) {
-  static const char *const needed[MOE_ISA_COUNT][11] = {
+  static const char *const needed[MOE_ISA_COUNT][13] = {
       [MOE_ISA_PORTABLE] = {NULL},
       [MOE_ISA_AVX2] = {"avx2", "fma", "f16c", NULL},
       [MOE_ISA_AVXVNNI] = {"avx2", "fma", "f16c", "avx_vnni", NULL},
@@ -67,15 +82,10 @@ bool moe_isa_supported(moe_isa isa) {
       [MOE_ISA_AVX512] = {AVX512, NULL},
       [MOE_ISA_AVX512VNNI] = {AVX512, "avx512_vnni", "avx512_vbmi", NULL},
       [MOE_ISA_AVX512BF16] = {AVX512, "avx512_vnni", "avx512_vbmi", "avx512_bf16", NULL},
+      [MOE_ISA_AMX] = {AVX512, "avx512_vnni", "avx512_vbmi", "amx_tile", "amx_int8", "amx_bf16", NULL},
 #undef AVX512
   };
-  return has_all(needed[isa]);
-}
-
-/// Intel: vdpbf16ps every second cycle, so half the operations of fp32 multiply-adds (measured on Emerald Rapids).
-static bool has_slow_pairs(void) {
-  uint32_t words[4];
-  return __get_cpuid(0, &words[EAX], &words[EBX], &words[ECX], &words[EDX]) && words[EBX] == signature_INTEL_ebx;
+  return has_all(needed[isa]) && (isa != MOE_ISA_AMX || may_use_tiles());
 }
 
 static void append(char *buffer, size_t capacity, const char *text) {
@@ -109,8 +119,6 @@ void moe_cpu_model(char *buffer, size_t capacity) {
 
 bool moe_isa_supported(moe_isa isa) { return isa == MOE_ISA_PORTABLE; }
 
-static bool has_slow_pairs(void) { return false; }
-
 void moe_cpu_features(char *buffer, size_t capacity) {
   if (capacity > 0) *buffer = 0;
 }
@@ -124,13 +132,7 @@ void moe_cpu_model(char *buffer, size_t capacity) {
 #endif
 
 const char *moe_isa_name(moe_isa isa) {
-  static const char *const names[MOE_ISA_COUNT] = {"portable", "avx2", "avxvnni", "avx512", "avx512vnni", "avx512bf16"};
+  static const char *const names[MOE_ISA_COUNT] = {"portable",   "avx2",       "avxvnni", "avx512",
+                                                    "avx512vnni", "avx512bf16", "amx"};
   return names[isa];
-}
-
-moe_isa moe_isa_best(void) {
-  moe_isa best = MOE_ISA_PORTABLE;
-  for (int isa = 0; isa < MOE_ISA_COUNT; isa++)
-    if (moe_isa_supported((moe_isa)isa) && !(isa == MOE_ISA_AVX512BF16 && has_slow_pairs())) best = (moe_isa)isa;
-  return best;
 }

@@ -12,16 +12,24 @@ enum { ROWS_OF_PASS = 8192 };
 /// Panels of a unit of work, at most (pairs of gate and up in phase A): they share the copy of their rows.
 enum { PANELS_OF_UNIT = 4 };
 
+/// What the workers of one node do: their panels of every expert.
+typedef struct node {
+  _Alignas(64) moe_work a, b;
+  moe_share up, down;
+  /// Units of A for each chunk of rows.
+  int64_t units;
+} node;
+
 typedef struct pass {
   const moe_forward_arguments *arguments;
   moe_pool *pool;
   moe_plan plan;
   int64_t first_token, tokens;
-  /// Panels of a unit and units of a phase: A goes over gate and up, B over down.
+  /// Panels of a unit: A goes over gate and up, B over down.
   int64_t panels_a, panels_b;
-  moe_work a, b;
-  /// Units of A before each active expert.
-  int64_t *first_unit;
+  node *nodes;
+  /// Chunks of rows before each active expert.
+  int64_t *first_chunk;
   /// The rows of both phases, each expert's on their own: what goes into gate and up (where x does not as it is), what
   /// comes out of the activation, and what goes into down.
   moe_row_form form_a, form_middle, form_b;
@@ -76,11 +84,13 @@ static int64_t place(pass *pass, const moe_expert_layout *layout, int64_t expert
   int64_t used = moe_plan_place(&pass->plan, experts, slots, memory);
   int64_t hidden = layout->shape.hidden, intermediate = layout->shape.intermediate;
   pass->scratch_bytes = worker_bytes(pass, layout, slots);
-  pass->first_unit = (int64_t *)take(memory, &used, (experts + 1) * (int64_t)sizeof(int64_t));
-  pass->rows_a = take(memory, &used, rounds(pass) ? slots * moe_rows_bytes(pass->form_a, hidden, 1) : 0);
+  pass->first_chunk = (int64_t *)take(memory, &used, (experts + 1) * (int64_t)sizeof(int64_t));
+  // Matrices read some rows more than there are.
+  pass->rows_a = take(memory, &used, rounds(pass) ? (slots + MOE_SPARE_ROWS) * moe_rows_bytes(pass->form_a, hidden, 1) : 0);
   pass->middle = take(memory, &used, slots * moe_rows_bytes(pass->form_middle, intermediate, 1));
   pass->rows_b = pass->middle;
-  if (rounds(pass)) pass->rows_b = take(memory, &used, slots * moe_rows_bytes(pass->form_b, intermediate, 1));
+  if (rounds(pass))
+    pass->rows_b = take(memory, &used, (slots + MOE_SPARE_ROWS) * moe_rows_bytes(pass->form_b, intermediate, 1));
   pass->scratch = take(memory, &used, pass->scratch_bytes * threads);
   return used;
 }
@@ -157,24 +167,24 @@ static moe_operand operand(const pass *pass, int64_t i, const moe_matrix_layout 
                        .step = matrix->panel_step};
 }
 
-/// A unit of A: an active expert, some of its panels, a chunk of its rows.
+/// A unit of A: an active expert, some of a node's panels, a chunk of its rows.
 typedef struct unit {
   int64_t expert, first_panel, panels, first_row, rows;
 } unit;
 
-static unit unit_at(const pass *pass, int64_t index) {
-  int64_t low = 0, high = pass->plan.active_count;  // first_unit[low] <= index < first_unit[high]
+static unit unit_at(const pass *pass, const node *node, int64_t index) {
+  int64_t low = 0, high = pass->plan.active_count;  // first_chunk[low] <= index / units < first_chunk[high]
   while (high - low > 1) {
     int64_t middle = (low + high) / 2;
-    if (pass->first_unit[middle] <= index)
+    if (pass->first_chunk[middle] * node->units <= index)
       low = middle;
     else
       high = middle;
   }
-  int64_t rows = expert_rows(pass, low), of = chunks(rows), local = index - pass->first_unit[low];
-  int64_t panel = local / of * pass->panels_a, chunk = local % of;
+  int64_t rows = expert_rows(pass, low), of = chunks(rows), local = index - pass->first_chunk[low] * node->units;
+  int64_t panel = node->up.first + local / of * pass->panels_a, chunk = local % of;
   int64_t first = rows * chunk / of, end = rows * (chunk + 1) / of;
-  return (unit){low, panel, moe_min(pass->panels_a, pass->arguments->layout.up.panels - panel), first, end - first};
+  return (unit){low, panel, moe_min(pass->panels_a, node->up.end - panel), first, end - first};
 }
 
 static const uint8_t *unit_memory(const pass *pass, unit u) {
@@ -232,9 +242,9 @@ static void run_unit(const pass *pass, unit u, const uint8_t *next, uint8_t *scr
 
 // MARK: Phase B: out = Σ weight · (down · intermediate + bias)
 
-static const uint8_t *down_memory(const pass *pass, int64_t i, int64_t unit) {
+static const uint8_t *down_memory(const pass *pass, const node *node, int64_t i, int64_t unit) {
   const moe_matrix_layout *down = &pass->arguments->layout.down;
-  return region(pass, i) + down->offset + unit * pass->panels_b * down->panel_step;
+  return region(pass, i) + down->offset + (node->down.first + unit * pass->panels_b) * down->panel_step;
 }
 
 /// `columns` columns of the rows of slots, before their weights.
@@ -275,19 +285,20 @@ static void combine(const pass *pass, int64_t column, int64_t columns, const flo
   }
 }
 
-static void run_output(pass *pass, moe_turn turn, uint8_t *scratch) {
+static void run_output(const pass *pass, const node *node, moe_turn turn, uint8_t *scratch) {
   const moe_forward_arguments *f = pass->arguments;
   const moe_expert_layout *layout = &f->layout;
-  int64_t first_panel = turn.unit * pass->panels_b, panels = moe_min(pass->panels_b, layout->down.panels - first_panel);
+  int64_t first_panel = node->down.first + turn.unit * pass->panels_b;
+  int64_t panels = moe_min(pass->panels_b, node->down.end - first_panel);
   int64_t stride = panels * MOE_PANEL;
   float *sums = (float *)(scratch + product_bytes(pass, layout));
   for (int64_t i = 0; i < pass->plan.active_count; i++) {
     int64_t rows = expert_rows(pass, i), first = pass->plan.first_row[i];
-    const uint8_t *here = down_memory(pass, i, turn.unit), *next = here;
+    const uint8_t *here = down_memory(pass, node, i, turn.unit), *next = here;
     if (i + 1 < pass->plan.active_count)
-      next = down_memory(pass, i + 1, turn.unit);
-    else if (turn.following < pass->b.count)
-      next = down_memory(pass, 0, turn.following);
+      next = down_memory(pass, node, i + 1, turn.unit);
+    else if (turn.following < node->b.count)
+      next = down_memory(pass, node, 0, turn.following);
     for (int64_t chunk = 0, of = chunks(rows); chunk < of; chunk++) {
       int64_t start = rows * chunk / of, end = rows * (chunk + 1) / of;
       moe_product_run(&(moe_product){
@@ -318,39 +329,49 @@ static void run_pass(void *context, int32_t worker, int32_t threads) {
     each_block(pass, shape->hidden, worker, threads, prepare_input);
     moe_pool_barrier(pass->pool);
   }
+  moe_place place = moe_pool_place(pass->pool, worker);
+  node *node = &pass->nodes[place.node];
   const uint8_t *first_output =
-      worker < pass->b.count && pass->plan.active_count > 0 ? down_memory(pass, 0, worker) : scratch;
-  for (moe_turn turn = moe_work_first(&pass->a, worker); turn.unit < pass->a.count; moe_work_advance(&pass->a, &turn)) {
+      place.index < node->b.count && pass->plan.active_count > 0 ? down_memory(pass, node, 0, place.index) : scratch;
+  for (moe_turn turn = moe_work_first(&node->a, place.index); turn.unit < node->a.count;
+       moe_work_advance(&node->a, &turn)) {
     const uint8_t *next =
-        turn.following < pass->a.count ? unit_memory(pass, unit_at(pass, turn.following)) : first_output;
-    run_unit(pass, unit_at(pass, turn.unit), next, scratch);
+        turn.following < node->a.count ? unit_memory(pass, unit_at(pass, node, turn.following)) : first_output;
+    run_unit(pass, unit_at(pass, node, turn.unit), next, scratch);
   }
   moe_pool_barrier(pass->pool);
   if (rounds(pass) || pass->form_b.has_sums) {
     each_block(pass, shape->intermediate, worker, threads, prepare_middle);
     moe_pool_barrier(pass->pool);
   }
-  for (moe_turn turn = moe_work_first(&pass->b, worker); turn.unit < pass->b.count; moe_work_advance(&pass->b, &turn))
-    run_output(pass, turn, scratch);
+  for (moe_turn turn = moe_work_first(&node->b, place.index); turn.unit < node->b.count;
+       moe_work_advance(&node->b, &turn))
+    run_output(pass, node, turn, scratch);
 }
 
 /// Units small enough that all workers end at about the same time, large enough to share the copies of rows.
 static void divide(pass *pass) {
   const moe_expert_layout *layout = &pass->arguments->layout;
   int32_t threads = moe_pool_threads(pass->pool);
-  int64_t panels = 0;
-  for (int64_t i = 0; i < pass->plan.active_count; i++) panels += layout->up.panels * chunks(expert_rows(pass, i));
-  pass->panels_a = moe_max(1, moe_min(PANELS_OF_UNIT, panels / (threads * 64)));
+  int64_t all = 0;
+  for (int64_t i = 0; i < pass->plan.active_count; i++) {
+    pass->first_chunk[i] = all;
+    all += chunks(expert_rows(pass, i));
+  }
+  pass->panels_a = moe_max(1, moe_min(PANELS_OF_UNIT, all * layout->up.panels / (threads * 64)));
   // Two panels at least, as they are read side by side, while each worker gets that many.
   pass->panels_b = moe_max(moe_min(2, moe_ceil_div(layout->down.panels, threads)),
                            moe_min(PANELS_OF_UNIT, layout->down.panels / (threads * 8)));
-  int64_t units = 0;
-  for (int64_t i = 0; i < pass->plan.active_count; i++) {
-    pass->first_unit[i] = units;
-    units += moe_ceil_div(layout->up.panels, pass->panels_a) * chunks(expert_rows(pass, i));
+  for (int32_t i = 0; i < moe_pool_nodes(pass->pool); i++) {
+    node *node = &pass->nodes[i];
+    moe_share workers = moe_pool_share(pass->pool, i, threads);
+    int32_t count = (int32_t)(workers.end - workers.first);
+    node->up = moe_pool_share(pass->pool, i, layout->up.panels);
+    node->down = moe_pool_share(pass->pool, i, layout->down.panels);
+    node->units = moe_ceil_div(node->up.end - node->up.first, pass->panels_a);
+    moe_work_begin(&node->a, node->units * all, count);
+    moe_work_begin(&node->b, moe_ceil_div(node->down.end - node->down.first, pass->panels_b), count);
   }
-  moe_work_begin(&pass->a, units, threads);
-  moe_work_begin(&pass->b, moe_ceil_div(layout->down.panels, pass->panels_b), threads);
 }
 
 static bool ids_are_valid(const moe_forward_arguments *f) {
@@ -363,7 +384,8 @@ moe_status moe_forward(moe_pool *pool, const moe_forward_arguments *arguments) {
   const moe_forward_arguments *f = arguments;
   if (!ids_are_valid(f)) return MOE_STATUS_BAD_ID;
   int64_t step = tokens_of_pass(f->tokens, f->top_k);
-  pass pass = {.arguments = f, .pool = pool};
+  node nodes[MOE_POOL_NODES];
+  pass pass = {.arguments = f, .pool = pool, .nodes = nodes};
   choose_rows(&pass, f->kernels, &f->layout, f->activations);
   int64_t needed = place(&pass, &f->layout, f->expert_count, step * f->top_k, moe_pool_threads(pool), f->workspace);
   if (f->workspace_bytes < needed || (uintptr_t)f->workspace % 64 != 0) return MOE_STATUS_BAD_WORKSPACE;

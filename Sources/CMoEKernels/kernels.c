@@ -12,6 +12,7 @@ const moe_kernels *moe_kernels_for(moe_isa isa) {
       [MOE_ISA_AVX512] = &moe_kernels_avx512,
       [MOE_ISA_AVX512VNNI] = &moe_kernels_avx512vnni,
       [MOE_ISA_AVX512BF16] = &moe_kernels_avx512bf16,
+      [MOE_ISA_AMX] = &moe_kernels_amx,
 #endif
   };
   return moe_isa_supported(isa) ? tables[isa] : NULL;

@@ -77,6 +77,20 @@ typedef struct moe_tile_work {
 
 typedef void (*moe_tile)(const moe_tile_work *work);
 
+/// A unit that multiplies matrices: in the place of tiles, whatever the number of rows.
+typedef struct moe_matrices {
+  /// Before and after products of `rows` rows.
+  void (*begin)(int64_t rows);
+  void (*end)(void);
+  /// What it multiplies: segments are multiples of so many inputs; 0: not these weights.
+  int64_t segment[MOE_WEIGHTS_COUNT];
+  /// All rows of a product: [weights][segmented]. After the rows there are as many as MOE_SPARE_ROWS that may be read.
+  void (*multiply[MOE_WEIGHTS_COUNT][2])(const moe_tile_work *work, int64_t rows);
+} moe_matrices;
+
+/// Blocks of rows end at most this many rows after the last one.
+enum { MOE_SPARE_ROWS = 4 };
+
 /// Inputs first ..< first + count of a panel of codes: `first` is a multiple of 32, `count` of the step.
 typedef struct moe_coded_piece {
   const moe_form *form;
@@ -96,6 +110,8 @@ struct moe_kernels {
   moe_tile tiles[MOE_WEIGHTS_COUNT][2][MOE_TILE_ROWS + 1];
   /// Tiles that decode what they multiply: [bits][kind][bytes or floats][panels - 1][rows - 1], null where there is none.
   const moe_tile (*fused)[MOE_DECODER_COUNT][2][MOE_FUSED_PANELS][MOE_FUSED_ROWS];
+  /// Null where there is none.
+  const moe_matrices *matrices;
   /// out[k][32] = values of a piece.
   void (*unpack)(const moe_coded_piece *piece, float *out);
   /// The codes of a piece without what they share, as fp32, bf16 pairs, or bytes.
@@ -131,6 +147,7 @@ extern const moe_kernels moe_kernels_avxvnni;
 extern const moe_kernels moe_kernels_avx512;
 extern const moe_kernels moe_kernels_avx512vnni;
 extern const moe_kernels moe_kernels_avx512bf16;
+extern const moe_kernels moe_kernels_amx;
 #endif
 
 #endif

@@ -2,6 +2,7 @@
 // Copyright 2026 the swift-moe project authors
 
 #define _POSIX_C_SOURCE 200809L
+#include <pthread.h>
 #include <time.h>
 
 #include "kernels.h"
@@ -54,7 +55,15 @@ double moe_measure_read(moe_pool *pool, const moe_kernels *kernels, const void *
   return best;
 }
 
-enum { DOT_ROUNDS = 1000000 };
+/// What multiplies activations of a precision: without dots of its own, fp32 multiply-adds.
+static double (*dots_of(const moe_kernels *kernels, moe_activations activations))(int64_t) {
+  static const moe_dot dots[] = {
+      [MOE_ACTIVATIONS_F32] = MOE_DOT_F32, [MOE_ACTIVATIONS_BF16] = MOE_DOT_BF16, [MOE_ACTIVATIONS_I8] = MOE_DOT_I8};
+  double (*found)(int64_t) = kernels->dots[dots[activations]];
+  return found ? found : kernels->dots[MOE_DOT_F32];
+}
+
+enum { DOT_ROUNDS = 1000000, PROBE_ROUNDS = 2000, REPETITIONS = 20 };
 
 static void run_dots(void *context, int32_t worker, int32_t threads) {
   (void)worker, (void)threads;
@@ -62,14 +71,41 @@ static void run_dots(void *context, int32_t worker, int32_t threads) {
 }
 
 double moe_measure_dots(moe_pool *pool, const moe_kernels *kernels, moe_activations activations) {
-  double (*dots)(int64_t) = kernels->dots[activations == MOE_ACTIVATIONS_I8     ? MOE_DOT_I8
-                                          : activations == MOE_ACTIVATIONS_BF16 ? MOE_DOT_BF16
-                                                                                : MOE_DOT_F32];
-  if (!dots) dots = kernels->dots[MOE_DOT_F32];
+  double (*dots)(int64_t) = dots_of(kernels, activations);
   double operations = dots(1) * (double)DOT_ROUNDS * moe_pool_threads(pool), best = 0;
-  for (int repetition = 0; repetition < 20; repetition++) {
+  for (int repetition = 0; repetition < REPETITIONS; repetition++) {
     double rate = operations * 1e-9 / timed(pool, run_dots, &dots);
     if (rate > best) best = rate;
   }
+  return best;
+}
+
+double moe_probe_dots(const moe_kernels *kernels, moe_activations activations) {
+  double (*dots)(int64_t) = dots_of(kernels, activations), best = 0;
+  for (int repetition = 0; repetition < REPETITIONS; repetition++) {
+    double start = seconds(), operations = dots(PROBE_ROUNDS), rate = operations * 1e-9 / (seconds() - start);
+    if (rate > best) best = rate;
+  }
+  return best;
+}
+
+static moe_isa best;
+
+static void find_best(void) {
+  double rate = 0;
+  for (moe_isa isa = MOE_ISA_PORTABLE; isa < MOE_ISA_COUNT; isa++) {
+    const moe_kernels *kernels = moe_kernels_for(isa);
+    if (!kernels) continue;
+    // Up to here each is the one before it and more.
+    double found = isa < MOE_ISA_AVX512VNNI ? 0 : moe_probe_dots(kernels, MOE_ACTIVATIONS_BF16);
+    if (found < rate) continue;
+    best = isa;
+    rate = found;
+  }
+}
+
+moe_isa moe_isa_best(void) {
+  static pthread_once_t once = PTHREAD_ONCE_INIT;
+  pthread_once(&once, find_best);
   return best;
 }

@@ -25,6 +25,8 @@ struct moe_pool {
   _Atomic int64_t forks;  // when the threads were started
   int32_t *cpus;
   struct worker *workers;
+  int32_t nodes;
+  int32_t first_worker[MOE_POOL_NODES + 1];  // of each node
 };
 
 struct worker {
@@ -91,12 +93,26 @@ static void revive(moe_pool *pool) {
     pool->generation = pool->phase = (moe_signal){0};
     pool->arrived = pool->started = 0;
     if (!start(pool)) pool->threads = pool->started + 1;
+    for (int32_t i = 0; i <= pool->nodes; i++)
+      if (pool->first_worker[i] > pool->threads) pool->first_worker[i] = pool->threads;
     atomic_store(&pool->forks, forks);
   }
   pthread_mutex_unlock(&revival);
 }
 
-moe_pool *moe_pool_create(int32_t threads, const int32_t *cpus, bool pin, int64_t spin_nanoseconds) {
+/// False for nodes that are not numbered as they should be.
+static bool place_workers(moe_pool *pool, const int32_t *nodes) {
+  for (int32_t i = 0; i < pool->threads; i++) {
+    int32_t node = nodes ? nodes[i] : 0;
+    if (node == pool->nodes && node < MOE_POOL_NODES) pool->nodes++;
+    if (node != pool->nodes - 1) return false;
+    pool->first_worker[pool->nodes] = i + 1;
+  }
+  return true;
+}
+
+moe_pool *moe_pool_create(int32_t threads, const int32_t *cpus, const int32_t *nodes, bool pin,
+                          int64_t spin_nanoseconds) {
   if (threads < 1) return NULL;
   pthread_once(&once, watch_forks);
   moe_pool *pool = aligned_alloc(64, sizeof(moe_pool));
@@ -110,7 +126,7 @@ moe_pool *moe_pool_create(int32_t threads, const int32_t *cpus, bool pin, int64_
       .workers = calloc((size_t)threads, sizeof(struct worker)),
   };
   pthread_mutex_init(&pool->lock, NULL);
-  if (!pool->cpus || !pool->workers) {
+  if (!pool->cpus || !pool->workers || !place_workers(pool, nodes)) {
     moe_pool_destroy(pool);
     return NULL;
   }
@@ -143,13 +159,27 @@ int32_t moe_pool_threads(const moe_pool *pool) {
   return pool->threads;
 }
 
+int32_t moe_pool_nodes(const moe_pool *pool) { return pool->nodes; }
+
+moe_share moe_pool_share(const moe_pool *pool, int32_t node, int64_t count) {
+  return (moe_share){count * pool->first_worker[node] / pool->threads,
+                     count * pool->first_worker[node + 1] / pool->threads};
+}
+
+moe_place moe_pool_place(const moe_pool *pool, int32_t worker) {
+  int32_t node = 0;
+  while (worker >= pool->first_worker[node + 1]) node++;
+  int32_t first = pool->first_worker[node];
+  return (moe_place){node, worker - first, pool->first_worker[node + 1] - first};
+}
+
 bool moe_pool_is_pinned(const moe_pool *pool) { return pool->pinned; }
 
 void moe_pool_run(moe_pool *pool, moe_pool_body body, void *context) {
   if (!is_current(pool)) revive(pool);
   pthread_mutex_lock(&pool->lock);
   if (pool->threads > 1) {
-    if (pool->pinned) moe_affinity_avoid(pool->cpus, pool->threads);
+    if (pool->pinned) moe_affinity_avoid(pool->cpus, pool->threads, pool->nodes > 1);
     pool->body = body;
     pool->context = context;
     moe_signal_raise(&pool->generation);

@@ -28,6 +28,12 @@ static int64_t segment_of(const moe_form *form, moe_activations precision) {
   return moe_min(most, grouped ? form->group & -form->group : MOE_BLOCK);
 }
 
+/// The matrix unit, if there is one, multiplies such weights in such segments.
+static bool by_matrices(const moe_kernels *kernels, moe_weights weights, int64_t segment) {
+  const int64_t least = kernels->matrices ? kernels->matrices->segment[weights] : 0;
+  return least != 0 && segment >= least;  // powers of two
+}
+
 static bool takes_pairs(const moe_form *form) { return moe_is_coded(form) || form->element == MOE_ELEMENT_BF16; }
 
 static bool takes_bytes(const moe_form *form) { return moe_is_coded(form) && form->integral; }
@@ -35,13 +41,14 @@ static bool takes_bytes(const moe_form *form) { return moe_is_coded(form) && for
 moe_row_form moe_product_rows(const moe_kernels *kernels, const moe_form *const *forms, int32_t count,
                               moe_activations precision) {
   moe_row_form rows = {.precision = precision, .segment = MOE_BLOCK};
-  bool pairs = kernels->has_pairs && precision == MOE_ACTIVATIONS_BF16, bytes = precision == MOE_ACTIVATIONS_I8;
+  bool pairs = precision == MOE_ACTIVATIONS_BF16, bytes = precision == MOE_ACTIVATIONS_I8;
   for (int32_t i = 0; i < count; i++) {
     rows.segment = moe_min(rows.segment, segment_of(forms[i], precision));
     rows.has_sums |= moe_is_coded(forms[i]) && forms[i]->correction != MOE_CORRECTION_NONE;
     pairs &= takes_pairs(forms[i]);
     bytes &= takes_bytes(forms[i]);
   }
+  pairs &= kernels->has_pairs || by_matrices(kernels, MOE_WEIGHTS_PAIRS, rows.segment);
   rows.dot = bytes ? MOE_DOT_I8 : pairs ? MOE_DOT_BF16 : MOE_DOT_F32;
   return rows;
 }
@@ -55,6 +62,11 @@ static moe_weights tile_weights(const moe_product *p, const moe_operand *o) {
     if (!moe_is_coded(&o->form)) return (moe_weights)o->form.element;
     return o->decoder->is_exact ? MOE_WEIGHTS_BF16 : MOE_WEIGHTS_F32;
   }
+}
+
+/// In tiles of weights of one type: floats never go this way.
+static bool multiplies_matrices(const moe_product *p) {
+  return by_matrices(p->kernels, tile_weights(p, p->operands), p->rows_at.form.segment);
 }
 
 static bool has_codes(const moe_product *p) {
@@ -241,6 +253,10 @@ static inline __attribute__((always_inline)) void multiply(const moe_product *p,
     work.ahead_step = 64 / tiles;
     ahead_bytes = moe_panel_bytes(o->form.element, work.inputs);
   }
+  if (multiplies_matrices(p)) {
+    p->kernels->matrices->multiply[weights][coded](&work, p->rows);
+    return;
+  }
   int64_t stride = moe_row_stride(p->rows_at.form.dot), first = 0;
   for (int64_t t = 0; t < tiles; t++) {
     int64_t end = p->rows * (t + 1) / tiles, count = end - first;
@@ -269,6 +285,7 @@ static int64_t piece_inputs(const moe_form *form, int64_t rows) {
 static int64_t stream_piece(const moe_product *p) {
   int64_t piece = has_codes(p) ? p->rows_at.form.segment : 0;
   for (int32_t i = 0; i <= p->paired; i++) piece = moe_max(piece, piece_inputs(&p->operands[i].form, p->rows));
+  if (multiplies_matrices(p)) piece = moe_max(piece, p->kernels->matrices->segment[tile_weights(p, p->operands)]);
   return piece;
 }
 
@@ -338,8 +355,11 @@ static void block(const moe_product *p) {
 }
 
 void moe_product_run(const moe_product *product) {
+  const moe_matrices *matrices = multiplies_matrices(product) ? product->kernels->matrices : NULL;
+  if (matrices) matrices->begin(product->rows);
   if (product->rows <= tile_rows(product))
     stream(product);
   else
     block(product);
+  if (matrices) matrices->end();
 }

@@ -15,12 +15,13 @@ struct Moe: ParsableCommand {
     discussion: """
       Start with 'moe run': it makes a small checkpoint, loads it, runs it, checks it and prints what this machine does.
 
-      Environment: MOE_THREADS (worker threads), MOE_ISA (portable, avx2, avx512); 'moe doctor' shows both.
+      Environment: MOE_THREADS (worker threads), MOE_ISA (portable, avx2, avx512 …), MOE_TOPOLOGY (2x4 pretends two NUMA \
+      nodes of four processors); 'moe doctor' shows what they lead to.
       """,
     version: packageVersion,
     subcommands: [
       Run.self, Inspect.self, Check.self, Verify.self, Plan.self, Extract.self, Convert.self, Synth.self, Bench.self,
-      Trace.self, Balance.self, Doctor.self,
+      MeasureAccuracy.self, Trace.self, Balance.self, Doctor.self,
     ])
 
   static func main() {

@@ -14,7 +14,7 @@ import Testing
       if let kernels = unsafe kernels { #expect(unsafe moe_kernels_isa(kernels) == isa) }
     }
     #expect(
-      moe_isa.all.map(\.name) == ["portable", "avx2", "avxvnni", "avx512", "avx512vnni", "avx512bf16"])
+      moe_isa.all.map(\.name) == ["portable", "avx2", "avxvnni", "avx512", "avx512vnni", "avx512bf16", "amx"])
   }
 
   @Test func `Features and model fit any buffer`() {

@@ -56,19 +56,25 @@ import Testing
   func forward(
     _ batch: Batch, isa: moe_isa, pool: Pool, activations: moe_activations = .f32
   ) -> (status: moe_status, out: [Float]) {
+    unsafe forward(batch, kernels: isa.kernels, pool: pool, activations: activations)
+  }
+
+  func forward(
+    _ batch: Batch, kernels: OpaquePointer, pool: Pool, activations: moe_activations = .f32
+  ) -> (status: moe_status, out: [Float]) {
     let hidden = Int(layout.shape.hidden), stride = hidden + 3
     let out = Memory(byteCount: batch.tokens * stride * 4)
     var layout = layout
     let workspace = unsafe Memory(
       byteCount: Int(
         moe_forward_workspace(
-          isa.kernels, &layout, activations, Int32(experts.count), Int64(batch.tokens), Int32(batch.topK), pool.handle))
+          kernels, &layout, activations, Int32(experts.count), Int64(batch.tokens), Int32(batch.topK), pool.handle))
     )
     let x = Memory(batch.x), ids = Memory(batch.ids), weights = Memory(batch.weights)
     let pointers: [UnsafeRawPointer?] = unsafe regions.map { unsafe UnsafeRawPointer($0.base) }
     let status = unsafe pointers.withUnsafeBufferPointer { pointers in
       var arguments = unsafe moe_forward_arguments(
-        kernels: isa.kernels, layout: layout, activation: activation, activations: activations,
+        kernels: kernels, layout: layout, activation: activation, activations: activations,
         weight_on_input: weightOnInput,
         experts: pointers.baseAddress!,
         expert_count: Int32(experts.count), top_k: Int32(batch.topK), tokens: Int64(batch.tokens),

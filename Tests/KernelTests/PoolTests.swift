@@ -82,6 +82,6 @@ import Testing
   @Test func `More threads than CPUs are not pinned, and no pool has less than one`() {
     let crowded = Pool(threads: Int(moe_available_cpus()) + 1)
     #expect(unsafe !moe_pool_is_pinned(crowded.handle))
-    #expect(unsafe moe_pool_create(0, nil, true, 0) == nil)
+    #expect(unsafe moe_pool_create(0, nil, nil, true, 0) == nil)
   }
 }

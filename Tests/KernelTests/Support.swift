@@ -30,7 +30,12 @@ import CMoEKernels
   let handle: OpaquePointer
 
   init(threads: Int, spinNanoseconds: Int64 = 20_000) {
-    unsafe handle = moe_pool_create(Int32(threads), nil, true, spinNanoseconds)!
+    unsafe handle = moe_pool_create(Int32(threads), nil, nil, true, spinNanoseconds)!
+  }
+
+  /// Workers on nodes that this machine may not have.
+  init(nodes: [Int32]) {
+    unsafe handle = moe_pool_create(Int32(nodes.count), nil, nodes, false, 0)!
   }
 
   deinit { unsafe moe_pool_destroy(handle) }
@@ -57,7 +62,7 @@ struct Random {
 }
 
 extension moe_isa {
-  static var all: [moe_isa] { [.portable, .avx2, .avxvnni, .avx512, .avx512vnni, .avx512bf16] }
+  static var all: [moe_isa] { [.portable, .avx2, .avxvnni, .avx512, .avx512vnni, .avx512bf16, .amx] }
   static var supported: [moe_isa] { all.filter { moe_isa_supported($0) } }
   var kernels: OpaquePointer { unsafe moe_kernels_for(self)! }
   var name: String { unsafe String(cString: moe_isa_name(self)) }

@@ -8,6 +8,7 @@
 //
 //   moe_cpu.h          what this CPU can do; the table of kernels of one instruction set
 //   moe_pool.h         the worker pool that every forward runs on
+//   moe_nodes.h        which memory of an expert is near to which workers
 //   moe_form.h         how weights are kept: dense, or as codes with scales
 //   moe_layout.h       how one expert, or one linear layer, lies in memory
 //   moe_pack.h         checkpoint tensors into that layout, and back
@@ -23,6 +24,7 @@
 #include "moe_forward.h"
 #include "moe_layout.h"
 #include "moe_measure.h"
+#include "moe_nodes.h"
 #include "moe_pack.h"
 #include "moe_pool.h"
 #include "moe_stored_rows.h"

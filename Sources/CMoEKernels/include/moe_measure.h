@@ -17,6 +17,9 @@ double moe_measure_read(moe_pool *pool, const moe_kernels *kernels, const void *
 /// multiplies activations of this precision: the best of several short runs.
 double moe_measure_dots(moe_pool *pool, const moe_kernels *kernels, moe_activations activations);
 
+/// The same of the calling thread alone, in about a tenth of a millisecond.
+double moe_probe_dots(const moe_kernels *kernels, moe_activations activations);
+
 #pragma clang assume_nonnull end
 
 #endif

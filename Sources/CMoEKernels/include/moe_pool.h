@@ -19,15 +19,21 @@ typedef struct moe_pool moe_pool;
 /// What a pool runs: `worker` is in 0 ..< `threads`.
 typedef void (*moe_pool_body)(void *_Nullable context, int32_t worker, int32_t threads);
 
+/// The most nodes of a pool.
+enum { MOE_POOL_NODES = 64 };
+
 /// Starts `threads - 1` threads.
 ///
 /// - `cpus`: `threads` CPU numbers, or null for the calling thread's affinity mask in ascending order.
+/// - `nodes`: of each worker, which memory (NUMA node) its CPU is near to: numbers from 0 on, ascending, each of them
+///   there. Null: all near to one.
 /// - `pin`: worker i stays on cpus[i]. The caller is never left pinned: a run that finds it on another worker's CPU
 ///   moves it to cpus[0] by narrowing its mask and restoring it at once.
 /// - `spin_nanoseconds`: how long a worker waits awake, 0 for never; 50'000 is a good value.
 ///
-/// Null when `threads` is below 1 or the system refuses memory or threads.
-moe_pool *_Nullable moe_pool_create(int32_t threads, const int32_t *_Nullable cpus, bool pin, int64_t spin_nanoseconds);
+/// Null when `threads` is below 1, `nodes` are not such numbers, or the system refuses memory or threads.
+moe_pool *_Nullable moe_pool_create(int32_t threads, const int32_t *_Nullable cpus, const int32_t *_Nullable nodes,
+                                    bool pin, int64_t spin_nanoseconds);
 
 /// Ends the threads. No run may be in progress.
 void moe_pool_destroy(moe_pool *pool);
@@ -36,6 +42,23 @@ int32_t moe_pool_threads(const moe_pool *pool);
 
 /// False when the pool was created without pinning or holds more threads than there are CPUs.
 bool moe_pool_is_pinned(const moe_pool *pool);
+
+int32_t moe_pool_nodes(const moe_pool *pool);
+
+/// Things `first` ..< `end` of many in a row.
+typedef struct moe_share {
+  int64_t first, end;
+} moe_share;
+
+/// The part of `count` things that is a node's: in proportion to its workers, one node's after the other's.
+moe_share moe_pool_share(const moe_pool *pool, int32_t node, int64_t count);
+
+/// Where a worker is: its node, and the how many-eth of how many workers there.
+typedef struct moe_place {
+  int32_t node, index, workers;
+} moe_place;
+
+moe_place moe_pool_place(const moe_pool *pool, int32_t worker);
 
 /// Runs `body` once per worker and returns when all have returned. Safe from several threads: runs follow each other.
 /// Must not be called from inside a body.

@@ -43,7 +43,9 @@ INLINE double dots(moe_weights weights, int64_t rounds) {
 }
 
 static double dots_f32(int64_t rounds) { return dots(MOE_WEIGHTS_F32, rounds); }
+#ifndef TILE_LOAD
 static double dots_bytes(int64_t rounds) { return dots(MOE_WEIGHTS_BYTES, rounds); }
+#endif
 #ifdef PAIR_DOT
 static double dots_pairs(int64_t rounds) { return dots(MOE_WEIGHTS_PAIRS, rounds); }
 #endif

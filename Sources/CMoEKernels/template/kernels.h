@@ -9,6 +9,7 @@
 //   PERMUTE(v, i)     (or not) lane by lane v[i mod LANES], for vectors of at least 8 lanes
 //   BYTE_DOT …        (or not) dots of bytes and halves: template/dot.h
 //   PERMUTE_HALVES …  (or not) lookups of halves and bytes: template/codes.h
+//   TILE_LOAD …       (or not) a unit that multiplies matrices: template/matrix.h
 //   EACH_ROWS(F, e)   F(e, rows) for every number of rows of a tile
 //   MOST_ROWS         the most rows for each moe_weights: what measured best
 //   TILE_SUMS         vectors of sums up to which a tile passes over the piece once; beyond, TILE_VECTORS of outputs
@@ -52,6 +53,10 @@
 
 #include "stored_rows.h"
 #include "ceiling.h"
+
+#ifdef TILE_LOAD
+#include "matrix.h"
+#endif
 
 #define TILE(weights, rows)                                                                                            \
   static void tile_##weights##_##rows(const moe_tile_work *work) { tile(MOE_WEIGHTS_##weights, false, rows, work); }
@@ -108,6 +113,9 @@ const moe_kernels KERNELS = {
 #endif
         },
     .fused = fused_tiles,
+#ifdef TILE_LOAD
+    .matrices = &matrices,
+#endif
     .unpack = unpack,
     .decode_row = decode_row,
     .compare = {compare_F32, compare_F16, compare_BF16},
@@ -121,7 +129,7 @@ const moe_kernels KERNELS = {
         {
             [MOE_DOT_F32] = dots_f32,
             [MOE_DOT_I8] = dots_bytes,
-#ifdef PAIR_DOT
+#if defined(PAIR_DOT) || defined(TILE_LOAD)
             [MOE_DOT_BF16] = dots_pairs,
 #endif
         },

@@ -18,9 +18,11 @@ struct Doctor: ParsableCommand {
   var json = false
 
   func run() throws {
-    let usable = InstructionSet.allCases.filter(\.isSupported).map(\.rawValue)
+    let sets = InstructionSet.allCases.filter(\.isSupported).map { (name: $0.rawValue, products: $0.products()) }
+    let usable = sets.map(\.name)
     let chosen = try BackendOptions.instructionSet()
     let threads = try options.threadCount()
+    let topology = try BackendOptions.topology()
     let memory = Self.memory()
     let libraries = Self.libraries.map { (what: $0.what, state: Self.state(of: $0.names, $0.use)) }
     if json {
@@ -28,7 +30,9 @@ struct Doctor: ParsableCommand {
         "schema": 1, "command": "doctor", "version": .string(Moe.configuration.version),
         "processor": .string(Processor.model), "features": .array(Processor.features.map { .string($0) }),
         "instruction_sets": .array(usable.map { .string($0) }), "instruction_set": .string(chosen.rawValue),
+        "products": .object(Dictionary(uniqueKeysWithValues: sets.map { ($0.name, Self.object($0.products)) })),
         "processors": .integer(WorkerPool.availableProcessors), "threads": .integer(threads),
+        "nodes": .array(topology.nodes.map { .array($0.map { .integer($0) }) }),
         "memory_bytes": .integer(memory.total), "memory_available_bytes": .integer(memory.available),
       ]
       for (what, state) in libraries { object[what.lowercased()] = .string(state) }
@@ -44,10 +48,38 @@ struct Doctor: ParsableCommand {
     let reason =
       options.threads != nil ? "by --threads" : environment("MOE_THREADS") != nil ? "by MOE_THREADS" : "one for each"
     table.append(["threads", "\(threads) on \(WorkerPool.availableProcessors) processor(s) (\(reason))"])
+    let nodes = environment("MOE_TOPOLOGY") == nil ? "" : " (pretended by MOE_TOPOLOGY)"
+    table.append(["nodes", "\(topology.nodes.map(\.ranges).joined(separator: "; "))\(nodes)"])
     table.append(["memory", "\(Format.bytes(memory.available)) available of \(Format.bytes(memory.total))"])
     table.append(["huge pages", Self.hugePages()])
     for (what, state) in libraries { table.append([what, state]) }
     print(table.text.drop { $0.isNewline })
+    print("\nWhat multiplies, by the precision of activations, in GFLOP/s of one processor (probed):\n")
+    print(Self.text(sets))
+  }
+
+  private static func text(_ sets: [(name: String, products: [ProductInstruction])]) -> String {
+    var table = TextTable(["", "", "GFLOP/s", ""], leftAligned: [0, 1, 3])
+    for set in sets {
+      for (index, product) in set.products.enumerated() {
+        table.append([
+          index == 0 ? set.name : "", product.precision.rawValue, Format.short(product.operationsPerSecond / 1e9),
+          product.name,
+        ])
+      }
+    }
+    return table.text
+  }
+
+  private static func object(_ products: [ProductInstruction]) -> JSONValue {
+    .object(
+      Dictionary(
+        uniqueKeysWithValues: products.map {
+          (
+            $0.precision.rawValue,
+            ["instruction": .string($0.name), "operations_per_second": .number($0.operationsPerSecond)]
+          )
+        }))
   }
 
   /// Libraries that are found at run time, and what this version uses them for.

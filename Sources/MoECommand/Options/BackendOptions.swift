@@ -158,10 +158,21 @@ struct BackendOptions: ParsableArguments {
   /// Workers: as many as were asked for.
   static func pool(threads: Int?) throws(MoEError) -> WorkerPool {
     let count = try threadCount(threads)
-    guard let pool = WorkerPool(threads: count) else {
+    guard let pool = WorkerPool(threads: count, topology: try topology()) else {
       throw MoEError(.outOfMemory, "the system does not start \(count) threads", remedy: "ask for fewer by --threads")
     }
     return pool
+  }
+
+  /// The nodes of `MOE_TOPOLOGY`, or those of this machine.
+  static func topology() throws(MoEError) -> Topology {
+    guard let text = environment("MOE_TOPOLOGY") else { return .current }
+    guard let topology = Topology(pretending: text) else {
+      throw MoEError(
+        .invalidArgument, "no nodes and processors", subject: "MOE_TOPOLOGY",
+        expected: "NODESxPROCESSORS, such as 2x4, of \(WorkerPool.availableProcessors) processor(s)", found: text)
+    }
+    return topology
   }
 
   /// Refuses to run as one of several ranks.

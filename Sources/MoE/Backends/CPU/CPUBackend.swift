@@ -58,7 +58,7 @@ public struct CPUBackend: HostBackend {
   }
 
   public func allocate(_ layout: Layout) throws(MoEError) -> CPUStorage {
-    try CPUStorage(layout, layout.specification.packedLayout())
+    try CPUStorage(layout, layout.specification.packedLayout(), near: pool)
   }
 
   public func specification(of storage: CPUStorage) -> LayerSpecification { storage.layout.specification }

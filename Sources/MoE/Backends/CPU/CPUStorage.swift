@@ -4,7 +4,8 @@
 internal import CMoEKernels
 internal import Tensors
 
-/// The experts of a ``CPUBackend``: a packed region for each, in huge pages.
+/// The experts of a ``CPUBackend``: a packed region for each, in huge pages, slices of it near to the workers that read
+/// them.
 @safe
 public final class CPUStorage: @unchecked Sendable {
   let layout: Layout
@@ -15,7 +16,7 @@ public final class CPUStorage: @unchecked Sendable {
   /// The start of each region that was stored, else null.
   let regions: UnsafeMutablePointer<UnsafeRawPointer?>
 
-  init(_ layout: Layout, _ packed: moe_expert_layout) throws(MoEError) {
+  init(_ layout: Layout, _ packed: moe_expert_layout, near pool: WorkerPool) throws(MoEError) {
     let count = layout.specification.expertCount
     let (byteCount, overflow) = count.multipliedReportingOverflow(by: Int(packed.bytes))
     do throws(AllocationError) {
@@ -24,6 +25,7 @@ public final class CPUStorage: @unchecked Sendable {
     } catch {
       throw MoEError(error.faults)
     }
+    unsafe moe_touch_experts(pool.handle, [packed], memory.bytes.baseAddress!, Int64(count))
     self.layout = layout
     self.packed = packed
     rows = (0..<count).map { _ in Locked(StoredRows()) }

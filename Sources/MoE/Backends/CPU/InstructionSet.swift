@@ -18,8 +18,10 @@ public enum InstructionSet: String, Sendable, Hashable, CaseIterable {
   case avx512vnni
   /// That with dots of bf16 (BF16).
   case avx512bf16
+  /// AVX-512 with VNNI and VBMI, and tiles of bf16 and of bytes (AMX).
+  case amx
 
-  /// The fastest that this processor and its operating system support.
+  /// The fastest that this processor and its operating system support, by a probe at the first call.
   public static var best: Self { allCases.first { $0.isa == moe_isa_best() }! }
 
   public var isSupported: Bool { moe_isa_supported(isa) }
@@ -32,6 +34,48 @@ public enum InstructionSet: String, Sendable, Hashable, CaseIterable {
     case .avx512: .avx512
     case .avx512vnni: .avx512vnni
     case .avx512bf16: .avx512bf16
+    case .amx: .amx
+    }
+  }
+}
+
+/// What multiplies activations of one precision.
+public struct ProductInstruction: Sendable, Hashable {
+  public var precision: ActivationPrecision
+  /// By its name in the processor's manual; what else serves stands behind it.
+  public var name: String
+  /// Of one processor on numbers in registers, probed; a multiply-add counts two.
+  public var operationsPerSecond: Double
+}
+
+extension InstructionSet {
+  /// What it multiplies activations in f32, in bf16 and as bytes with.
+  ///
+  /// - Precondition: It is supported.
+  public func products() -> [ProductInstruction] {
+    let names: [(ActivationPrecision, String)] = [(.f32, floats), (.bf16, halves), (.int8, bytes)]
+    return names.map { precision, name in
+      let rate = unsafe moe_probe_dots(moe_kernels_for(isa)!, precision.packed!)
+      return ProductInstruction(precision: precision, name: name, operationsPerSecond: rate * 1e9)
+    }
+  }
+
+  private var floats: String { self == .portable ? "mulps, addps" : "vfmadd231ps" }
+
+  private var halves: String {
+    switch self {
+    case .avx512bf16: "vdpbf16ps"
+    case .amx: "tdpbf16ps"
+    default: "\(floats) of rounded inputs"
+    }
+  }
+
+  private var bytes: String {
+    switch self {
+    case .portable: "imul"
+    case .avx2, .avx512: "vpmaddwd"
+    case .avxvnni, .avx512vnni, .avx512bf16: "vpdpbusd"
+    case .amx: "tdpbsud; vpdpbusd for short segments and one or two rows"
     }
   }
 }

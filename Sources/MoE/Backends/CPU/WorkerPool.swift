@@ -5,6 +5,7 @@ internal import CMoEKernels
 
 /// The threads that the CPU backend computes and loads on: pinned, awake for microseconds between calls, then asleep.
 ///
+/// On a machine with several NUMA nodes (``Topology``) workers read the slices of experts that are near to them.
 /// Ranks on one host share its processors: each takes its part of them, one rank after the other. Where all ranks
 /// together have more workers than there are processors, none is pinned and none waits awake.
 @safe
@@ -25,29 +26,26 @@ public final class WorkerPool: @unchecked Sendable {
   /// Whether every worker stays on a processor of its own: never with more workers than processors.
   public var isPinned: Bool { unsafe moe_pool_is_pinned(handle) }
 
+  /// Nodes that workers are divided among; 1 where none is pinned.
+  public var nodeCount: Int { unsafe Int(moe_pool_nodes(handle)) }
+
   /// Nanoseconds a worker waits awake.
   private static let spinTime: Int64 = 50_000
 
   /// - Returns: nil when `threads` is below 1 or the system refuses to start them.
-  public init?(threads: Int) {
+  public init?(threads: Int, topology: Topology = .current) {
     guard let count = Int32(exactly: threads), count > 0 else { return nil }
-    let processors = Self.processors(for: threads)
-    let spinTime = processors == nil ? 0 : Self.spinTime
-    guard let handle = unsafe moe_pool_create(count, processors, processors != nil, spinTime) else { return nil }
+    let (ranks, rank) = Launcher.current.map { ($0.localSize, $0.localRank) } ?? (1, 0)
+    let places = topology.places(workers: threads, rank: rank, of: ranks)
+    let spinTime = places == nil ? 0 : Self.spinTime
+    guard
+      let handle = unsafe moe_pool_create(
+        count, places?.map(\.processor), places?.map(\.node), places != nil, spinTime)
+    else { return nil }
     unsafe self.handle = handle
   }
 
   deinit { unsafe moe_pool_destroy(handle) }
-
-  /// This rank's part of the processors for so many workers on each rank of this host; nil when there are too few.
-  private static func processors(for threads: Int) -> [Int32]? {
-    let (ranks, rank) = Launcher.current.map { ($0.localSize, $0.localRank) } ?? (1, 0)
-    var processors = [Int32](repeating: 0, count: availableProcessors)
-    let count = unsafe moe_available_cpu_list(&processors, Int32(processors.count))
-    let (end, overflow) = threads.multipliedReportingOverflow(by: max(ranks, rank + 1))
-    guard !overflow, end <= count else { return nil }
-    return Array(processors[threads * rank..<threads * (rank + 1)])
-  }
 
   /// Calls `body` for 0 ..< count, shared out among the workers, and returns when all calls have.
   package func forEach(_ count: Int, _ body: @Sendable (Int) -> Void) {

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright 2026 the swift-moe project authors
+
+#if defined(__x86_64__)
+
+#include <immintrin.h>
+
+#define KERNELS moe_kernels_amx
+#define ISA MOE_ISA_AMX
+#define BYTE_DOT(sum, w, x) ((vi)_mm512_dpbusd_epi32((__m512i)(sum), (__m512i)(w), (__m512i)(x)))
+#define PERMUTE_BYTES(table, i)                                                                                        \
+  ((vu)_mm512_permutex2var_epi8(_mm512_loadu_si512(table), (__m512i)(i), _mm512_loadu_si512((table) + 64)))
+#define TILE_CONFIGURE(shapes) _tile_loadconfig(shapes)
+#define TILE_RELEASE() _tile_release()
+#define TILE_ZERO(t) _tile_zero(t)
+#define TILE_LOAD(t, p, stride) _tile_loadd(t, p, (size_t)(stride))
+#define TILE_STORE(t, p, stride) _tile_stored(t, p, (size_t)(stride))
+#define TILE_DOT_PAIRS(t, a, b) _tile_dpbf16ps(t, a, b)
+#define TILE_DOT_BYTES(t, a, b) _tile_dpbsud(t, a, b)
+#include "template/avx512.h"
+
+#pragma clang attribute push(                                                                                          \
+    __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx2,fma,f16c,avx512vnni,avx512vbmi,amx-tile,amx-int8,amx-bf16"))), \
+    apply_to = function)
+#include "template/kernels.h"
+#pragma clang attribute pop
+
+#endif
