@@ -102,7 +102,7 @@ extension Topology {
     var numbers: [Int] = []
     for part in list.split(separator: ",") {
       let ends = part.split(separator: "-").map { Int($0) ?? -1 }
-      guard let first = ends.first, let last = ends.last, ends.count <= 2, (0...last).contains(first), last < 1 << 20
+      guard let first = ends.first, let last = ends.last, ends.count <= 2, first >= 0, first <= last, last < 1 << 20
       else { return nil }
       numbers += first...last
     }
