@@ -5,6 +5,7 @@
 #define MOE_KERNELS_H
 
 #include "decoder.h"
+#include "row_decoder.h"
 #include "rows.h"
 
 /// The most rows of any tile, and of one that reads codes.
@@ -106,6 +107,12 @@ struct moe_kernels {
                        const moe_segments *segments, bool bytes, moe_numbers *out);
   /// Fills inputs first ..< first + count of row r, with zeros to a multiple of 32; `first` is a multiple of MOE_BLOCK.
   void (*prepare)(const moe_rows *rows, int64_t r, int64_t first, int64_t count, const float *x);
+  /// out = columns first ..< first + count of a row.
+  void (*decode_row)(const moe_row_decoder *decoder, int64_t row, int64_t first, int64_t count, float *out);
+  /// By the kind of a, which is dense: adds columns first ..< first + count of a row to a comparison, where `row` is the
+  /// row of b and `number` the one that is noted.
+  void (*compare[MOE_ELEMENT_COUNT])(const void *a, const moe_row_decoder *b, int64_t row, int64_t first,
+                                     int64_t count, int64_t number, moe_row_comparison *sum);
   /// out[i] = activation of (gate[i] · scale + gate_bias[i], up[i] · scale + up_bias[i]); gate and the biases may be
   /// null.
   void (*activate)(const moe_activation *activation, const float *gate, const float *gate_bias, const float *up,

@@ -39,21 +39,28 @@ public struct MPICommunicator: Communicator {
   /// When `body` throws, the other ranks are told why, and MPI is finalised if all ranks end; with a rank that doesn't,
   /// it can't be: the launcher ends what is left when this process exits.
   ///
-  /// - Parameter timeout: how long a rank may not answer.
+  /// - Parameters:
+  ///   - timeout: how long a rank may not answer.
+  ///   - report: called with an error before the others hear of it. A launcher may end all ranks when the first one has
+  ///     ended; so much have all said by then.
   /// - Throws: `communication` without a library, and what `body` throws.
   public static func withWorld<Result>(
-    timeout: Duration, launcher: Launcher, _ body: (Self) throws -> Result
+    timeout: Duration, launcher: Launcher, reporting report: (any Error) -> Void = { _ in },
+    _ body: (Self) throws -> Result
   ) throws -> Result {
-    let world = try MPIWorld(launcher.family, timeout: timeout)
-    let communicator = Self(
-      world, rank: world.rank, worldRanks: Array(0..<world.size), tag: MPIWorld.firstTag)
+    var world: MPIWorld?
     do {
+      let started = try MPIWorld(launcher.family, timeout: timeout)
+      world = started
+      let communicator = Self(
+        started, rank: started.rank, worldRanks: Array(0..<started.size), tag: MPIWorld.firstTag)
       let result = try body(communicator)
       try communicator.barrier()
-      try world.finalize()
+      try started.finalize()
       return result
     } catch {
-      world.leave(because: "\(error)")
+      report(error)
+      world?.leave(because: error)
       throw error
     }
   }

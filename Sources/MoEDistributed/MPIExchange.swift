@@ -50,7 +50,7 @@ final class MPIExchange: PendingExchange {
       let library = world.library
       request.handle = try world.call { (mpi) throws(MoEError) in
         var handle: moe_mpi_handle = 0
-        let (base, count) = unsafe (memory.baseAddress!, Int32(memory.count))
+        let (base, count) = (memory.baseAddress!, Int32(memory.count))
         if isSend {
           try unsafe library.check(
             mpi.isend(base, count, library.byteType, Int32(peer), tag, library.world, &handle), "MPI_Isend")
@@ -92,12 +92,17 @@ final class MPIExchange: PendingExchange {
     let end = start + world.timeout
     var nextNotices = start + .milliseconds(1)
     var hasAsked = false
+    var farewell: (error: MoEError, patience: ContinuousClock.Instant)?
     while try !isComplete() {
       let now = ContinuousClock.now
       if now >= nextNotices {
-        try world.readNotices()
         nextNotices = now + .milliseconds(1)
+        do throws(MoEError) { try world.readNotices() } catch {
+          // What others have sent may yet come: this rank then ends by an error of its own, if it is also its own.
+          farewell = farewell ?? (error, now + min(.milliseconds(500), world.timeout / 4))
+        }
       }
+      if let farewell, now >= farewell.patience { throw farewell.error }
       if now >= question, !hasAsked {
         try world.ask()
         hasAsked = true

@@ -68,7 +68,7 @@ struct MPILibrary: @unchecked Sendable {
   var version: String {
     var length: Int32 = 0
     let text = unsafe Self.text { unsafe functions.get_library_version($0, &length) }
-    return String(text.prefix { $0 != "\n" && $0 != "," })
+    return text.prefix { $0 != "\n" && $0 != "," }.split(whereSeparator: \.isWhitespace).joined(separator: " ")
   }
 
   private static func text(_ fill: (UnsafeMutablePointer<CChar>) -> Int32) -> String {

@@ -28,13 +28,14 @@ final class MPIWorld: Sendable {
     /// Whether this rank has asked who is there, and who has answered.
     var hasAsked = false
     var present: Set<Int> = []
-    /// Why ranks have left.
-    var left: [Int: String] = [:]
+    /// Ranks that have left, and the reasons of those that weren't told by others.
+    var left: Set<Int> = []
+    var reasons: [Int: String] = [:]
   }
 
-  /// What a notice says: a kind and a text.
+  /// What a notice says, beside a text: is anybody there, yes, I leave for this reason, I leave because another did.
   private enum Notice: UInt8 {
-    case question, answer, farewell
+    case question, answer, farewell, following
   }
 
   private static let noticeBytes = 2048
@@ -98,11 +99,15 @@ extension MPIWorld {
         switch notice {
         case .question: try send(.answer, to: [peer])
         case .answer: _ = state.withLock { $0.present.insert(peer) }
-        case .farewell: state.withLock { $0.left[peer] = text }
+        case .farewell, .following:
+          state.withLock {
+            $0.left.insert(peer)
+            if notice == .farewell { $0.reasons[peer] = text }
+          }
         }
       }
     }
-    guard let (peer, text) = state.withLock({ $0.left.min { $0.key < $1.key } }) else { return }
+    guard let (peer, text) = state.withLock({ $0.reasons.min { $0.key < $1.key } }) else { return }
     throw MoEError(.leftRank, "rank \(peer) has left: \(text)")
   }
 
@@ -140,12 +145,13 @@ extension MPIWorld {
   /// Tells all ranks why this one leaves, hears why they do, and finalises if all have left and nothing is under way.
   ///
   /// It waits, so that those who can say something have said it before the launcher ends them.
-  func leave(because reason: String) {
+  func leave(because reason: any Error) {
+    let isTold = (reason as? MoEError)?.faults.first?.code == .leftRank
     do throws(MoEError) {
-      try send(.farewell, reason, to: others)
+      try send(isTold ? .following : .farewell, "\(reason)", to: others)
       let patience = ContinuousClock.now + min(.seconds(1), timeout)
       let awaited = state.withLock { $0.hasAsked } ? Set(others).subtracting(silent) : Set(others)
-      while !awaited.isSubset(of: state.withLock { Set($0.left.keys) }), ContinuousClock.now < patience {
+      while !awaited.isSubset(of: state.withLock { $0.left }), ContinuousClock.now < patience {
         do throws(MoEError) { try readNotices() } catch  where error.faults[0].code == .leftRank {}
         usleep(1000)
       }

@@ -13,6 +13,12 @@ public struct PhaseTimes: Sendable, Hashable {
   public init() {}
 
   public var total: Duration { dispatch + compute + combine }
+
+  static func += (times: inout Self, other: Self) {
+    times.dispatch += other.dispatch
+    times.compute += other.compute
+    times.combine += other.combine
+  }
 }
 
 /// A stopwatch that adds laps to phases.

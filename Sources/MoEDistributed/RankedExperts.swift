@@ -6,75 +6,83 @@ internal import Synchronization
 
 /// The experts of a layer on the ranks of a grid: this rank's share, and how batches are computed with the others.
 ///
-/// All ranks call ``forward(_:routing:meanwhile:)`` equally often. Placements, and with them the maps, change between two
-/// calls, on all ranks at once (see `migrate`).
+/// All members of the grid call ``forward(_:routing:meanwhile:)`` equally often. Experts move between two calls, on all
+/// ranks at once: ``migrate(to:)``, or ``ExpertMove`` while calls go on.
 public final class RankedExperts<B: Backend, C: Communicator>: ExpertRunner where C.Buffer == HostBuffer {
   public let backend: B
-  public let dispatch: Dispatch
-  let state: Mutex<State>
+  private let state: Mutex<State>
   private let times = Mutex(PhaseTimes())
 
   /// What changes when experts move.
   struct State: Sendable {
+    var dispatch: Dispatch
     var grid: RankGrid<C>
+    var placement: ExpertPlacement
     var storage: B.Storage
-    var map: ExpertMap
+    var observer: RoutingObserver?
   }
 
-  /// - Parameter storage: this rank's slots of `placement`, filled.
+  /// Sees the slots of the placement that this rank routes a batch to, `[tokens, topK]`, −1 where a token skips one.
+  public typealias RoutingObserver = @Sendable (_ physicalIDs: [Int32], _ topK: Int) -> Void
+
+  /// - Parameter storage: this rank's slots of `placement`, filled; no slots on a spare rank.
   public init(
     backend: B, storage: B.Storage, grid: RankGrid<C>, placement: ExpertPlacement, dispatch: Dispatch
   ) {
     self.backend = backend
-    self.dispatch = dispatch
-    state = Mutex(
-      State(grid: grid, storage: storage, map: ExpertMap(placement, rank: grid.layout.expertRank)))
+    state = Mutex(State(dispatch: dispatch, grid: grid, placement: placement, storage: storage))
   }
 
-  public var storage: B.Storage { state.withLock { $0.storage } }
+  /// What serves now.
+  var current: State {
+    get { state.withLock { $0 } }
+    set { state.withLock { $0 = newValue } }
+  }
+
+  /// How batches travel; it may change between two calls, on all ranks at once.
+  public var dispatch: Dispatch {
+    get { current.dispatch }
+    set { state.withLock { $0.dispatch = newValue } }
+  }
+
+  /// Who counts the load, for example into an `ExpertLoad`. With all tokens on every rank each sees the whole load, else the
+  /// sum over ranks is it.
+  public var observer: RoutingObserver? {
+    get { current.observer }
+    set { state.withLock { $0.observer = newValue } }
+  }
+
+  public var storage: B.Storage { current.storage }
   /// The placement that serves now.
-  public var placement: ExpertPlacement { state.withLock { $0.map.placement } }
-  public var grid: RankGrid<C> { state.withLock { $0.grid } }
+  public var placement: ExpertPlacement { current.placement }
+  public var grid: RankGrid<C> { current.grid }
   /// What the forwards since ``resetTimes()`` have spent.
   public var phaseTimes: PhaseTimes { times.withLock { $0 } }
 
   public func resetTimes() { times.withLock { $0 = PhaseTimes() } }
 
+  /// - Throws: `invalidArgument` on a spare rank, and what ends the communication.
   public func forward(
     _ hidden: [Float], routing: Routing, meanwhile: () throws(MoEError) -> Void
   ) throws(MoEError) -> [Float] {
-    let state = state.withLock { $0 }
-    try routing.validate(idCount: state.map.placement.expertCount)
-    var batch = Batch(
-      backend: backend, state: state, hidden: hidden, routing: routing,
-      physical: state.map.placement.physicalIDs(of: routing))
+    let state = current
+    guard let layout = state.grid.layout else {
+      throw MoEError(
+        .invalidArgument, "this rank is spare", subject: "rank \(state.grid.world.worldRanks[state.grid.world.rank])",
+        expected: "one of the \(state.grid.members.size) ranks that have experts")
+    }
+    try routing.validate(idCount: state.placement.expertCount)
+    var batch = RankedBatch(
+      backend: backend, grid: state.grid, storage: state.storage,
+      map: ExpertMap(state.placement, rank: layout.expertRank), hidden: hidden, routing: routing)
+    state.observer?(batch.physical, routing.topK)
     let output =
-      switch dispatch {
+      switch state.grid.experts.size == 1 ? .allReduce : state.dispatch {
       case .allReduce: try batch.allReduce(meanwhile)
-      case .allTokens where state.grid.experts.size == 1: try batch.allReduce(meanwhile)
       case .allTokens: try batch.allTokens(meanwhile)
-      case .allToAll where state.grid.experts.size == 1: try batch.allReduce(meanwhile)
       case .allToAll: try batch.allToAll(meanwhile)
       }
-    times.withLock {
-      $0.dispatch += batch.clock.times.dispatch
-      $0.compute += batch.clock.times.compute
-      $0.combine += batch.clock.times.combine
-    }
+    times.withLock { $0 += batch.clock.times }
     return output
-  }
-
-  /// One call of `forward`.
-  struct Batch {
-    let backend: B
-    let state: State
-    let hidden: [Float]
-    let routing: Routing
-    /// Slots of the placement, `[tokens, topK]`.
-    let physical: [Int32]
-    var clock = PhaseClock()
-
-    var width: Int { backend.specification(of: state.storage).hiddenSize }
-    var rowBytes: Int { backend.rowBytes(of: state.storage) }
   }
 }

@@ -62,12 +62,14 @@ import Testing
     let workspace = unsafe Memory(
       byteCount: Int(
         moe_forward_workspace(
-          isa.kernels, &layout, activations, Int32(experts.count), Int64(batch.tokens), Int32(batch.topK), pool.handle)))
+          isa.kernels, &layout, activations, Int32(experts.count), Int64(batch.tokens), Int32(batch.topK), pool.handle))
+    )
     let x = Memory(batch.x), ids = Memory(batch.ids), weights = Memory(batch.weights)
     let pointers: [UnsafeRawPointer?] = unsafe regions.map { unsafe UnsafeRawPointer($0.base) }
     let status = unsafe pointers.withUnsafeBufferPointer { pointers in
       var arguments = unsafe moe_forward_arguments(
-        kernels: isa.kernels, layout: layout, activation: activation, activations: activations, weight_on_input: weightOnInput,
+        kernels: isa.kernels, layout: layout, activation: activation, activations: activations,
+        weight_on_input: weightOnInput,
         experts: pointers.baseAddress!,
         expert_count: Int32(experts.count), top_k: Int32(batch.topK), tokens: Int64(batch.tokens),
         x: x.floats.baseAddress!,

@@ -6,6 +6,7 @@ import MoEDistributed
 
 /// Every collective over MPI, in the world and in groups of it.
 func checkCollectives(_ world: MPICommunicator, _: [String]) throws {
+  try checkThreads(world)
   try check(world, "the world")
   for ways in 1...world.size {
     let group = try world.split(color: world.rank % ways)
@@ -17,10 +18,20 @@ func checkCollectives(_ world: MPICommunicator, _: [String]) throws {
   passed("collectives on \(world.size) ranks of \(world.libraryVersion)", world)
 }
 
+/// Ranks on one host share its processors; nobody is pinned where there are too few.
+private func checkThreads(_ world: MPICommunicator) throws {
+  let available = WorkerPool.availableProcessors
+  try require(WorkerPool.defaultThreadCount == max(1, available / world.size), "the default number of threads")
+  for threads in 1...available {
+    let isPinned = WorkerPool(threads: threads)?.isPinned
+    try require(isPinned == (threads * world.size <= available), "\(threads) workers on each rank: pinned or not")
+  }
+}
+
 private func check(_ group: MPICommunicator, _ what: String) throws {
   let (rank, size) = (group.rank, group.size)
   // Small messages, which MPI buffers, and large ones, which it does not.
-  for count in [1, 1000, 300_000] {
+  for count in [1, 1000, 40_000] {
     let values = (0..<count).map { Float($0 % 97) + Float(rank) / 3 }
     let all = try group.allGather(values)
     let expected = (0..<size).map { rank in (0..<count).map { Float($0 % 97) + Float(rank) / 3 } }

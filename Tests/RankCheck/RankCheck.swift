@@ -16,18 +16,20 @@ struct RankCheck {
       exit(64)
     }
     do {
-      try MPICommunicator.withWorld(timeout: timeout, launcher: launcher) { world in
+      try MPICommunicator.withWorld(
+        timeout: timeout, launcher: launcher,
+        reporting: { write("rank \(launcher.rank): \($0)\n", to: STDERR_FILENO) }
+      ) { world in
         try check(world, Array(arguments.dropFirst()))
       }
     } catch {
-      write("rank \(launcher.rank): \(error)\n", to: STDERR_FILENO)
       exit(1)
     }
   }
 
   /// What there is to check.
   static let checks: [String: @Sendable (MPICommunicator, [String]) throws -> Void] = [
-    "collectives": checkCollectives, "failures": checkFailures,
+    "collectives": checkCollectives, "failures": checkFailures, "layers": checkLayers,
   ]
 
   /// Seconds in `RANK_TIMEOUT`; a minute is much for machines with little to do and little for those with much.

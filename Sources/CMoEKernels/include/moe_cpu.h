@@ -53,6 +53,9 @@ moe_isa moe_kernels_isa(const moe_kernels *kernels);
 /// CPUs in the affinity mask of the calling thread: what a pool may use.
 int32_t moe_available_cpus(void);
 
+/// Their numbers, ascending, at most `capacity`; returns how many were written, 0 where the system does not tell.
+int32_t moe_available_cpu_list(int32_t *cpus, int32_t capacity);
+
 /// Writes the names of the CPU's vector and matrix features, separated by spaces ("avx2 fma f16c …"), cut to
 /// `capacity` bytes with the final zero. AMX is reported only: no kernel uses it.
 void moe_cpu_features(char *buffer, size_t capacity);

@@ -20,6 +20,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "../convert.h"
 #include "../kernels.h"
 
 #define INLINE static inline __attribute__((always_inline))
@@ -49,6 +50,7 @@
 #include "tile.h"
 #include "unpack.h"
 
+#include "stored_rows.h"
 #include "ceiling.h"
 
 #define TILE(weights, rows)                                                                                            \
@@ -107,6 +109,8 @@ const moe_kernels KERNELS = {
         },
     .fused = fused_tiles,
     .unpack = unpack,
+    .decode_row = decode_row,
+    .compare = {compare_F32, compare_F16, compare_BF16},
     .unpack_codes = unpack_codes,
     .take_numbers = take_numbers,
     .prepare = prepare,

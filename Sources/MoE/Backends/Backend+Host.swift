@@ -4,6 +4,8 @@
 internal import Tensors
 
 extension Backend {
+  public var arithmetic: String { name }
+
   /// Both halves, with a row for each slot between them.
   public func forward(
     _ storage: Storage, hidden: Buffer, ids: Buffer, weights: Buffer, tokenCount: Int, topK: Int, into output: Buffer,
@@ -18,6 +20,13 @@ extension Backend {
     try combine(
       storage, rows: rows, ids: ids, weights: weights, indices: indices, tokenCount: tokenCount, topK: topK,
       into: output, on: queue)
+  }
+
+  /// Memory for another number of experts of a layout.
+  public func allocate(_ layout: Layout, expertCount: Int) throws(MoEError) -> Storage {
+    var specification = layout.specification
+    specification.expertCount = expertCount
+    return try allocate(self.layout(of: specification))
   }
 
   /// Bytes of one row of ``rowType``.
@@ -40,6 +49,8 @@ extension Backend {
     }
     try finish(slot, in: storage)
   }
+
+  public func inputScales(of storage: Storage) -> InputScales? { nil }
 
   public func setInputScales(_ scales: InputScales, in storage: Storage) throws(MoEError) {
     throw MoEError(.unsupportedByBackend, "the \(name) backend has no static scales of activations")

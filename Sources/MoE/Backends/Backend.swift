@@ -30,6 +30,9 @@ public protocol Backend: Sendable {
   /// The name on the command line.
   var name: String { get }
 
+  /// Names the arithmetic: two backends with the same one give the same bits. The default is the name.
+  var arithmetic: String { get }
+
   /// How the backend would lay `specification` out.
   ///
   /// - Throws: `unsupportedByBackend` with every reason why it can't.
@@ -57,6 +60,9 @@ public protocol Backend: Sendable {
   ///
   /// Called where ``Layout/activations`` need some; the default refuses.
   func setInputScales(_ scales: InputScales, in storage: Storage) throws(MoEError)
+
+  /// What ``setInputScales(_:in:)`` has set; the default is nothing.
+  func inputScales(of storage: Storage) -> InputScales?
 
   /// Gives the contiguous region of a slot, in host memory.
   func withBytes<Value>(

@@ -6,6 +6,12 @@ public struct LinkTraffic: Sendable, Hashable {
   public let sender: Int
   public let receiver: Int
   public let bytes: Int
+
+  public init(sender: Int, receiver: Int, bytes: Int) {
+    self.sender = sender
+    self.receiver = receiver
+    self.bytes = bytes
+  }
 }
 
 extension Sequence<Migration> {

@@ -8,10 +8,16 @@ extension Communicator where Buffer == HostBuffer {
   /// Does on every rank what may fail on some, and fails on all if it does.
   ///
   /// - Throws: on all ranks the faults of all, with the ranks that they are of.
-  public func together<Value>(_ body: () throws(MoEError) -> Value) throws(MoEError) -> Value {
+  public func together<Value>(_ body: () throws -> Value) throws(MoEError) -> Value {
     var value: Value?
     var own: [Fault] = []
-    do throws(MoEError) { value = try body() } catch { own = error.faults }
+    do {
+      value = try body()
+    } catch {
+      own =
+        (error as? MoEError)?.faults ?? (error as? CheckpointError)?.faults
+        ?? [Fault(.communication, "\(error)")]
+    }
     let texts = try allGather(Array(JSONValue.array(own.map(\.object)).serialized().utf8))
     var ranks: [Fault: [Int]] = [:]
     var order: [Fault] = []

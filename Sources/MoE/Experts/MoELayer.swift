@@ -36,10 +36,22 @@ public struct MoELayer<B: Backend>: Sendable {
     _ layer: MoEModel.Layer, of model: MoEModel, on backend: B, weightType: WeightType? = nil,
     by loading: some ExpertLoading = LocalLoading(), progress: (@Sendable (LoadProgress) -> Void)? = nil
   ) throws(MoEError) {
+    try self.init(
+      layer, of: model,
+      experts: loading.load(
+        layer.experts, of: model.checkpoint.catalog, on: backend, isShared: false, weightType: weightType,
+        progress: progress), by: loading, weightType: weightType)
+  }
+
+  /// A layer around experts that are in memory already; what else it has is read from the checkpoint.
+  public init(
+    _ layer: MoEModel.Layer, of model: MoEModel, experts loaded: RoutedExperts<B>,
+    by loading: some ExpertLoading = LocalLoading(), weightType: WeightType? = nil
+  ) throws(MoEError) {
     let catalog = model.checkpoint.catalog
+    let backend = loaded.backend
     gate = try Gate(layer, of: catalog, on: backend)
-    var experts = try loading.load(
-      layer.experts, of: catalog, on: backend, isShared: false, weightType: weightType, progress: progress)
+    var experts = loaded
     experts.router = gate.router
     for id in 0..<layer.plan.zeroExpertCount {
       experts.substitutes[Int32(layer.specification.expertCount + id)] = .identity

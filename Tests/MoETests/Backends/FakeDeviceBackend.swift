@@ -55,6 +55,9 @@ final class FakeDevice: Sendable {
     var uploads = 0
     var downloads = 0
     var commands = 0
+    var replaces = 0
+    /// How many experts may be replaced before one can't be; nil for any number.
+    var replacesLeft: Int?
   }
 
   let state = Mutex(State())
@@ -194,6 +197,12 @@ extension FakeDeviceBackend {
   }
 
   func replace(_ slot: LocalExpert, in storage: Storage, with bytes: UnsafeRawBufferPointer) throws(MoEError) {
+    let isFull = device.state.withLock { state in
+      defer { state.replacesLeft = state.replacesLeft.flatMap { $0 == 0 ? nil : $0 - 1 } }
+      state.replaces += 1
+      return state.replacesLeft == 0
+    }
+    if isFull { throw MoEError(.outOfMemory, "the device is full") }
     let values = unsafe Array(bytes.bindMemory(to: Float.self))
     storage.slots.withLock { $0[slot.rawValue] = values }
   }

@@ -27,6 +27,8 @@ public struct CPUBackend: HostBackend {
 
   public var name: String { "cpu" }
 
+  public var arithmetic: String { "cpu, \(instructionSet.rawValue), activations \(activations.rawValue)" }
+
   /// - Precondition: `instructionSet` is supported.
   public init(
     pool: WorkerPool = .shared, instructionSet: InstructionSet = .best, activations: ActivationPrecision = .f32

@@ -57,6 +57,8 @@ public struct ReferenceBackend: HostBackend {
     storage.inputScales.withLock { $0 = scales }
   }
 
+  public func inputScales(of storage: ReferenceStorage) -> InputScales? { storage.inputScales.withLock { $0 } }
+
   public func withBytes<Value>(
     of slot: LocalExpert, in storage: ReferenceStorage, _ body: (UnsafeRawBufferPointer) throws(MoEError) -> Value
   ) throws(MoEError) -> Value {
