@@ -177,7 +177,7 @@ typedef struct finished {
   int64_t row, rows, segment;
 } finished;
 
-INLINE void add_segment(moe_weights weights, bool minimums, const moe_tile_work *work, finished f, block_sums sums) {
+INLINE void add_segment(moe_weights weights, const moe_tile_work *work, finished f, block_sums sums) {
   const int64_t index = f.segment * work->pitch + f.row;
   const int32_t offset = weights == MOE_WEIGHTS_BYTES ? work->decoder->byte_offset : 0;
   for (int64_t m = 0; m < f.rows; m++)
@@ -185,13 +185,12 @@ INLINE void add_segment(moe_weights weights, bool minimums, const moe_tile_work 
       float *to = work->c + (f.row + m) * work->c_stride + v * LANES;
       vf sum = load(sums[m] + v * LANES), before = work->resume || f.segment > 0 ? load(to) : splat(0);
       if (weights == MOE_WEIGHTS_BYTES) sum = (vf)((vi)sum + (vi)segment_start(weights, work, offset, index, (int)m));
-      store(to, segment_end(weights, minimums, work, work->numbers, f.segment, index, (int)m, v, sum, before));
+      store(to, segment_end(weights, work, work->numbers, f.segment, index, (int)m, v, sum, before));
     }
 }
 
 /// Of codes: each segment of a block is a sum. While the unit works on one, the one before is added to the output.
-INLINE void matrix_segmented(moe_weights weights, bool minimums, bool lower, const moe_tile_work *work,
-                             int64_t row_count) {
+INLINE void matrix_segmented(moe_weights weights, bool lower, const moe_tile_work *work, int64_t row_count) {
   const row_blocks blocks = blocks_of(row_count);
   const int64_t near = near_inputs(weights, blocks, work->segment);
   _Alignas(64) block_sums sums;
@@ -203,42 +202,32 @@ INLINE void matrix_segmented(moe_weights weights, bool minimums, bool lower, con
       for (int64_t k = first, end = moe_min(first + near, work->inputs); k < end; k += work->segment) {
         zero_sums(lower);
         add_inputs(weights, lower, &rows, weights_from(weights, work, k), moe_min(work->segment, end - k));
-        add_segment(weights, minimums, work, last, sums);
+        add_segment(weights, work, last, sums);
         store_sums(lower, blocks.upper, sums[0], MOE_PANEL);
         last = (finished){row, count, k / work->segment};
       }
     }
-  add_segment(weights, minimums, work, last, sums);
+  add_segment(weights, work, last, sums);
 }
 
-static void matrix_pairs(const moe_tile_work *work, int64_t rows) {
-  if (rows > 1)
-    matrix_whole(MOE_WEIGHTS_PAIRS, true, work, rows);
-  else
-    matrix_whole(MOE_WEIGHTS_PAIRS, false, work, rows);
-}
-
-#define SEGMENTED_MATRIX(name, weights)                                                                                \
-  static void name(const moe_tile_work *work, int64_t rows) {                                                         \
-    if (rows == 1 && work->has_minimums)                                                                               \
-      matrix_segmented(weights, true, false, work, rows);                                                              \
-    else if (rows == 1)                                                                                                \
-      matrix_segmented(weights, false, false, work, rows);                                                             \
-    else if (work->has_minimums)                                                                                       \
-      matrix_segmented(weights, true, true, work, rows);                                                               \
+#define MATRIX(name, product, weights)                                                                                 \
+  static void name(const moe_tile_work *work, int64_t rows) {                                                          \
+    if (rows > 1)                                                                                                      \
+      product(weights, true, work, rows);                                                                              \
     else                                                                                                               \
-      matrix_segmented(weights, false, true, work, rows);                                                              \
+      product(weights, false, work, rows);                                                                             \
   }
 
-SEGMENTED_MATRIX(matrix_segmented_pairs, MOE_WEIGHTS_PAIRS)
-SEGMENTED_MATRIX(matrix_segmented_bytes, MOE_WEIGHTS_BYTES)
+MATRIX(whole_pairs, matrix_whole, MOE_WEIGHTS_PAIRS)
+MATRIX(segmented_pairs, matrix_segmented, MOE_WEIGHTS_PAIRS)
+MATRIX(segmented_bytes, matrix_segmented, MOE_WEIGHTS_BYTES)
 
 static const moe_matrices matrices = {
     .begin = matrices_begin,
     .end = matrices_end,
     .segment = {[MOE_WEIGHTS_PAIRS] = TILE_ROWS * 2, [MOE_WEIGHTS_BYTES] = TILE_ROWS * 4},
-    .multiply = {[MOE_WEIGHTS_PAIRS] = {matrix_pairs, matrix_segmented_pairs},
-                 [MOE_WEIGHTS_BYTES] = {NULL, matrix_segmented_bytes}},
+    .multiply = {[MOE_WEIGHTS_PAIRS] = {whole_pairs, segmented_pairs},
+                 [MOE_WEIGHTS_BYTES] = {NULL, segmented_bytes}},
 };
 
 // MARK: The ceiling
