@@ -36,7 +36,8 @@ import Testing
     alone.tokens = 1
     for unit in Unit.usable {
       let kernels = unsafe unit.kernels
-      let (status, out) = unsafe layer.forward(batch, kernels: kernels, pool: Pool(threads: 1), activations: activations)
+      let (status, out) = unsafe layer.forward(
+        batch, kernels: kernels, pool: Pool(threads: 1), activations: activations)
       #expect(status == .ok)
       let bound = PrecisionTests.bound(activations, format.form)
       #expect(PrecisionTests.error(out, reference) < bound, "\(unit)")
@@ -61,8 +62,10 @@ import Testing
           for row in [0, rows / 2, rows - 1] {
             var alone = batch
             (alone.tokens, alone.x) = (1, Array(batch.x[row * 72..<(row + 1) * 72]))
-            let one = unsafe layer.forward(alone, kernels: unit.kernels, pool: Pool(threads: 1), activations: activations)
-              .out
+            let one = unsafe layer.forward(
+              alone, kernels: unit.kernels, pool: Pool(threads: 1), activations: activations
+            )
+            .out
             #expect(one == Array(out[row * 72..<(row + 1) * 72]), "\(format.testDescription), row \(row)")
           }
         }

@@ -7,7 +7,9 @@ import Testing
 /// Workers on NUMA nodes: pretended ones, as the machine of a test has one.
 @Suite struct NodeTests {
   /// The node of each worker.
-  static let topologies: [[Int32]] = [[0], [0, 1], [0, 0, 1], [0, 1, 1, 1], [0, 0, 1, 1, 2, 2], [0, 1, 2, 3, 4, 5, 6]]
+  static let topologies: [[Int32]] = [
+    [0], [0, 1], [0, 0, 1], [0, 1, 1, 1], [0, 0, 1, 1, 2, 2], [0, 1, 2, 3, 4, 5, 6],
+  ]
 
   static func layout(hidden: Int, intermediate: Int, gated: Bool) -> moe_expert_layout {
     moe_expert_layout_make(

@@ -53,7 +53,8 @@ struct MeasureAccuracy: ParsableCommand {
     }
     let rows = try types.map { type in
       let probe = try AccuracyProbe(shape, type, tokenCounts: tokens.counts)
-      return Row(type: type, errors: try backends.map { try probe.error(of: $0) }, bounds: Self.precisions.map(probe.bound))
+      return Row(
+        type: type, errors: try backends.map { try probe.error(of: $0) }, bounds: Self.precisions.map(probe.bound))
     }
     print(json ? object(rows, backends[0]).serialized(pretty: true) : text(rows, backends[0]))
     let excesses = rows.flatMap(\.excesses)
@@ -103,7 +104,8 @@ struct MeasureAccuracy: ParsableCommand {
       "results": .array(
         rows.map { row in
           [
-            "dtype": .string("\(row.type)"), "errors": Self.byPrecision(row.errors), "bounds": Self.byPrecision(row.bounds),
+            "dtype": .string("\(row.type)"), "errors": Self.byPrecision(row.errors),
+            "bounds": Self.byPrecision(row.bounds),
           ]
         }),
     ]
