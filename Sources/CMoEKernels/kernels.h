@@ -12,7 +12,7 @@
 enum { MOE_TILE_ROWS = 12 };
 
 /// The most rows and panels of a tile that reads whole panels.
-enum { MOE_STREAM_ROWS = 4, MOE_STREAM_PANELS = 2 };
+enum { MOE_STREAM_ROWS = 8, MOE_STREAM_PANELS = 2 };
 
 /// What a tile multiplies: weights of an element type by rows of floats, bf16 pairs by bf16 pairs, bytes by bytes. The
 /// first three are those of `moe_element`. Codes are unpacked to one of them.

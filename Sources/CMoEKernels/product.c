@@ -245,7 +245,9 @@ static const moe_segments *segments_at(const moe_product *p, int64_t panel, int6
 }
 
 /// Passes over a panel that few rows take at most, all but the first of them from the caches.
+#ifndef STREAM_PASSES
 enum { STREAM_PASSES = 2 };
+#endif
 
 /// The tiles that read panels of an operand themselves, by rows - 1; null where there are none.
 static const moe_stream *stream_tiles(const moe_product *p, const moe_operand *o) {

@@ -124,7 +124,8 @@ const moe_kernels KERNELS = {
 #endif
         },
     .stream_rows = STREAM_ROWS,
-    .stream_panels = {STREAM_PANELS(1), STREAM_PANELS(2), STREAM_PANELS(3), STREAM_PANELS(4)},
+    .stream_panels = {STREAM_PANELS(1), STREAM_PANELS(2), STREAM_PANELS(3), STREAM_PANELS(4), STREAM_PANELS(5),
+                      STREAM_PANELS(6), STREAM_PANELS(7), STREAM_PANELS(8)},
     .streams = stream_tiles,
     .unpack = unpack,
     .decode_row = decode_row,
