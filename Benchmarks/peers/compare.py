@@ -3,15 +3,16 @@
 
 """The routed experts of one layer in swift-moe and in public packages, in turns in one run.
 
-Every contender is a process that prints one JSON object per line, {"tokens": T, "seconds": best}, for each number of
-tokens in the environment variable MOE_TOKENS. It also finds there
+Every contender is a process. It makes its weights, prints a line, and then answers each number of tokens on its stdin by
+one line of JSON: a list of {"tokens": T, "seconds": best}, with "contender": NAME where the process holds several. It ends
+with its stdin. It finds in the environment
 
     MOE_SHAPE     hidden,intermediate,experts,top-k
     MOE_CLASS     bf16, fp8, int8, int4, mxfp4, …: the weights
     MOE_SECONDS   how long to measure each number of tokens
     MOE_THREADS   how many threads
 
---peer NAME=COMMAND adds one; a contender that has nothing for a class prints nothing.
+--peer NAME=COMMAND adds one; a contender that has nothing for a class ends at once.
 """
 
 import argparse
@@ -21,29 +22,34 @@ import shlex
 import statistics
 import subprocess
 import sys
+import tempfile
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 
 # Ours, by class: the type of the weights and the precisions of the activations.
 OURS = {
-    "f32": ("f32", ["f32"]),
     "bf16": ("bf16", ["f32", "bf16"]),
     "fp8": ("fp8-block", ["f32", "bf16"]),
     "int8": ("int8-channel", ["int8"]),
     "int4": ("int4-g128", ["int8", "f32"]),
-    "mxfp4": ("mxfp4", ["int8", "bf16", "f32"]),
+    "mxfp4": ("mxfp4", ["int8", "f32"]),
     "nvfp4": ("nvfp4", ["int8"]),
     "q8_0": ("q8_0", ["int8"]),
     "q4_k": ("q4_k", ["int8"]),
+    "q6_k": ("q6_k", ["int8"]),
 }
-# Kernels of public packages, by class.
+# Drivers of public packages, by class: the file, and the kernels that it runs.
+SGL, GGML = ["torch_peer.py", "sgl"], ["ggml_peer.py"]
 PEERS = {
-    "f32": ["torch-loop", "onnxruntime"],
-    "bf16": ["sgl", "vllm-vec", "torch-loop", "torch-grouped"],
-    "fp8": ["sgl"],
-    "int8": ["sgl", "onnxruntime"],
-    "int4": ["sgl", "onnxruntime"],
-    "mxfp4": ["sgl"],
+    "bf16": [SGL, ["torch_peer.py", "vllm-vec"], ["torch_peer.py", "torch-loop", "torch-grouped"]],
+    "fp8": [SGL],
+    "int8": [SGL, ["onnxruntime_peer.py"]],
+    "int4": [SGL, ["onnxruntime_peer.py"]],
+    "mxfp4": [SGL, GGML],
+    "nvfp4": [GGML],
+    "q8_0": [GGML],
+    "q4_k": [GGML],
+    "q6_k": [GGML],
 }
 SHAPES = ["2048,768,128,8", "4096,3584,8,2", "7168,2048,32,8", "2880,2880,32,4", "4096,1536,32,8", "5120,1536,16,6"]
 
@@ -55,91 +61,107 @@ def parse():
     parser.add_argument("--shape", action="append", help="H,I,E,k; again for more (default: six)")
     parser.add_argument("--classes", default=",".join(OURS))
     parser.add_argument("--tokens", default="1,8,64,512")
-    parser.add_argument("--pairs", type=int, default=5, help="turns of each contender")
-    parser.add_argument("--seconds", type=float, default=0.5)
+    parser.add_argument("--turns", type=int, default=5, help="measurements of each contender")
+    parser.add_argument("--seconds", type=float, default=0.3)
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--peer", action="append", default=[], metavar="NAME=COMMAND")
-    parser.add_argument("--json", help="write every measurement to this file")
+    parser.add_argument("--json", help="append every measurement to this file, one object per line")
     return parser.parse_args()
 
 
-def lines(command, environment, name):
-    """What a contender prints; its complaints go to stderr, and cost it the turn only."""
-    done = subprocess.run(command, env=environment, capture_output=True, text=True)
-    if done.returncode != 0:
-        print(f"{name} failed: {done.stderr.strip().splitlines()[-1:]}", file=sys.stderr)
-        return []
-    return [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+class Contender:
+    """A process that measures when it is asked to. One that fails says so on stderr, and is left out from then on."""
 
+    def __init__(self, name, command, environment):
+        self.name = name
+        self.complaints = tempfile.TemporaryFile("w+")
+        pipe = subprocess.PIPE
+        self.process = subprocess.Popen(
+            command, env=environment, text=True, stdin=pipe, stdout=pipe, stderr=self.complaints
+        )
+        # One after the other: preparing takes twice the memory.
+        self.is_ready = self.process.stdout.readline() != "" or self.give_up()
 
-def ours(options, shape, dtype, activations):
-    command = [options.moe, "bench", "--json", "--shape", shape, "--dtype", dtype, "--activations", activations]
-    command += ["--tokens", options.tokens, "--seconds", str(options.seconds), "--threads", str(options.threads)]
-    done = subprocess.run(command, capture_output=True, text=True)
-    if done.returncode != 0:
-        sys.exit(f"moe bench failed: {done.stderr}")
-    report = json.loads(done.stdout)
-    for row in report["results"]:
-        row["share"] = row["share_of_ceiling"]
-    return report["results"]
+    def give_up(self):
+        self.process.stdin.close()
+        if self.process.wait() != 0:
+            self.complaints.seek(0)
+            print(f"{self.name} failed: {self.complaints.read().strip().splitlines()[-1:]}", file=sys.stderr)
+        return False
+
+    def measure(self, tokens):
+        if not self.is_ready:
+            return []
+        try:
+            self.process.stdin.write(f"{tokens}\n")
+            self.process.stdin.flush()
+            line = self.process.stdout.readline()
+        except BrokenPipeError:
+            line = ""
+        self.is_ready = line != "" or self.give_up()
+        return [{"contender": self.name, **row} for row in json.loads(line or "[]")]
+
+    def end(self):
+        if self.is_ready:
+            self.process.communicate()
 
 
 def contenders(options, shape, weights):
-    """Name and a function that measures once, ours first."""
-    environment = dict(os.environ, MOE_SHAPE=shape, MOE_CLASS=weights, MOE_TOKENS=options.tokens)
-    environment.update(MOE_SECONDS=str(options.seconds), MOE_THREADS=str(options.threads))
-    environment.update(OMP_NUM_THREADS=str(options.threads), OMP_PROC_BIND="true", OMP_PLACES="cores")
+    environment = dict(os.environ, MOE_SHAPE=shape, MOE_CLASS=weights, MOE_SECONDS=str(options.seconds))
+    environment.update(MOE_THREADS=str(options.threads), OMP_NUM_THREADS=str(options.threads))
+    environment.update(OMP_PROC_BIND="true", OMP_PLACES="cores")
     dtype, precisions = OURS[weights]
     for precision in precisions:
-        yield f"moe/{precision}", lambda p=precision: ours(options, shape, dtype, p)
-    for name in PEERS.get(weights, []):
-        script = "onnxruntime_peer.py" if name == "onnxruntime" else "torch_peer.py"
-        command = [options.python, os.path.join(HERE, script), name]
-        yield name, lambda c=command, n=name: lines(c, environment, n)
+        command = [options.moe, "bench", "--ask", "--shape", shape, "--dtype", dtype, "--activations", precision]
+        command += ["--seconds", str(options.seconds), "--threads", str(options.threads)]
+        yield Contender(f"moe/{precision}", command, os.environ)
+    for file, *names in PEERS[weights]:
+        command = [options.python, os.path.join(HERE, file), *names]
+        yield Contender(file.removesuffix("_peer.py"), command, environment)
     for peer in options.peer:
         name, command = peer.split("=", 1)
-        yield name, lambda c=shlex.split(command), n=name: lines(c, environment, n)
+        yield Contender(name, shlex.split(command), environment)
 
 
-def table(shape, weights, times, shares):
-    """Medians over the turns of our time over the best peer's, which may be another one for each number of tokens."""
-    mine = [name for name in times if name.startswith("moe/")]
-    peers = [name for name in times if name not in mine]
-    print(f"\n{shape} {weights}")
-    print(f"{'tokens':>6}  {'ours':<9} {'ms':>9}  {'of ceiling':>10}  {'best peer':<14} {'ms':>9}  {'ratio':>6}")
-    tokens = sorted({count for name in times for count in times[name]})
-    for count in tokens:
-        best = {name: statistics.median(times[name][count]) for name in peers if times[name].get(count)}
-        peer = min(best, key=best.get, default=None)
-        for name in mine:
-            seconds = times[name][count]
-            row = f"{count:>6}  {name[4:]:<9} {1e3 * statistics.median(seconds):>9.3f}  "
-            row += f"{100 * statistics.median(shares[name][count]):>8.0f} %  "
+def table(shape, weights, rows):
+    """Medians over the turns, and of the ratio to the best peer, which may be another one for each number of tokens."""
+    print(f"\n{shape} {weights}\n")
+    print("| tokens | activations | ms | of ceiling | best peer | ms | ratio |\n|---|---|---|---|---|---|---|")
+    for tokens in sorted({row["tokens"] for row in rows}):
+        times, shares = {}, {}
+        for row in rows:
+            if row["tokens"] == tokens:
+                times.setdefault(row["contender"], []).append(row["seconds"])
+                shares.setdefault(row["contender"], []).append(row.get("share_of_ceiling"))
+        medians = {name: statistics.median(seconds) for name, seconds in times.items()}
+        peer = min((name for name in times if not name.startswith("moe/")), key=medians.get, default=None)
+        for name in (name for name in times if name.startswith("moe/")):
+            row = f"| {tokens} | {name[4:]} | {1e3 * medians[name]:.2f} | {100 * statistics.median(shares[name]):.0f} % |"
             if peer:
-                ratio = statistics.median(a / b for a, b in zip(seconds, times[peer][count]))
-                row += f"{peer:<14} {1e3 * best[peer]:>9.3f}  {ratio:>6.2f}"
-            print(row)
-    sys.stdout.flush()
+                ratio = statistics.median(a / b for a, b in zip(times[name], times[peer]))
+                row += f" {peer} | {1e3 * medians[peer]:.2f} | {ratio:.2f} |"
+            else:
+                row += " – | | |"
+            print(row, flush=True)
 
 
 def main():
     options = parse()
-    everything = []
     for shape in options.shape or SHAPES:
         for weights in options.classes.split(","):
-            runs = list(contenders(options, shape, weights))
-            times = {name: {} for name, _ in runs}
-            shares = {name: {} for name, _ in runs}
-            for turn in range(options.pairs):
-                for name, measure in runs:
-                    for row in measure():
-                        times[name].setdefault(row["tokens"], []).append(row["seconds"])
-                        shares[name].setdefault(row["tokens"], []).append(row.get("share", float("nan")))
-                        everything.append(dict(row, shape=shape, weights=weights, contender=name, turn=turn))
-            table(shape, weights, times, shares)
-    if options.json:
-        with open(options.json, "w") as file:
-            json.dump(everything, file, indent=1)
+            running = list(contenders(options, shape, weights))
+            rows = []
+            for turn in range(options.turns):
+                for tokens in map(int, options.tokens.split(",")):
+                    for contender in running:
+                        rows += [dict(row, turn=turn) for row in contender.measure(tokens)]
+            for contender in running:
+                contender.end()
+            table(shape, weights, rows)
+            if options.json:
+                with open(options.json, "a") as file:
+                    for row in rows:
+                        print(json.dumps(dict(row, shape=shape, weights=weights)), file=file)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import onnx
 import onnxruntime
 from onnx import TensorProto, helper
 
-from peer import EXPERTS, HIDDEN, INTERMEDIATE, THREADS, TOKENS, TOP_K, WEIGHTS, layers, measure, routings
+from peer import EXPERTS, HIDDEN, INTERMEDIATE, THREADS, TOP_K, WEIGHTS, answer, best, layers, routings
 
 BITS = {"f32": 32, "int8": 8, "int4": 4}.get(WEIGHTS) or sys.exit(0)
 BLOCK = 32 if WEIGHTS == "int4" else 0
@@ -70,13 +70,20 @@ def external(name, array):
 
 def main():
     sessions = [session() for _ in range(layers(BITS))]
-    for tokens in TOKENS:
+
+    def tasks(tokens):
         logits = []
         for routing in routings(tokens):
             logits.append(np.full((tokens, EXPERTS), -20, np.float32))
             np.put_along_axis(logits[-1], np.array(routing), 2.0, 1)
         x = np.random.default_rng(1).standard_normal((tokens, HIDDEN), dtype=np.float32)
-        measure(tokens, lambda layer, i: sessions[layer][0].run(None, {"x": x, "r": logits[i]}), len(sessions))
+
+        def call(layer, i):
+            sessions[layer][0].run(None, {"x": x, "r": logits[i]})
+
+        yield "onnxruntime", best(call, len(sessions), len(logits))
+
+    answer(tasks)
 
 
 main()

@@ -1,16 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright 2026 the swift-moe project authors
 
-"""What the drivers of peers share: the task from the environment, routings, and the stopwatch."""
+"""What the drivers of peers share: the task from the environment, routings, the stopwatch, and the talk with compare.py."""
 
 import json
 import os
 import random
+import sys
 import time
 
 HIDDEN, INTERMEDIATE, EXPERTS, TOP_K = (int(n) for n in os.environ["MOE_SHAPE"].split(","))
 WEIGHTS = os.environ["MOE_CLASS"]
-TOKENS = [int(n) for n in os.environ["MOE_TOKENS"].split(",")]
 SECONDS = float(os.environ["MOE_SECONDS"])
 THREADS = int(os.environ["MOE_THREADS"])
 
@@ -30,14 +30,21 @@ def routings(tokens):
     return [[generator.sample(range(EXPERTS), TOP_K) for _ in range(tokens)] for _ in range(32 if tokens < 64 else 4)]
 
 
-def measure(tokens, call, count):
-    """Prints the best time of call(layer, routing) over layers 0 ..< count and all routings in turn."""
-    chosen = len(routings(tokens))
+def best(call, layers, routings):
+    """Seconds of the fastest call(layer, routing) over layers 0 ..< layers and routings 0 ..< routings in turn."""
     times = []
     end = time.perf_counter() + SECONDS
     while len(times) < 6 or time.perf_counter() < end:
-        layer, routing = len(times) % count, len(times) % chosen
         start = time.perf_counter()
-        call(layer, routing)
+        call(len(times) % layers, len(times) % routings)
         times.append(time.perf_counter() - start)
-    print(json.dumps({"tokens": tokens, "seconds": min(times[1:])}), flush=True)
+    return min(times[1:])
+
+
+def answer(tasks):
+    """Measures each number of tokens that stdin asks for; tasks(tokens) gives (name, seconds) of every contender here."""
+    print("{}", flush=True)
+    for line in sys.stdin:
+        tokens = int(line)
+        rows = [{"contender": name, "tokens": tokens, "seconds": seconds} for name, seconds in tasks(tokens)]
+        print(json.dumps(rows), flush=True)

