@@ -75,8 +75,8 @@ typedef struct moe_tile_work {
 
 typedef void (*moe_tile)(const moe_tile_work *work);
 
-/// c[m][n] = Σ a[m][k] · b[k][n] for a few rows and whole panels, which lie side by side: DRAM yields more to two streams
-/// than to one, and the sums of one panel are too few chains.
+/// c[m][n] = Σ a[m][k] · b[k][n] for a few rows and whole panels, one or two side by side: of floats the sums of one panel
+/// are too few chains.
 typedef struct moe_stream_work {
   /// Rows, moe_row_stride apart, and the bytes from a block of them to the next.
   const uint8_t *a;
@@ -116,7 +116,7 @@ struct moe_kernels {
   moe_tile tiles[MOE_WEIGHTS_COUNT][2][MOE_TILE_ROWS + 1];
   /// Tiles that read whole panels: the most rows, the panels that tiles of so many rows take, and the tiles,
   /// [bits or 0][kind of decoder or element type][dot][rows - 1], null where there is none.
-  int32_t stream_rows, stream_panels[MOE_STREAM_ROWS];
+  int32_t stream_rows, stream_panels[MOE_DOT_COUNT][MOE_STREAM_ROWS];
   const moe_stream (*streams)[MOE_DECODER_COUNT][MOE_DOT_COUNT][MOE_STREAM_ROWS];
   /// out[k][32] = values of a piece.
   void (*unpack)(const moe_coded_piece *piece, float *out);

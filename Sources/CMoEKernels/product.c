@@ -10,24 +10,29 @@ typedef struct coded_scratch {
   _Alignas(64) uint8_t piece[MOE_BLOCK * MOE_PANEL * sizeof(float)];
 } coded_scratch;
 
+/// Passes over a panel that few rows take at most, all but the first of them from the caches: with more of them a panel
+/// is better unpacked once. That is so for all but bytes with groups of some length; and rows must stay in L2.
+enum { STREAM_PASSES = 4, STREAM_GROUP = 32, STREAM_BYTES = 512 << 10 };
+
 int64_t moe_product_scratch(moe_row_form rows, int64_t inputs, bool coded) {
-  int64_t many = moe_rows_bytes(rows, MOE_BLOCK, MOE_PRODUCT_ROWS), few = moe_rows_bytes(rows, inputs, MOE_TILE_ROWS);
+  int64_t many = moe_rows_bytes(rows, MOE_BLOCK, MOE_PRODUCT_ROWS);
+  int64_t few = moe_rows_bytes(rows, inputs, STREAM_PASSES * MOE_STREAM_ROWS);
   return moe_max(many, few) + (coded ? (int64_t)sizeof(coded_scratch) : 0);
 }
 
 // MARK: Forms
 
-/// Inputs of a segment: a power of two that no group is cut by. Bytes of activations have a scale for each, so it is short
-/// but where weights have one scale for all inputs.
-static int64_t segment_of(const moe_form *form, moe_activations precision) {
-  bool grouped = moe_is_coded(form) && form->group;
-  int64_t most = precision == MOE_ACTIVATIONS_I8 && (grouped || !moe_is_coded(form)) ? 64 : MOE_BLOCK;
-  return moe_min(most, grouped ? form->group & -form->group : MOE_BLOCK);
-}
-
 static bool takes_pairs(const moe_form *form) { return moe_is_coded(form) || form->element == MOE_ELEMENT_BF16; }
 
 static bool takes_bytes(const moe_form *form) { return moe_is_coded(form) && form->integral; }
+
+/// Inputs of a segment: a power of two that no group is cut by. Bytes of activations have a scale for each, so it is
+/// short; twice as long where nothing else ends with it, which costs a seventh of their precision.
+static int64_t segment_of(const moe_form *form, moe_activations precision) {
+  bool grouped = moe_is_coded(form) && form->group;
+  int64_t most = precision != MOE_ACTIVATIONS_I8 ? MOE_BLOCK : takes_bytes(form) && !grouped ? 128 : 64;
+  return moe_min(most, grouped ? form->group & -form->group : MOE_BLOCK);
+}
 
 moe_row_form moe_product_rows(const moe_kernels *kernels, const moe_form *const *forms, int32_t count,
                               moe_activations precision) {
@@ -244,11 +249,6 @@ static const moe_segments *segments_at(const moe_product *p, int64_t panel, int6
   return segments;
 }
 
-/// Passes over a panel that few rows take at most, all but the first of them from the caches.
-#ifndef STREAM_PASSES
-enum { STREAM_PASSES = 2 };
-#endif
-
 /// The tiles that read panels of an operand themselves, by rows - 1; null where there are none.
 static const moe_stream *stream_tiles(const moe_product *p, const moe_operand *o) {
   const moe_row_form *rows = &p->rows_at.form;
@@ -259,8 +259,11 @@ static const moe_stream *stream_tiles(const moe_product *p, const moe_operand *o
 }
 
 static bool streams(const moe_product *p) {
-  return p->rows <= STREAM_PASSES * p->kernels->stream_rows && stream_tiles(p, &p->operands[0]) &&
-         (!p->paired || stream_tiles(p, &p->operands[1]));
+  const moe_row_form *form = &p->rows_at.form;
+  bool any = form->dot == MOE_DOT_I8 && form->segment >= STREAM_GROUP;
+  bool few = any || p->rows <= STREAM_PASSES * p->kernels->stream_rows;
+  return few && (p->rows == 1 || p->rows * p->inputs * moe_dot_bytes(form->dot) <= STREAM_BYTES) &&
+         stream_tiles(p, &p->operands[0]) && (!p->paired || stream_tiles(p, &p->operands[1]));
 }
 
 /// Inputs that whole steps of a tile and whole segments hold.
@@ -276,7 +279,7 @@ static void stream_panels(const moe_product *p, const moe_rows *rows, int64_t fi
   const moe_stream *tiles = stream_tiles(p, o);
   int64_t count = moe_ceil_div(p->panel_count - first, stride), inputs = padded_inputs(p);
   int64_t passes = moe_ceil_div(p->rows, p->kernels->stream_rows);
-  const int64_t side = p->kernels->stream_panels[moe_ceil_div(p->rows, passes) - 1];
+  const int64_t side = p->kernels->stream_panels[rows->form.dot][moe_ceil_div(p->rows, passes) - 1];
   int64_t whole_row = MOE_BLOCK * moe_dot_bytes(rows->form.dot);  // of a row in place
   moe_stream_work work = {.block_bytes = rows->pitch ? rows->pitch * moe_row_stride(rows->form.dot) : whole_row,
                           .pitch = rows->pitch,

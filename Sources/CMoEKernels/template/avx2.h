@@ -18,4 +18,4 @@
 #define EACH_STREAM_ROWS(F, s, k, w) F(s, k, w, 1) F(s, k, w, 2) F(s, k, w, 3)
 #define STREAM_ROWS 3
 // Sums of two panels and two rows would spill.
-#define STREAM_PANELS(rows) (rows == 1 ? 2 : 1)
+#define STREAM_PANELS(weights, rows) (weights != MOE_WEIGHTS_BYTES && rows == 1 ? 2 : 1)

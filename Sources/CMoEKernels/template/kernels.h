@@ -15,7 +15,7 @@
 //                     at a time
 //   TILE_SUMS_AT_MOST vectors of sums that registers hold
 //   EACH_STREAM_ROWS  as EACH_ROWS, for tiles that read whole panels: (F, stored bits, kind, weights), and STREAM_ROWS the
-//                     most of them; STREAM_PANELS(rows) the panels that they read side by side
+//                     most of them; STREAM_PANELS(weights, rows) the panels that they read side by side
 //
 // and switches the instruction set on for the functions in here.
 
@@ -96,6 +96,8 @@ EACH_ROWS(SEGMENTED, PAIRS)
 #define STREAM_ENTRY(stored, kind, weights)                                                                            \
   [stored][MOE_##kind][DOT_##weights] = {EACH_STREAM_ROWS(STREAM_ROW, stored, kind, weights)},
 
+#define PANELS_ENTRY(stored, kind, weights, rows) [rows - 1] = STREAM_PANELS(weights, rows),
+
 enum { DOT_F32 = MOE_DOT_F32, DOT_PAIRS = MOE_DOT_BF16, DOT_BYTES = MOE_DOT_I8 };
 
 EACH_STREAM(STREAM)
@@ -124,8 +126,9 @@ const moe_kernels KERNELS = {
 #endif
         },
     .stream_rows = STREAM_ROWS,
-    .stream_panels = {STREAM_PANELS(1), STREAM_PANELS(2), STREAM_PANELS(3), STREAM_PANELS(4), STREAM_PANELS(5),
-                      STREAM_PANELS(6), STREAM_PANELS(7), STREAM_PANELS(8)},
+    .stream_panels = {[MOE_DOT_F32] = {EACH_STREAM_ROWS(PANELS_ENTRY, 0, 0, MOE_WEIGHTS_F32)},
+                      [MOE_DOT_BF16] = {EACH_STREAM_ROWS(PANELS_ENTRY, 0, 0, MOE_WEIGHTS_PAIRS)},
+                      [MOE_DOT_I8] = {EACH_STREAM_ROWS(PANELS_ENTRY, 0, 0, MOE_WEIGHTS_BYTES)}},
     .streams = stream_tiles,
     .unpack = unpack,
     .decode_row = decode_row,

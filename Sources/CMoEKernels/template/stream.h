@@ -59,13 +59,12 @@ INLINE int64_t take_stream_numbers(const moe_form *form, int panels, const uint8
 
 // MARK: Memory
 
-#ifndef STREAM_AHEAD
-#define STREAM_AHEAD 2048
-#endif
+/// Bytes that are prefetched ahead. Beyond what is found here processors prefetch on their own.
+INLINE int64_t stream_ahead(moe_weights weights) { return weights == MOE_WEIGHTS_BYTES ? 512 : 2048; }
 
 /// Where to prefetch from while panels are read at `at`: so far ahead in them, then in those that follow.
-INLINE void look_ahead(const moe_stream_work *w, int panels, int64_t at, const uint8_t **ahead) {
-  at += STREAM_AHEAD;
+INLINE void look_ahead(moe_weights weights, const moe_stream_work *w, int panels, int64_t at, const uint8_t **ahead) {
+  at += stream_ahead(weights);
   UNROLL for (int p = 0; p < panels; p++) ahead[p] = at < w->bytes ? w->b[p] + at : w->then[p] + (at - w->bytes);
 }
 
@@ -110,7 +109,7 @@ INLINE void stream_dense(moe_weights weights, int panels, int rows, const moe_st
   UNROLL for (int p = 0; p < panels; p++) words[p] = w->b[p];
   for (int64_t block = 0; block < w->inputs; block += MOE_BLOCK, a += w->block_bytes) {
     int64_t count = moe_min(MOE_BLOCK, w->inputs - block);
-    look_ahead(w, panels, words[0] - w->b[0], ahead);
+    look_ahead(weights, w, panels, words[0] - w->b[0], ahead);
     for (int64_t k = 0; k < count; k += 2)
       UNROLL for (int p = 0; p < panels; p++) {
         fetch(weights, ahead, p, step_bytes);
@@ -163,7 +162,7 @@ INLINE void stream_coded(int stored, moe_decoder_kind kind, moe_weights weights,
     int64_t block_end = moe_min(MOE_BLOCK, w->inputs - block);
     for (int64_t start = 0; start < block_end; start += w->segment, index += w->pitch) {
       const uint8_t *ahead[MOE_STREAM_PANELS];
-      look_ahead(w, panels, at, ahead);
+      look_ahead(weights, w, panels, at, ahead);
       if (block + start == numbers.next_group) {
         int64_t words = take_stream_numbers(form, panels, w->b, block + start, at, &numbers);
         UNROLL for (int p = 0; p < panels; p++) fetch(weights, ahead, p, 64);
@@ -200,7 +199,7 @@ INLINE void stream_coded(int stored, moe_decoder_kind kind, moe_weights weights,
 
 /// `stored` bits of codes, or 0 and the element type as `kind`.
 INLINE void stream(int stored, int kind, moe_weights weights, int rows, const moe_stream_work *w) {
-  const int panels = STREAM_PANELS(rows);
+  const int panels = STREAM_PANELS(weights, rows);
   if (stored == 0)
     stream_dense(weights == MOE_WEIGHTS_PAIRS ? weights : (moe_weights)kind, panels, rows, w);
   else
