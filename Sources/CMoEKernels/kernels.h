@@ -8,12 +8,11 @@
 #include "row_decoder.h"
 #include "rows.h"
 
-/// The most rows of any tile, and of one that reads codes.
-enum { MOE_TILE_ROWS = 12, MOE_FUSED_ROWS = 2 };
+/// The most rows of any tile.
+enum { MOE_TILE_ROWS = 12 };
 
-/// Panels that a tile of codes reads side by side: DRAM yields more to two streams than to one, and the sums of one
-/// panel are too few chains.
-enum { MOE_FUSED_PANELS = 2 };
+/// The most rows and panels of a tile that reads whole panels.
+enum { MOE_STREAM_ROWS = 8, MOE_STREAM_PANELS = 2 };
 
 /// What a tile multiplies: weights of an element type by rows of floats, bf16 pairs by bf16 pairs, bytes by bytes. The
 /// first three are those of `moe_element`. Codes are unpacked to one of them.
@@ -56,23 +55,20 @@ typedef struct moe_numbers {
 typedef struct moe_tile_work {
   /// Rows from the piece's first input on, moe_row_stride apart.
   const uint8_t *a;
-  /// The piece; where the tile reads codes, whole panels.
-  const uint8_t *b[MOE_FUSED_PANELS];
+  /// The piece.
+  const uint8_t *b;
   int64_t inputs;
-  /// Panels are 32 floats apart.
   float *c;
   int64_t c_stride;
   bool resume;
-  /// Meanwhile the memory from here on is prefetched, `ahead_step` bytes for every 64 of the piece. Where the tile reads
-  /// codes: what is read after panels that end there.
-  const uint8_t *ahead[MOE_FUSED_PANELS], *end[MOE_FUSED_PANELS];
+  /// Meanwhile the memory from here on is prefetched, `ahead_step` bytes for every 64 of the piece.
+  const uint8_t *ahead;
   int64_t ahead_step;
-  /// The following only of codes: numbers of the rows' segments, `pitch` apart, and of the panels'.
+  /// The following only of codes: numbers of the rows' segments, `pitch` apart, and of the panel's.
   const float *scales, *sums;
   const int32_t *byte_sums;
   int64_t pitch, segment;
   bool has_minimums;
-  const moe_segments *segments;
   const moe_numbers *numbers;
   const moe_decoder *decoder;
 } moe_tile_work;
@@ -93,6 +89,28 @@ typedef struct moe_matrices {
 /// Blocks of rows end at most this many rows after the last one.
 enum { MOE_SPARE_ROWS = 4 };
 
+/// c[m][n] = Σ a[m][k] · b[k][n] for a few rows and whole panels, one or two side by side: of floats the sums of one panel
+/// are too few chains.
+typedef struct moe_stream_work {
+  /// Rows, moe_row_stride apart, and the bytes from a block of them to the next.
+  const uint8_t *a;
+  int64_t block_bytes;
+  /// Numbers of the rows' segments, `pitch` apart.
+  const float *scales, *sums;
+  const int32_t *byte_sums;
+  int64_t pitch, segment;
+  int64_t inputs;
+  const moe_form *form;
+  const moe_decoder *decoder;
+  /// Panels of so many bytes, and what is read after each.
+  const uint8_t *b[MOE_STREAM_PANELS], *then[MOE_STREAM_PANELS];
+  int64_t bytes;
+  float *c[MOE_STREAM_PANELS];
+  int64_t c_stride;
+} moe_stream_work;
+
+typedef void (*moe_stream)(const moe_stream_work *work);
+
 /// Inputs first ..< first + count of a panel of codes: `first` is a multiple of 32, `count` of the step.
 typedef struct moe_coded_piece {
   const moe_form *form;
@@ -110,8 +128,10 @@ struct moe_kernels {
   /// The most rows of a tile of weights; tiles[weights][segmented][1 ... rows[weights]] are set.
   int32_t rows[MOE_WEIGHTS_COUNT];
   moe_tile tiles[MOE_WEIGHTS_COUNT][2][MOE_TILE_ROWS + 1];
-  /// Tiles that decode what they multiply: [bits][kind][bytes or floats][panels - 1][rows - 1], null where there is none.
-  const moe_tile (*fused)[MOE_DECODER_COUNT][2][MOE_FUSED_PANELS][MOE_FUSED_ROWS];
+  /// Tiles that read whole panels: the most rows, the panels that tiles of so many rows take, and the tiles,
+  /// [bits or 0][kind of decoder or element type][dot][rows - 1], null where there is none.
+  int32_t stream_rows, stream_panels[MOE_DOT_COUNT][MOE_STREAM_ROWS];
+  const moe_stream (*streams)[MOE_DECODER_COUNT][MOE_DOT_COUNT][MOE_STREAM_ROWS];
   /// Null where there is none.
   const moe_matrices *matrices;
   /// out[k][32] = values of a piece.

@@ -3,30 +3,24 @@
 
 #include "product.h"
 
-/// Panels that are read side by side while few rows stream through, at most.
-enum { STREAMS = MOE_FUSED_PANELS };
-
-/// At the start of the scratch, where operands are codes: numbers of pieces of two panels, and a piece unpacked.
+/// At the start of the scratch, where operands are codes: numbers of a piece, and the piece unpacked.
 typedef struct coded_scratch {
   moe_segments segments;
-  moe_numbers numbers[STREAMS];
+  moe_numbers numbers;
   _Alignas(64) uint8_t piece[MOE_BLOCK * MOE_PANEL * sizeof(float)];
 } coded_scratch;
 
+/// Passes over a panel that few rows take at most, all but the first of them from the caches: with more of them a panel
+/// is better unpacked once. That is so for all but bytes with groups of some length; and rows must stay in L2.
+enum { STREAM_PASSES = 4, STREAM_GROUP = 32, STREAM_BYTES = 512 << 10 };
+
 int64_t moe_product_scratch(moe_row_form rows, int64_t inputs, bool coded) {
-  int64_t many = moe_rows_bytes(rows, MOE_BLOCK, MOE_PRODUCT_ROWS), few = moe_rows_bytes(rows, inputs, MOE_TILE_ROWS);
+  int64_t many = moe_rows_bytes(rows, MOE_BLOCK, MOE_PRODUCT_ROWS);
+  int64_t few = moe_rows_bytes(rows, inputs, STREAM_PASSES * MOE_STREAM_ROWS);
   return moe_max(many, few) + (coded ? (int64_t)sizeof(coded_scratch) : 0);
 }
 
 // MARK: Forms
-
-/// Inputs of a segment: a power of two that no group is cut by. Bytes of activations have a scale for each, so it is short
-/// but where weights have one scale for all inputs.
-static int64_t segment_of(const moe_form *form, moe_activations precision) {
-  bool grouped = moe_is_coded(form) && form->group;
-  int64_t most = precision == MOE_ACTIVATIONS_I8 && (grouped || !moe_is_coded(form)) ? 64 : MOE_BLOCK;
-  return moe_min(most, grouped ? form->group & -form->group : MOE_BLOCK);
-}
 
 /// The matrix unit, if there is one, multiplies such weights in such segments.
 static bool by_matrices(const moe_kernels *kernels, moe_weights weights, int64_t segment) {
@@ -37,6 +31,14 @@ static bool by_matrices(const moe_kernels *kernels, moe_weights weights, int64_t
 static bool takes_pairs(const moe_form *form) { return moe_is_coded(form) || form->element == MOE_ELEMENT_BF16; }
 
 static bool takes_bytes(const moe_form *form) { return moe_is_coded(form) && form->integral; }
+
+/// Inputs of a segment: a power of two that no group is cut by. Bytes of activations have a scale for each, so it is
+/// short; twice as long where nothing else ends with it, which costs a seventh of their precision.
+static int64_t segment_of(const moe_form *form, moe_activations precision) {
+  bool grouped = moe_is_coded(form) && form->group;
+  int64_t most = precision != MOE_ACTIVATIONS_I8 ? MOE_BLOCK : takes_bytes(form) && !grouped ? 128 : 64;
+  return moe_min(most, grouped ? form->group & -form->group : MOE_BLOCK);
+}
 
 moe_row_form moe_product_rows(const moe_kernels *kernels, const moe_form *const *forms, int32_t count,
                               moe_activations precision) {
@@ -100,12 +102,13 @@ static const uint8_t *input_at(const moe_product *p, int64_t panel, int64_t k) {
   return panel_at(p, panel) + moe_input_offset(&operand(p, panel)->form, k);
 }
 
-/// Panels of both can go through one tile of codes.
+/// Panels of both can go through one tile side by side.
 static bool are_alike(const moe_operand *o, const moe_operand *other) {
   const moe_form *a = &o->form, *b = &other->form;
+  if (!moe_is_coded(a) || !moe_is_coded(b)) return a->bits == b->bits && a->element == b->element;
   return a->bits == b->bits && a->group == b->group && a->super_group == b->super_group && a->scale == b->scale &&
          a->correction == b->correction && a->correction_number == b->correction_number && a->factor == b->factor &&
-         a->bits != 0 && moe_decoders_are_alike(o->decoder, other->decoder, a);
+         moe_decoders_are_alike(o->decoder, other->decoder, a);
 }
 
 // MARK: Rows
@@ -140,11 +143,11 @@ static moe_rows gather(const moe_product *p, int64_t first, int64_t blocks) {
 
 // MARK: Pieces
 
-/// `count` inputs of one panel, or of two alike, from input k on.
+/// `count` inputs of one panel from input k on.
 typedef struct piece {
   int64_t panel, k, count;
-  /// What is read next; of a fused piece, after its panels.
-  const uint8_t *ahead[STREAMS];
+  /// What is read next.
+  const uint8_t *ahead;
 } piece;
 
 /// Finds the segments of a piece. Divides, so once for as many panels as possible.
@@ -185,7 +188,7 @@ static void fill_work(const moe_product *p, const rows_part *rows, const piece *
   work->c = p->c + piece->panel * MOE_PANEL;
   work->c_stride = p->c_stride;
   work->resume = piece->k > 0;
-  for (int i = 0; i < STREAMS; i++) work->ahead[i] = piece->ahead[i];
+  work->ahead = piece->ahead;
   work->scales = rows->scales;
   work->sums = rows->sums;
   work->byte_sums = rows->byte_sums;
@@ -193,49 +196,20 @@ static void fill_work(const moe_product *p, const rows_part *rows, const piece *
   work->segment = p->rows_at.form.segment;
 }
 
-/// What the codes of a piece share, for `panels` panels side by side.
-static void take_numbers(const moe_product *p, const piece *piece, int panels, const moe_segments *segments,
-                         moe_tile_work *work) {
+/// What the codes of a piece share.
+static void take_numbers(const moe_product *p, const piece *piece, const moe_segments *segments, moe_tile_work *work) {
   coded_scratch *scratch = (coded_scratch *)p->scratch;
-  const moe_form *form = &operand(p, piece->panel)->form;
-  for (int i = 0; i < panels; i++) {
-    p->kernels->take_numbers(form, operand(p, piece->panel + i)->decoder, panel_at(p, piece->panel + i), segments,
-                             p->rows_at.form.dot == MOE_DOT_I8, &scratch->numbers[i]);
-  }
-  work->decoder = operand(p, piece->panel)->decoder;
-  work->segments = segments;
-  work->numbers = scratch->numbers;
-  work->has_minimums = form->correction != MOE_CORRECTION_NONE;
-}
-
-/// The tile that decodes `panels` panels of a piece itself, or null.
-static moe_tile fused_tile(const moe_product *p, const piece *piece, int panels, bool alike) {
   const moe_operand *o = operand(p, piece->panel);
-  if (!moe_is_coded(&o->form) || p->rows > MOE_FUSED_ROWS || p->rows_at.form.dot == MOE_DOT_BF16) return NULL;
-  int stored = moe_stored_bits(o->form.bits);
-  int64_t step = moe_tile_step(stored);
-  if (p->rows_at.form.segment % step != 0 || piece->count % step != 0) return NULL;
-  if (panels > 1 && !alike) return NULL;
-  return p->kernels->fused[stored][o->decoder->kind][p->rows_at.form.dot == MOE_DOT_I8][panels - 1][p->rows - 1];
+  p->kernels->take_numbers(&o->form, o->decoder, panel_at(p, piece->panel), segments, p->rows_at.form.dot == MOE_DOT_I8,
+                           &scratch->numbers);
+  work->decoder = o->decoder;
+  work->numbers = &scratch->numbers;
+  work->has_minimums = o->form.correction != MOE_CORRECTION_NONE;
 }
 
-static void run_fused(const moe_product *p, const rows_part *rows, const piece *piece, int panels,
-                      const moe_segments *segments, moe_tile tile) {
-  moe_tile_work work;
-  fill_work(p, rows, piece, &work);
-  take_numbers(p, piece, panels, segments, &work);
-  for (int i = 0; i < panels; i++) {
-    work.b[i] = panel_at(p, piece->panel + i);
-    work.end[i] = work.b[i] + operand(p, piece->panel + i)->bytes;
-  }
-  tile(&work);
-}
-
-/// All rows, in `tiles` tiles, times a piece of one panel. Compiled for one tile on its own: short pieces have no time for
-/// divisions.
-static inline __attribute__((always_inline)) void multiply(const moe_product *p, const rows_part *rows,
-                                                           const piece *piece, const moe_segments *segments,
-                                                           int64_t tiles) {
+/// All rows times a piece of one panel: at once by `matrices`, or where that is null in `tiles` tiles.
+static void multiply(const moe_product *p, const rows_part *rows, const piece *piece, const moe_segments *segments,
+                     const moe_matrices *matrices, int64_t tiles) {
   const moe_operand *o = operand(p, piece->panel);
   moe_weights weights = tile_weights(p, o);
   bool coded = moe_is_coded(&o->form), numbered = moe_has_numbers(&p->rows_at.form);
@@ -245,21 +219,21 @@ static inline __attribute__((always_inline)) void multiply(const moe_product *p,
   work.ahead_step = 0;
   if (coded) {
     coded_scratch *scratch = (coded_scratch *)p->scratch;
-    take_numbers(p, piece, 1, segments, &work);
-    moe_coded_piece codes = {&o->form, o->decoder, panel_at(p, piece->panel), piece->k, piece->count, piece->ahead[0]};
+    take_numbers(p, piece, segments, &work);
+    moe_coded_piece codes = {&o->form, o->decoder, panel_at(p, piece->panel), piece->k, piece->count, piece->ahead};
     p->kernels->unpack_codes(&codes, weights, scratch->piece);
-    work.b[0] = scratch->piece;
+    work.b = scratch->piece;
     // Unpacking has prefetched: nothing is left for the tiles but what they read.
-    work.ahead[0] = scratch->piece;
+    work.ahead = scratch->piece;
   } else {
     // Codes beside dense weights may hold more inputs than these do.
     work.inputs = moe_min(piece->count, moe_round_up(p->inputs, 2) - piece->k);
-    work.b[0] = input_at(p, piece->panel, piece->k);
+    work.b = input_at(p, piece->panel, piece->k);
     work.ahead_step = 64 / tiles;
     ahead_bytes = moe_panel_bytes(o->form.element, work.inputs);
   }
-  if (multiplies_matrices(p)) {
-    p->kernels->matrices->multiply[weights][coded](&work, p->rows);
+  if (matrices) {
+    matrices->multiply[weights][coded](&work, p->rows);
     return;
   }
   int64_t stride = moe_row_stride(p->rows_at.form.dot), first = 0;
@@ -273,26 +247,12 @@ static inline __attribute__((always_inline)) void multiply(const moe_product *p,
       work.sums += count;
       work.byte_sums += count;
     }
-    work.ahead[0] += ahead_bytes / tiles;
+    work.ahead += ahead_bytes / tiles;
     first = end;
   }
 }
 
 // MARK: Two ways
-
-/// Inputs of a piece of one operand. Short pieces keep the streams in step; more rows take longer over a piece, and pay
-/// for each start.
-static int64_t piece_inputs(const moe_form *form, int64_t rows) {
-  if (moe_is_coded(form)) return moe_stored_bits(form->bits) <= 4 ? 256 : 128;
-  return (rows <= 2 ? 1024 : 2048) / MOE_PANEL / moe_element_bytes(form->element);
-}
-
-static int64_t stream_piece(const moe_product *p) {
-  int64_t piece = has_codes(p) ? p->rows_at.form.segment : 0;
-  for (int32_t i = 0; i <= p->paired; i++) piece = moe_max(piece, piece_inputs(&p->operands[i].form, p->rows));
-  if (multiplies_matrices(p)) piece = moe_max(piece, p->kernels->matrices->segment[tile_weights(p, p->operands)]);
-  return piece;
-}
 
 /// Inputs that panels hold.
 static int64_t padded_inputs(const moe_product *p) { return moe_round_up(p->inputs, has_codes(p) ? MOE_STEP : 2); }
@@ -305,48 +265,95 @@ static const moe_segments *segments_at(const moe_product *p, int64_t panel, int6
   return segments;
 }
 
-/// Codes of 8 bits times bytes are done as fast as one stream comes.
-static int64_t streams_of(const moe_product *p) {
-  bool alone = p->rows_at.form.dot == MOE_DOT_I8 && moe_stored_bits(p->operands[0].form.bits) == 8;
-  return alone && p->rows <= MOE_FUSED_ROWS ? 1 : STREAMS;
+/// The tiles that read panels of an operand themselves, by rows - 1; null where there are none.
+static const moe_stream *stream_tiles(const moe_product *p, const moe_operand *o) {
+  const moe_row_form *rows = &p->rows_at.form;
+  if (moe_is_coded(&o->form) && rows->segment % moe_tile_step(moe_stored_bits(o->form.bits)) != 0) return NULL;
+  int stored = moe_stored_bits(o->form.bits), kind = stored ? (int)o->decoder->kind : (int)o->form.element;
+  const moe_stream *tiles = p->kernels->streams[stored][kind][rows->dot];
+  return tiles[0] ? tiles : NULL;
 }
 
-/// A few rows: one tile holds them, and the panels are read in the order in which they lie in memory.
-static void stream(const moe_product *p) {
+static bool streams(const moe_product *p) {
   const moe_row_form *form = &p->rows_at.form;
-  int64_t inputs = padded_inputs(p), piece_size = stream_piece(p);
-  bool in_place = !p->rows_at.data && p->rows == 1 && p->inputs == inputs && !moe_has_numbers(form);
-  bool alike = !p->paired || (p->rows <= MOE_FUSED_ROWS && are_alike(&p->operands[0], &p->operands[1]));
-  moe_rows rows = p->rows_at;
-  if (!rows.data && !in_place) rows = gather(p, 0, moe_blocks(p->inputs));
-  const int64_t streams = streams_of(p);
-  for (int64_t first = 0; first < p->panel_count; first += streams) {
-    int panels = (int)moe_min(streams, p->panel_count - first);
-    for (int64_t k = 0; k < inputs; k += piece_size) {
-      piece piece = {.panel = first, .k = k, .count = moe_min(piece_size, inputs - k)};
-      rows_part part = {.data = (const uint8_t *)(p->x ? row(p, 0) + k : NULL)};
-      if (!in_place) part = part_at(&rows, k);
-      for (int i = 0; i < panels; i++) {
-        int64_t panel = first + i, later = panel_at(p, i) - p->operands[0].base;  // from the start of what comes next
-        piece.ahead[i] = panel + streams < p->panel_count ? panel_at(p, panel + streams) : p->next + later;
-      }
-      const moe_segments *segments = segments_at(p, first, k, piece.count);
-      moe_tile tile = fused_tile(p, &piece, panels, alike);
-      if (tile) {
-        run_fused(p, &part, &piece, panels, segments, tile);
-        continue;
-      }
-      if (k + piece_size < inputs)
-        for (int i = 0; i < panels; i++) piece.ahead[i] = input_at(p, first + i, k + piece_size);
-      for (int i = 0; i < panels; i++, piece.panel++, piece.ahead[0] = piece.ahead[1])
-        multiply(p, &part, &piece, i == 0 ? segments : segments_at(p, piece.panel, k, piece.count), 1);
+  bool any = form->dot == MOE_DOT_I8 && form->segment >= STREAM_GROUP && !multiplies_matrices(p);
+  bool few = any || p->rows <= STREAM_PASSES * p->kernels->stream_rows;
+  return few && (p->rows == 1 || p->rows * p->inputs * moe_dot_bytes(form->dot) <= STREAM_BYTES) &&
+         stream_tiles(p, &p->operands[0]) && (!p->paired || stream_tiles(p, &p->operands[1]));
+}
+
+/// Inputs that whole steps of a tile and whole segments hold.
+static int64_t streamed_inputs(const moe_product *p, const moe_operand *o) {
+  int64_t inputs = padded_inputs(p), segment = p->rows_at.form.segment;
+  if (!moe_is_coded(&o->form)) return moe_round_up(p->inputs, 2);
+  return inputs % moe_tile_step(moe_stored_bits(o->form.bits)) == 0 ? inputs : inputs / segment * segment;
+}
+
+/// Rows times the panels first, first + stride …, all alike, of which each is read once.
+static void stream_panels(const moe_product *p, const moe_rows *rows, int64_t first, int64_t stride) {
+  const moe_operand *o = operand(p, first);
+  const moe_stream *tiles = stream_tiles(p, o);
+  int64_t count = moe_ceil_div(p->panel_count - first, stride), inputs = padded_inputs(p);
+  int64_t passes = moe_ceil_div(p->rows, p->kernels->stream_rows);
+  const int64_t side = p->kernels->stream_panels[rows->form.dot][moe_ceil_div(p->rows, passes) - 1];
+  int64_t whole_row = MOE_BLOCK * moe_dot_bytes(rows->form.dot);  // of a row in place
+  moe_stream_work work = {.block_bytes = rows->pitch ? rows->pitch * moe_row_stride(rows->form.dot) : whole_row,
+                          .pitch = rows->pitch,
+                          .segment = rows->form.segment,
+                          .inputs = streamed_inputs(p, o),
+                          .form = &o->form,
+                          .decoder = o->decoder,
+                          .bytes = o->bytes,
+                          .c_stride = p->c_stride};
+  for (int64_t i = 0; i < count; i += side) {
+    int64_t panels[MOE_STREAM_PANELS];
+    for (int64_t s = 0; s < side; s++) {
+      panels[s] = first + moe_min(i + s, count - 1) * stride;  // the last one twice where they are odd
+      int64_t follower = i + side + s < count ? panels[s] + side * stride : first + s * stride;
+      work.b[s] = panel_at(p, panels[s]);
+      work.then[s] = i + side + s < count ? panel_at(p, follower) : p->next + (panel_at(p, s) - p->operands[0].base);
+    }
+    for (int64_t pass = 0, r = 0; pass < passes; pass++) {
+      int64_t end = p->rows * (pass + 1) / passes;
+      moe_rows part = moe_rows_from(*rows, r);
+      work.a = part.data;
+      work.scales = part.scales;
+      work.sums = part.sums;
+      work.byte_sums = part.byte_sums;
+      for (int64_t s = 0; s < side; s++) work.c[s] = p->c + r * p->c_stride + panels[s] * MOE_PANEL;
+      tiles[end - r - 1](&work);
+      r = end;
+    }
+    if (work.inputs == inputs || !moe_is_coded(&o->form)) continue;
+    rows_part part = part_at(rows, work.inputs);
+    for (int64_t s = 0; s < side; s++) {
+      piece piece = {.panel = panels[s], .k = work.inputs, .count = inputs - work.inputs, .ahead = work.then[s]};
+      if (s > 0 && panels[s] == panels[0]) continue;
+      multiply(p, &part, &piece, segments_at(p, panels[s], piece.k, piece.count), NULL, 1);
     }
   }
 }
 
+/// A few rows: panels are read in the order in which they lie in memory.
+static void stream(const moe_product *p) {
+  const moe_row_form *form = &p->rows_at.form;
+  bool in_place = !p->rows_at.data && p->rows == 1 && !moe_has_numbers(form) && p->inputs % (has_codes(p) ? 32 : 2) == 0;
+  moe_rows rows = p->rows_at;
+  if (in_place)
+    rows.data = (uint8_t *)row(p, 0);
+  else if (!rows.data)
+    rows = gather(p, 0, moe_blocks(p->inputs));
+  if (!p->paired || are_alike(&p->operands[0], &p->operands[1]))
+    stream_panels(p, &rows, 0, 1);
+  else
+    for (int64_t o = 0; o < 2; o++) stream_panels(p, &rows, o, 2);
+}
+
 /// Many rows: block after block of inputs, so that the rows of a block stay in L2 and a piece of a panel in L1.
 static void block(const moe_product *p) {
-  int64_t inputs = padded_inputs(p), tiles = moe_ceil_div(p->rows, tile_rows(p));
+  const moe_matrices *matrices = multiplies_matrices(p) ? p->kernels->matrices : NULL;
+  int64_t inputs = padded_inputs(p), tiles = matrices ? 1 : moe_ceil_div(p->rows, tile_rows(p));
+  if (matrices) matrices->begin(p->rows);
   for (int64_t k = 0; k < inputs; k += MOE_BLOCK) {
     moe_rows gathered;
     rows_part part;
@@ -360,18 +367,16 @@ static void block(const moe_product *p) {
       bool last = panel + 1 == p->panel_count;
       int64_t then = last ? k + MOE_BLOCK : k, follower = last ? 0 : panel + 1;
       piece piece = {.panel = panel, .k = k, .count = moe_min(MOE_BLOCK, inputs - k)};
-      piece.ahead[0] = then < inputs ? input_at(p, follower, then) : p->next;
-      multiply(p, &part, &piece, segments_at(p, panel, k, piece.count), tiles);
+      piece.ahead = then < inputs ? input_at(p, follower, then) : p->next;
+      multiply(p, &part, &piece, segments_at(p, panel, k, piece.count), matrices, tiles);
     }
   }
+  if (matrices) matrices->end();
 }
 
 void moe_product_run(const moe_product *product) {
-  const moe_matrices *matrices = multiplies_matrices(product) ? product->kernels->matrices : NULL;
-  if (matrices) matrices->begin(product->rows);
-  if (product->rows <= tile_rows(product))
+  if (streams(product))
     stream(product);
   else
     block(product);
-  if (matrices) matrices->end();
 }

@@ -15,6 +15,8 @@
 //   TILE_SUMS         vectors of sums up to which a tile passes over the piece once; beyond, TILE_VECTORS of outputs
 //                     at a time
 //   TILE_SUMS_AT_MOST vectors of sums that registers hold
+//   EACH_STREAM_ROWS  as EACH_ROWS, for tiles that read whole panels: (F, stored bits, kind, weights), and STREAM_ROWS the
+//                     most of them; STREAM_PANELS(weights, rows) the panels that they read side by side
 //
 // and switches the instruction set on for the functions in here.
 
@@ -49,6 +51,8 @@
 #include "codes.h"
 
 #include "tile.h"
+
+#include "stream.h"
 #include "unpack.h"
 
 #include "stored_rows.h"
@@ -76,28 +80,42 @@ EACH_ROWS(TILE, PAIRS)
 EACH_ROWS(SEGMENTED, PAIRS)
 #endif
 
-#define FUSE(stored, kind, bytes, panels, rows)                                                                        \
-  static void fused_##stored##_##kind##_##bytes##_##panels##_##rows(const moe_tile_work *work) {                       \
-    fused(stored, MOE_DECODER_##kind, bytes, panels, rows, work);                                                      \
+/// Dense weights have 0 stored bits. What is looked up in memory is not here.
+#define EACH_STREAM(F)                                                                                                 \
+  F(0, ELEMENT_F32, F32) F(0, ELEMENT_F16, F32) F(0, ELEMENT_BF16, F32) F(2, DECODER_HALVES, F32)                      \
+  F(2, DECODER_INTEGER, F32) F(2, DECODER_INTEGER, BYTES) F(3, DECODER_INTEGER, F32) F(3, DECODER_INTEGER, BYTES)      \
+  F(4, DECODER_TABLE, F32) F(4, DECODER_HALVES, F32) F(4, DECODER_HALVES, BYTES) F(4, DECODER_INTEGER, F32)            \
+  F(4, DECODER_INTEGER, BYTES) F(5, DECODER_INTEGER, F32) F(5, DECODER_INTEGER, BYTES) F(6, DECODER_INTEGER, F32)      \
+  F(6, DECODER_INTEGER, BYTES) F(8, DECODER_INTEGER, F32) F(8, DECODER_INTEGER, BYTES) F(8, DECODER_E4M3, F32)         \
+  F(8, DECODER_E5M2, F32)
+#define EACH_PAIRED_STREAM(F)                                                                                          \
+  F(0, ELEMENT_BF16, PAIRS) F(4, DECODER_HALVES, PAIRS) F(4, DECODER_INTEGER, PAIRS) F(5, DECODER_INTEGER, PAIRS)      \
+  F(6, DECODER_INTEGER, PAIRS) F(8, DECODER_E4M3, PAIRS) F(8, DECODER_E5M2, PAIRS)
+
+#define STREAM_OF(stored, kind, weights, rows)                                                                         \
+  static void stream_##stored##_##kind##_##weights##_##rows(const moe_stream_work *work) {                             \
+    stream(stored, MOE_##kind, MOE_WEIGHTS_##weights, rows, work);                                                     \
   }
-#define FUSE_EACH(stored, kind, bytes)                                                                                 \
-  FUSE(stored, kind, bytes, 1, 1) FUSE(stored, kind, bytes, 1, 2) FUSE(stored, kind, bytes, 2, 1)                      \
-  FUSE(stored, kind, bytes, 2, 2)
-#define FUSE_ENTRY(stored, kind, bytes)                                                                                \
-  [stored][MOE_DECODER_##kind][bytes] = {                                                                              \
-      {fused_##stored##_##kind##_##bytes##_1_1, fused_##stored##_##kind##_##bytes##_1_2},                              \
-      {fused_##stored##_##kind##_##bytes##_2_1, fused_##stored##_##kind##_##bytes##_2_2}},
+#define STREAM(stored, kind, weights) EACH_STREAM_ROWS(STREAM_OF, stored, kind, weights)
+#define STREAM_ROW(stored, kind, weights, rows) [rows - 1] = stream_##stored##_##kind##_##weights##_##rows,
+#define STREAM_ENTRY(stored, kind, weights)                                                                            \
+  [stored][MOE_##kind][DOT_##weights] = {EACH_STREAM_ROWS(STREAM_ROW, stored, kind, weights)},
 
-/// What is decoded on the way: not what is looked up in memory.
-#define EACH_FUSED(F)                                                                                                  \
-  F(2, HALVES, 0) F(2, INTEGER, 0) F(2, INTEGER, 1) F(3, INTEGER, 0) F(3, INTEGER, 1) F(4, TABLE, 0) F(4, HALVES, 0)   \
-  F(4, HALVES, 1) F(4, INTEGER, 0) F(4, INTEGER, 1) F(5, INTEGER, 0) F(5, INTEGER, 1) F(6, INTEGER, 0)                 \
-  F(6, INTEGER, 1) F(8, INTEGER, 0) F(8, INTEGER, 1) F(8, E4M3, 0) F(8, E5M2, 0)
+#define PANELS_ENTRY(stored, kind, weights, rows) [rows - 1] = STREAM_PANELS(weights, rows),
 
-EACH_FUSED(FUSE_EACH)
+enum { DOT_F32 = MOE_DOT_F32, DOT_PAIRS = MOE_DOT_BF16, DOT_BYTES = MOE_DOT_I8 };
 
-static const moe_tile fused_tiles[9][MOE_DECODER_COUNT][2][MOE_FUSED_PANELS][MOE_FUSED_ROWS] = {
-    EACH_FUSED(FUSE_ENTRY)};
+EACH_STREAM(STREAM)
+#ifdef PAIR_DOT
+EACH_PAIRED_STREAM(STREAM)
+#endif
+
+static const moe_stream stream_tiles[9][MOE_DECODER_COUNT][MOE_DOT_COUNT][MOE_STREAM_ROWS] = {
+    EACH_STREAM(STREAM_ENTRY)
+#ifdef PAIR_DOT
+    EACH_PAIRED_STREAM(STREAM_ENTRY)
+#endif
+};
 
 const moe_kernels KERNELS = {
     .isa = ISA,
@@ -112,7 +130,11 @@ const moe_kernels KERNELS = {
             [MOE_WEIGHTS_PAIRS] = {{EACH_ROWS(TILE_ENTRY, PAIRS)}, {EACH_ROWS(SEGMENTED_ENTRY, PAIRS)}},
 #endif
         },
-    .fused = fused_tiles,
+    .stream_rows = STREAM_ROWS,
+    .stream_panels = {[MOE_DOT_F32] = {EACH_STREAM_ROWS(PANELS_ENTRY, 0, 0, MOE_WEIGHTS_F32)},
+                      [MOE_DOT_BF16] = {EACH_STREAM_ROWS(PANELS_ENTRY, 0, 0, MOE_WEIGHTS_PAIRS)},
+                      [MOE_DOT_I8] = {EACH_STREAM_ROWS(PANELS_ENTRY, 0, 0, MOE_WEIGHTS_BYTES)}},
+    .streams = stream_tiles,
 #ifdef TILE_LOAD
     .matrices = &matrices,
 #endif

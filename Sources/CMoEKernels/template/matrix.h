@@ -134,14 +134,14 @@ INLINE int64_t near_inputs(moe_weights weights, row_blocks blocks, int64_t segme
 
 /// Input k of a piece.
 INLINE const uint8_t *weights_from(moe_weights weights, const moe_tile_work *work, int64_t k) {
-  return work->b[0] + k / step_inputs(weights) * STEP_BYTES;
+  return work->b + k / step_inputs(weights) * STEP_BYTES;
 }
 
 INLINE block_rows rows_from(moe_weights weights, const moe_tile_work *work, row_blocks blocks, int64_t block, int64_t k) {
   const int64_t stride = row_stride(weights), lines = work->ahead_step ? STEP_BYTES / 64 / blocks.count : 0;
   const uint8_t *upper = work->a + block * blocks.height * stride + k / step_inputs(weights) * TILE_ROW_BYTES;
   // Blocks share the lines of each step.
-  const uint8_t *ahead = work->ahead[0] + (k / step_inputs(weights) * blocks.count + block) * lines * 64;
+  const uint8_t *ahead = work->ahead + (k / step_inputs(weights) * blocks.count + block) * lines * 64;
   return (block_rows){upper, upper + blocks.upper * stride, stride, ahead, lines, blocks.count * lines * 64};
 }
 

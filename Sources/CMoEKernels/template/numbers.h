@@ -17,6 +17,10 @@ INLINE vf small_float(vu code, int32_t fraction_bits, uint32_t exponent) {
   return from_bits((vu)magnitude | (code & 0x80) << 24);
 }
 
+#define EACH_NUMBER(F)                                                                                                 \
+  F(MOE_NUMBER_F32) F(MOE_NUMBER_F16) F(MOE_NUMBER_BF16) F(MOE_NUMBER_E8M0) F(MOE_NUMBER_E4M3FN) F(MOE_NUMBER_U8)      \
+  F(MOE_NUMBER_I8)
+
 INLINE vf number_vector(moe_number number, const uint8_t *p) {
   switch (number) {
   case MOE_NUMBER_F32: return load(p);
@@ -26,10 +30,7 @@ INLINE vf number_vector(moe_number number, const uint8_t *p) {
     memcpy(&half, p, sizeof half);
     return from_bits(__builtin_convertvector(half, vu) << 16);
   }
-  case MOE_NUMBER_E8M0: {
-    vu exponent = load_bytes(p) << 23;
-    return choose((vi)exponent == 0, splat(0x1p-127f), from_bits(exponent));
-  }
+  case MOE_NUMBER_E8M0: return from_bits(__builtin_elementwise_max(load_bytes(p) << 23, (vu)0x00400000));  // 0: 2^-127
   case MOE_NUMBER_E4M3FN: {
     // Exponent and fraction in place, then a power of two moves the bias and normalises subnormals.
     vu code = load_bytes(p);
@@ -124,13 +125,7 @@ static void convert(moe_number number, const uint8_t *panel, const moe_segments 
     else                                                                                                               \
       convert_as(number, false, panel, segments, after, factors, out);                              \
     break;
-    CASE(MOE_NUMBER_F32)
-    CASE(MOE_NUMBER_F16)
-    CASE(MOE_NUMBER_BF16)
-    CASE(MOE_NUMBER_E8M0)
-    CASE(MOE_NUMBER_E4M3FN)
-    CASE(MOE_NUMBER_U8)
-    CASE(MOE_NUMBER_I8)
+    EACH_NUMBER(CASE)
 #undef CASE
   }
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright 2026 the swift-moe project authors
 
-// The product of a few rows of activations and one piece of a panel, or of two panels of codes side by side.
+// The product of a few rows of activations and one piece of a panel.
 
 /// Step `j` of a piece (`parity` is j mod 2), outputs `vector` · LANES ..< + LANES. Widens in registers: that costs less
 /// than the memory of a widened copy.
@@ -73,7 +73,7 @@ INLINE const uint8_t *tile_pass(moe_weights weights, bool segmented, int rows, i
   int64_t steps = work->inputs / inputs_of_step(weights);
   int64_t segment = segmented ? work->segment / inputs_of_step(weights) : steps;
   int32_t offset = segmented && weights == MOE_WEIGHTS_BYTES ? work->decoder->byte_offset : 0;
-  const uint8_t *a = work->a, *b = work->b[0];
+  const uint8_t *a = work->a, *b = work->b;
 
   int64_t index = 0, ordinal = 0;
   for (int64_t start = 0; start < steps; start += segment, index += work->pitch, ordinal++) {
@@ -121,89 +121,7 @@ INLINE const uint8_t *tile_pass(moe_weights weights, bool segmented, int rows, i
 
 INLINE void tile(moe_weights weights, bool segmented, int rows, const moe_tile_work *work) {
   int vectors = rows * (MOE_PANEL / LANES) <= TILE_SUMS ? MOE_PANEL / LANES : TILE_VECTORS;
-  const uint8_t *ahead = work->ahead[0];
+  const uint8_t *ahead = work->ahead;
   for (int first = 0; first < MOE_PANEL / LANES; first += vectors)
     ahead = tile_pass(weights, segmented, rows, first, vectors, work, ahead);
-}
-
-// MARK: Codes that are decoded on the way
-
-/// Bytes that are prefetched ahead of what is read, and where to: to L1 where decoding takes longer than reading, so that
-/// it waits for nothing; else to L2, and far enough for what stands between the words.
-INLINE int64_t fused_ahead(bool bytes, int stored) { return !bytes ? 4096 : stored == 8 ? 2048 : 8192; }
-
-INLINE void fetch(bool bytes, const uint8_t *p) {
-  if (bytes)
-    __builtin_prefetch(p, 0, 2);
-  else
-    __builtin_prefetch(p, 0, 3);
-}
-
-/// One step of one panel.
-INLINE void fused_step(int stored, moe_decoder_kind kind, moe_weights weights, int rows, decoding d,
-                       const uint8_t *words, const uint8_t *a, vf (*sum)[VECTORS]) {
-  UNROLL for (int quad = 0; quad < moe_tile_step(stored) / 4; quad++)
-    UNROLL for (int v = 0; v < VECTORS; v++) {
-      bool bytes = weights == MOE_WEIGHTS_BYTES;
-      vu codes = step_quad(stored, !bytes && has_pairs(stored, kind), words, quad, v);
-      if (bytes) {
-        vu w = quad_bytes(stored, kind, d, codes);
-        UNROLL for (int m = 0; m < rows; m++)
-          sum[m][v] = dot(weights, sum[m][v], w, broadcast(a + m * row_stride(weights) + quad * 4));
-      } else {
-        vf w[4];
-        quad_values(stored, kind, d, codes, w);
-        UNROLL for (int i = 0; i < 4; i++)
-          UNROLL for (int m = 0; m < rows; m++)
-            sum[m][v] = dot(weights, sum[m][v], (vu)w[i], broadcast(a + m * row_stride(weights) + (quad * 4 + i) * 4));
-        // As in `tile_pass`: what is not needed yet is not decoded yet.
-        __asm__("" : "+r"(words));
-      }
-    }
-}
-
-INLINE void fused(int stored, moe_decoder_kind kind, bool bytes, int panels, int rows, const moe_tile_work *work) {
-  const moe_weights weights = bytes ? MOE_WEIGHTS_BYTES : MOE_WEIGHTS_F32;
-  const int step = moe_tile_step(stored), step_bytes = MOE_PANEL * step * stored / 8;
-  vf total[MOE_FUSED_PANELS][MOE_FUSED_ROWS][VECTORS];
-  const decoding d = decoding_of(work->decoder);
-  const int32_t offset = bytes ? work->decoder->byte_offset : 0;
-  UNROLL for (int p = 0; p < panels; p++)
-    UNROLL for (int m = 0; m < rows; m++)
-      UNROLL for (int v = 0; v < VECTORS; v++)
-        total[p][m][v] =
-            work->resume ? load(work->c + m * work->c_stride + p * MOE_PANEL + v * LANES) : splat(0);
-  int64_t index = 0, ordinal = 0;
-  for (int64_t start = 0; start < work->inputs; start += work->segment, index += work->pitch, ordinal++) {
-    vf sum[MOE_FUSED_PANELS][MOE_FUSED_ROWS][VECTORS];
-    const uint8_t *words[MOE_FUSED_PANELS], *ahead[MOE_FUSED_PANELS];
-    UNROLL for (int p = 0; p < panels; p++) {
-      int64_t skip = work->segments->words[ordinal];
-      words[p] = work->b[p] + skip;
-      ahead[p] = words[p] + fused_ahead(bytes, stored);
-      if (ahead[p] >= work->end[p]) ahead[p] = work->ahead[p] + (ahead[p] - work->end[p]);
-      fetch(bytes, ahead[p] - 64);  // what the segment shares
-      UNROLL for (int m = 0; m < rows; m++)
-        UNROLL for (int v = 0; v < VECTORS; v++)
-          sum[p][m][v] = segment_start(weights, work, offset, index, m);
-    }
-    int64_t end = moe_min(start + work->segment, work->inputs);
-    for (int64_t k = start; k < end; k += step) {
-      UNROLL for (int p = 0; p < panels; p++) {
-        UNROLL for (int line = 0; line < step_bytes; line += 64) fetch(bytes, ahead[p] + line);
-        fused_step(stored, kind, weights, rows, d, words[p], work->a + k * (bytes ? 1 : 4), sum[p]);
-        words[p] += step_bytes;
-        ahead[p] += step_bytes;
-      }
-    }
-    UNROLL for (int p = 0; p < panels; p++)
-      UNROLL for (int m = 0; m < rows; m++)
-        UNROLL for (int v = 0; v < VECTORS; v++)
-          total[p][m][v] = segment_end(weights, work, &work->numbers[p], ordinal, index, m, v, sum[p][m][v],
-                                       total[p][m][v]);
-  }
-  UNROLL for (int p = 0; p < panels; p++)
-    UNROLL for (int m = 0; m < rows; m++)
-      UNROLL for (int v = 0; v < VECTORS; v++)
-        store(work->c + m * work->c_stride + p * MOE_PANEL + v * LANES, total[p][m][v]);
 }
