@@ -99,7 +99,7 @@ INLINE void add_inputs(moe_weights weights, bool lower, block_rows *rows, const 
   add_steps(weights, lower, rows, last, 1);
 }
 
-INLINE void zero_sums(bool lower) {
+INLINE void zero_block(bool lower) {
   TILE_ZERO(UPPER_LEFT);
   TILE_ZERO(UPPER_RIGHT);
   if (!lower) return;
@@ -107,7 +107,7 @@ INLINE void zero_sums(bool lower) {
   TILE_ZERO(LOWER_RIGHT);
 }
 
-INLINE void load_sums(bool lower, int64_t upper, const float *c, int64_t stride) {
+INLINE void load_block(bool lower, int64_t upper, const float *c, int64_t stride) {
   TILE_LOAD(UPPER_LEFT, c, stride * 4);
   TILE_LOAD(UPPER_RIGHT, c + TILE_ROWS, stride * 4);
   if (!lower) return;
@@ -115,7 +115,7 @@ INLINE void load_sums(bool lower, int64_t upper, const float *c, int64_t stride)
   TILE_LOAD(LOWER_RIGHT, c + upper * stride + TILE_ROWS, stride * 4);
 }
 
-INLINE void store_sums(bool lower, int64_t upper, float *c, int64_t stride) {
+INLINE void store_block(bool lower, int64_t upper, float *c, int64_t stride) {
   TILE_STORE(UPPER_LEFT, c, stride * 4);
   TILE_STORE(UPPER_RIGHT, c + TILE_ROWS, stride * 4);
   if (!lower) return;
@@ -161,13 +161,13 @@ INLINE void matrix_whole(moe_weights weights, bool lower, const moe_tile_work *w
       int64_t stride = c == out ? work->c_stride : MOE_PANEL;
       if (work->resume || k > 0) {
         if (c != out) copy_sums(out, work->c_stride, c, stride, count);
-        load_sums(lower, blocks.upper, c, stride);
+        load_block(lower, blocks.upper, c, stride);
       } else {
-        zero_sums(lower);
+        zero_block(lower);
       }
       block_rows rows = rows_from(weights, work, blocks, block, k);
       add_inputs(weights, lower, &rows, weights_from(weights, work, k), moe_min(near, work->inputs - k));
-      store_sums(lower, blocks.upper, c, stride);
+      store_block(lower, blocks.upper, c, stride);
       if (c != out) copy_sums(c, stride, out, work->c_stride, count);
     }
 }
@@ -200,10 +200,10 @@ INLINE void matrix_segmented(moe_weights weights, bool lower, const moe_tile_wor
       block_rows rows = rows_from(weights, work, blocks, block, first);
       int64_t row = block * blocks.height, count = moe_min(blocks.height, row_count - row);
       for (int64_t k = first, end = moe_min(first + near, work->inputs); k < end; k += work->segment) {
-        zero_sums(lower);
+        zero_block(lower);
         add_inputs(weights, lower, &rows, weights_from(weights, work, k), moe_min(work->segment, end - k));
         add_segment(weights, work, last, sums);
-        store_sums(lower, blocks.upper, sums[0], MOE_PANEL);
+        store_block(lower, blocks.upper, sums[0], MOE_PANEL);
         last = (finished){row, count, k / work->segment};
       }
     }
@@ -241,7 +241,7 @@ INLINE double matrix_dots(moe_weights weights, int64_t rounds) {
   TILE_LOAD(LOWER, tile, TILE_ROW_BYTES);
   TILE_LOAD(LEFT, tile, TILE_ROW_BYTES);
   TILE_LOAD(RIGHT, tile, TILE_ROW_BYTES);
-  zero_sums(true);
+  zero_block(true);
   for (int64_t round = 0; round < rounds; round += 4) {
     TILE_DOT(weights, UPPER_LEFT, UPPER, LEFT)
     TILE_DOT(weights, UPPER_RIGHT, UPPER, RIGHT)
