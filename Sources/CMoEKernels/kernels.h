@@ -121,17 +121,23 @@ typedef struct moe_coded_piece {
   const uint8_t *ahead;
 } moe_coded_piece;
 
+/// The tiles of one dot; null where there is none.
+typedef struct moe_products {
+  /// Of pieces: [weights][segmented][1 ... rows of the kernels].
+  moe_tile tiles[MOE_WEIGHTS_COUNT][2][MOE_TILE_ROWS + 1];
+  /// Of whole panels: [bits or 0][kind of decoder or element type][rows - 1].
+  moe_stream streams[9][MOE_DECODER_COUNT][MOE_STREAM_ROWS];
+} moe_products;
+
 struct moe_kernels {
   moe_isa isa;
   /// MOE_DOT_BF16 is there.
   bool has_pairs;
-  /// The most rows of a tile of weights; tiles[weights][segmented][1 ... rows[weights]] are set.
+  /// The most rows of a tile of weights.
   int32_t rows[MOE_WEIGHTS_COUNT];
-  moe_tile tiles[MOE_WEIGHTS_COUNT][2][MOE_TILE_ROWS + 1];
-  /// Tiles that read whole panels: the most rows, the panels that tiles of so many rows take, and the tiles,
-  /// [bits or 0][kind of decoder or element type][dot][rows - 1], null where there is none.
+  /// The most rows of tiles that read whole panels, and the panels that they take side by side for so many rows.
   int32_t stream_rows, stream_panels[MOE_DOT_COUNT][MOE_STREAM_ROWS];
-  const moe_stream (*streams)[MOE_DECODER_COUNT][MOE_DOT_COUNT][MOE_STREAM_ROWS];
+  const moe_products *products[MOE_DOT_COUNT];
   /// Null where there is none.
   const moe_matrices *matrices;
   /// out[k][32] = values of a piece.

@@ -7,6 +7,8 @@
 
 #define KERNELS moe_kernels_avx512bf16
 #define ISA MOE_ISA_AVX512BF16
+#define FLOATS_OF moe_kernels_avx512vnni
+#define BYTES_OF moe_kernels_avx512vnni
 #define BYTE_DOT(sum, w, x) ((vi)_mm512_dpbusd_epi32((__m512i)(sum), (__m512i)(w), (__m512i)(x)))
 #define PERMUTE_BYTES(table, i)                                                                                        \
   ((vu)_mm512_permutex2var_epi8(_mm512_loadu_si512(table), (__m512i)(i), _mm512_loadu_si512((table) + 64)))

@@ -7,6 +7,7 @@
 
 #define KERNELS moe_kernels_avxvnni
 #define ISA MOE_ISA_AVXVNNI
+#define FLOATS_OF moe_kernels_avx2
 #define BYTE_DOT(sum, w, x) ((vi)_mm256_dpbusd_avx_epi32((__m256i)(sum), (__m256i)(w), (__m256i)(x)))
 #include "template/avx2.h"
 

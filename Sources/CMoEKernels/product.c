@@ -239,7 +239,7 @@ static void multiply(const moe_product *p, const rows_part *rows, const piece *p
   int64_t stride = moe_row_stride(p->rows_at.form.dot), first = 0;
   for (int64_t t = 0; t < tiles; t++) {
     int64_t end = p->rows * (t + 1) / tiles, count = end - first;
-    p->kernels->tiles[weights][coded][count](&work);
+    p->kernels->products[p->rows_at.form.dot]->tiles[weights][coded][count](&work);
     work.a += count * stride;
     work.c += count * p->c_stride;
     if (numbered) {
@@ -270,7 +270,9 @@ static const moe_stream *stream_tiles(const moe_product *p, const moe_operand *o
   const moe_row_form *rows = &p->rows_at.form;
   if (moe_is_coded(&o->form) && rows->segment % moe_tile_step(moe_stored_bits(o->form.bits)) != 0) return NULL;
   int stored = moe_stored_bits(o->form.bits), kind = stored ? (int)o->decoder->kind : (int)o->form.element;
-  const moe_stream *tiles = p->kernels->streams[stored][kind][rows->dot];
+  const moe_products *products = p->kernels->products[rows->dot];
+  if (!products) return NULL;
+  const moe_stream *tiles = products->streams[stored][kind];
   return tiles[0] ? tiles : NULL;
 }
 

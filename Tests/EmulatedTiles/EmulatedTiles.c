@@ -93,6 +93,8 @@ static void emulated_dot_bytes(int t, int a, int b) {
 
 #define KERNELS moe_kernels_emulated_amx
 #define ISA MOE_ISA_AMX
+#define FLOATS_OF moe_kernels_portable
+#define BYTES_OF moe_kernels_portable
 #define TILE_CONFIGURE(shapes) emulated_configure(shapes)
 #define TILE_RELEASE() memset(&unit, 0, sizeof unit)
 #define TILE_ZERO(t) memset(&unit.tiles[t], 0, sizeof(emulated_tile))

@@ -10,6 +10,7 @@
 //   BYTE_DOT …        (or not) dots of bytes and halves: template/dot.h
 //   PERMUTE_HALVES …  (or not) lookups of halves and bytes: template/codes.h
 //   TILE_LOAD …       (or not) a unit that multiplies matrices: template/matrix.h
+//   FLOATS_OF, BYTES_OF  (or not) the table whose products of floats and of bytes serve here too
 //   EACH_ROWS(F, e)   F(e, rows) for every number of rows of a tile
 //   MOST_ROWS         the most rows for each moe_weights: what measured best
 //   TILE_SUMS         vectors of sums up to which a tile passes over the piece once; beyond, TILE_VECTORS of outputs
@@ -62,35 +63,14 @@
 #include "matrix.h"
 #endif
 
+// MARK: Products
+
 #define TILE(weights, rows)                                                                                            \
   static void tile_##weights##_##rows(const moe_tile_work *work) { tile(MOE_WEIGHTS_##weights, false, rows, work); }
 #define SEGMENTED(weights, rows)                                                                                       \
   static void segmented_##weights##_##rows(const moe_tile_work *work) { tile(MOE_WEIGHTS_##weights, true, rows, work); }
 #define TILE_ENTRY(weights, rows) [rows] = tile_##weights##_##rows,
 #define SEGMENTED_ENTRY(weights, rows) [rows] = segmented_##weights##_##rows,
-
-EACH_ROWS(TILE, F32)
-EACH_ROWS(SEGMENTED, F32)
-EACH_ROWS(TILE, F16)
-EACH_ROWS(TILE, BF16)
-EACH_ROWS(SEGMENTED, BF16)
-EACH_ROWS(SEGMENTED, BYTES)
-#ifdef PAIR_DOT
-EACH_ROWS(TILE, PAIRS)
-EACH_ROWS(SEGMENTED, PAIRS)
-#endif
-
-/// Dense weights have 0 stored bits. What is looked up in memory is not here.
-#define EACH_STREAM(F)                                                                                                 \
-  F(0, ELEMENT_F32, F32) F(0, ELEMENT_F16, F32) F(0, ELEMENT_BF16, F32) F(2, DECODER_HALVES, F32)                      \
-  F(2, DECODER_INTEGER, F32) F(2, DECODER_INTEGER, BYTES) F(3, DECODER_INTEGER, F32) F(3, DECODER_INTEGER, BYTES)      \
-  F(4, DECODER_TABLE, F32) F(4, DECODER_HALVES, F32) F(4, DECODER_HALVES, BYTES) F(4, DECODER_INTEGER, F32)            \
-  F(4, DECODER_INTEGER, BYTES) F(5, DECODER_INTEGER, F32) F(5, DECODER_INTEGER, BYTES) F(6, DECODER_INTEGER, F32)      \
-  F(6, DECODER_INTEGER, BYTES) F(8, DECODER_INTEGER, F32) F(8, DECODER_INTEGER, BYTES) F(8, DECODER_E4M3, F32)         \
-  F(8, DECODER_E5M2, F32)
-#define EACH_PAIRED_STREAM(F)                                                                                          \
-  F(0, ELEMENT_BF16, PAIRS) F(4, DECODER_HALVES, PAIRS) F(4, DECODER_INTEGER, PAIRS) F(5, DECODER_INTEGER, PAIRS)      \
-  F(6, DECODER_INTEGER, PAIRS) F(8, DECODER_E4M3, PAIRS) F(8, DECODER_E5M2, PAIRS)
 
 #define STREAM_OF(stored, kind, weights, rows)                                                                         \
   static void stream_##stored##_##kind##_##weights##_##rows(const moe_stream_work *work) {                             \
@@ -99,42 +79,86 @@ EACH_ROWS(SEGMENTED, PAIRS)
 #define STREAM(stored, kind, weights) EACH_STREAM_ROWS(STREAM_OF, stored, kind, weights)
 #define STREAM_ROW(stored, kind, weights, rows) [rows - 1] = stream_##stored##_##kind##_##weights##_##rows,
 #define STREAM_ENTRY(stored, kind, weights)                                                                            \
-  [stored][MOE_##kind][DOT_##weights] = {EACH_STREAM_ROWS(STREAM_ROW, stored, kind, weights)},
-
+  [stored][MOE_##kind] = {EACH_STREAM_ROWS(STREAM_ROW, stored, kind, weights)},
 #define PANELS_ENTRY(stored, kind, weights, rows) [rows - 1] = STREAM_PANELS(weights, rows),
 
-enum { DOT_F32 = MOE_DOT_F32, DOT_PAIRS = MOE_DOT_BF16, DOT_BYTES = MOE_DOT_I8 };
+#define JOIN_NAMES(kernels, dot) kernels##_##dot
+#define PRODUCTS(kernels, dot) JOIN_NAMES(kernels, dot)
 
-EACH_STREAM(STREAM)
-#ifdef PAIR_DOT
-EACH_PAIRED_STREAM(STREAM)
-#endif
+// Dense weights have 0 stored bits. What is looked up in memory is not here.
 
-static const moe_stream stream_tiles[9][MOE_DECODER_COUNT][MOE_DOT_COUNT][MOE_STREAM_ROWS] = {
-    EACH_STREAM(STREAM_ENTRY)
-#ifdef PAIR_DOT
-    EACH_PAIRED_STREAM(STREAM_ENTRY)
-#endif
+#ifndef FLOATS_OF
+#define FLOATS_OF KERNELS
+#define EACH_FLOAT_STREAM(F)                                                                                           \
+  F(0, ELEMENT_F32, F32) F(0, ELEMENT_F16, F32) F(0, ELEMENT_BF16, F32) F(2, DECODER_HALVES, F32)                      \
+  F(2, DECODER_INTEGER, F32) F(3, DECODER_INTEGER, F32) F(4, DECODER_TABLE, F32) F(4, DECODER_HALVES, F32)             \
+  F(4, DECODER_INTEGER, F32) F(5, DECODER_INTEGER, F32) F(6, DECODER_INTEGER, F32) F(8, DECODER_INTEGER, F32)          \
+  F(8, DECODER_E4M3, F32) F(8, DECODER_E5M2, F32)
+
+EACH_ROWS(TILE, F32)
+EACH_ROWS(SEGMENTED, F32)
+EACH_ROWS(TILE, F16)
+EACH_ROWS(TILE, BF16)
+EACH_ROWS(SEGMENTED, BF16)
+EACH_FLOAT_STREAM(STREAM)
+
+extern const moe_products PRODUCTS(KERNELS, floats);
+const moe_products PRODUCTS(KERNELS, floats) = {
+    .tiles = {[MOE_WEIGHTS_F32] = {{EACH_ROWS(TILE_ENTRY, F32)}, {EACH_ROWS(SEGMENTED_ENTRY, F32)}},
+              [MOE_WEIGHTS_F16] = {{EACH_ROWS(TILE_ENTRY, F16)}},
+              [MOE_WEIGHTS_BF16] = {{EACH_ROWS(TILE_ENTRY, BF16)}, {EACH_ROWS(SEGMENTED_ENTRY, BF16)}}},
+    .streams = {EACH_FLOAT_STREAM(STREAM_ENTRY)},
 };
+#else
+extern const moe_products PRODUCTS(FLOATS_OF, floats);
+#endif
+
+#ifndef BYTES_OF
+#define BYTES_OF KERNELS
+#define EACH_BYTE_STREAM(F)                                                                                            \
+  F(2, DECODER_INTEGER, BYTES) F(3, DECODER_INTEGER, BYTES) F(4, DECODER_HALVES, BYTES) F(4, DECODER_INTEGER, BYTES)   \
+  F(5, DECODER_INTEGER, BYTES) F(6, DECODER_INTEGER, BYTES) F(8, DECODER_INTEGER, BYTES)
+
+EACH_ROWS(SEGMENTED, BYTES)
+EACH_BYTE_STREAM(STREAM)
+
+extern const moe_products PRODUCTS(KERNELS, bytes);
+const moe_products PRODUCTS(KERNELS, bytes) = {
+    .tiles = {[MOE_WEIGHTS_BYTES] = {{0}, {EACH_ROWS(SEGMENTED_ENTRY, BYTES)}}},
+    .streams = {EACH_BYTE_STREAM(STREAM_ENTRY)},
+};
+#else
+extern const moe_products PRODUCTS(BYTES_OF, bytes);
+#endif
+
+#ifdef PAIR_DOT
+#define EACH_PAIR_STREAM(F)                                                                                            \
+  F(0, ELEMENT_BF16, PAIRS) F(4, DECODER_HALVES, PAIRS) F(4, DECODER_INTEGER, PAIRS) F(5, DECODER_INTEGER, PAIRS)      \
+  F(6, DECODER_INTEGER, PAIRS) F(8, DECODER_E4M3, PAIRS) F(8, DECODER_E5M2, PAIRS)
+
+EACH_ROWS(TILE, PAIRS)
+EACH_ROWS(SEGMENTED, PAIRS)
+EACH_PAIR_STREAM(STREAM)
+
+static const moe_products pairs = {
+    .tiles = {[MOE_WEIGHTS_PAIRS] = {{EACH_ROWS(TILE_ENTRY, PAIRS)}, {EACH_ROWS(SEGMENTED_ENTRY, PAIRS)}}},
+    .streams = {EACH_PAIR_STREAM(STREAM_ENTRY)},
+};
+#endif
 
 const moe_kernels KERNELS = {
     .isa = ISA,
     .rows = MOST_ROWS,
-    .tiles =
-        {
-            [MOE_WEIGHTS_F32] = {{EACH_ROWS(TILE_ENTRY, F32)}, {EACH_ROWS(SEGMENTED_ENTRY, F32)}},
-            [MOE_WEIGHTS_F16] = {{EACH_ROWS(TILE_ENTRY, F16)}},
-            [MOE_WEIGHTS_BF16] = {{EACH_ROWS(TILE_ENTRY, BF16)}, {EACH_ROWS(SEGMENTED_ENTRY, BF16)}},
-            [MOE_WEIGHTS_BYTES] = {{0}, {EACH_ROWS(SEGMENTED_ENTRY, BYTES)}},
-#ifdef PAIR_DOT
-            [MOE_WEIGHTS_PAIRS] = {{EACH_ROWS(TILE_ENTRY, PAIRS)}, {EACH_ROWS(SEGMENTED_ENTRY, PAIRS)}},
-#endif
-        },
     .stream_rows = STREAM_ROWS,
     .stream_panels = {[MOE_DOT_F32] = {EACH_STREAM_ROWS(PANELS_ENTRY, 0, 0, MOE_WEIGHTS_F32)},
                       [MOE_DOT_BF16] = {EACH_STREAM_ROWS(PANELS_ENTRY, 0, 0, MOE_WEIGHTS_PAIRS)},
                       [MOE_DOT_I8] = {EACH_STREAM_ROWS(PANELS_ENTRY, 0, 0, MOE_WEIGHTS_BYTES)}},
-    .streams = stream_tiles,
+    .products = {[MOE_DOT_F32] = &PRODUCTS(FLOATS_OF, floats),
+                 [MOE_DOT_I8] = &PRODUCTS(BYTES_OF, bytes),
+#ifdef PAIR_DOT
+                 [MOE_DOT_BF16] = &pairs,
+#endif
+    },
 #ifdef TILE_LOAD
     .matrices = &matrices,
 #endif
