@@ -16,6 +16,32 @@ import Testing
     let wrong = try Command(["doctor"], environment: ["MOE_ISA": "sse9"])
     #expect(wrong.status == 1)
     #expect(wrong.errors.contains("MOE_ISA"))
+    for set in InstructionSet.allCases where set.isSupported {
+      for precision in ["f32", "bf16", "int8"] {
+        let product = doctor["products"]?[set.rawValue]?[precision]
+        #expect(product?["instruction"]?.string?.isEmpty == false)
+        #expect(product?["operations_per_second"]?.number ?? 0 > 0)
+      }
+    }
+  }
+
+  @Test func doctorPretendsNodes() throws {
+    let doctor = try Command(["doctor", "--json"], environment: ["MOE_TOPOLOGY": "1x1"]).json()
+    #expect(doctor["nodes"]?.array?.count == 1)
+    let wrong = try Command(["doctor"], environment: ["MOE_TOPOLOGY": "2"])
+    #expect(wrong.status == 1 && wrong.errors.contains("MOE_TOPOLOGY"))
+  }
+
+  @Test func accuracyMeasuresEveryPrecision() throws {
+    let small = ["accuracy", "--shape", "256,256,4,2", "--tokens", "1,14"]
+    let result = try Command(small + ["--dtype", "bf16,int4-g32,q4_k", "--json"]).json()
+    let rows = try #require(result["results"]?.array)
+    #expect(rows.compactMap { $0["dtype"]?.string } == ["bf16", "int4-g32", "q4_k"])
+    for row in rows {
+      let errors = try ["f32", "bf16", "int8"].map { try #require(row["errors"]?[$0]?.number) }
+      #expect(errors[0] < 1e-5 && (1e-4...0.005).contains(errors[1]) && (0.002...0.02).contains(errors[2]))
+    }
+    #expect(try Command(small + ["--dtype", "int5"]).status == 64)
   }
 
   @Test func synthWritesWhatInspectReads() throws {

@@ -35,6 +35,8 @@ INLINE double dots(moe_weights weights, int64_t rounds) {
   vu x = (vu)splat(1), w = (vu)splat(0.5f);
   for (int64_t round = 0; round < rounds; round++) {
     UNROLL for (int i = 0; i < CHAINS; i++) {
+      // What is the same each time would be computed once.
+      KEEP(w);
       sum[i] = dot(weights, sum[i], w, x);
       KEEP(sum[i]);
     }

@@ -84,7 +84,8 @@ INLINE void add_steps(moe_weights weights, bool lower, block_rows *rows, const u
       TILE_DOT(weights, LOWER_RIGHT, LOWER, RIGHT)
       rows->lower += TILE_ROW_BYTES;
     }
-    for (int64_t line = 0; line < rows->lines; line++) __builtin_prefetch(rows->ahead + line * 64);
+    // Into L2: what is multiplied now fills the nearest cache.
+    for (int64_t line = 0; line < rows->lines; line++) __builtin_prefetch(rows->ahead + line * 64, 0, 2);
     rows->ahead += rows->ahead_step;
   }
 }
@@ -127,22 +128,16 @@ INLINE void store_block(bool lower, int64_t upper, float *c, int64_t stride) {
 
 typedef float block_sums[BLOCK_ROWS][MOE_PANEL];
 
-/// Inputs of which the weights and the rows of a block, 32 KiB in all, stay in the nearest cache while blocks take turns.
-INLINE int64_t near_inputs(moe_weights weights, row_blocks blocks, int64_t segment) {
-  return blocks.count == 1 ? MOE_BLOCK : moe_max(segment, 8 * step_inputs(weights));
-}
-
-/// Input k of a piece.
-INLINE const uint8_t *weights_from(moe_weights weights, const moe_tile_work *work, int64_t k) {
-  return work->b + k / step_inputs(weights) * STEP_BYTES;
-}
-
-INLINE block_rows rows_from(moe_weights weights, const moe_tile_work *work, row_blocks blocks, int64_t block, int64_t k) {
+INLINE block_rows rows_of_block(moe_weights weights, const moe_tile_work *work, row_blocks blocks, int64_t block) {
   const int64_t stride = row_stride(weights), lines = work->ahead_step ? STEP_BYTES / 64 / blocks.count : 0;
-  const uint8_t *upper = work->a + block * blocks.height * stride + k / step_inputs(weights) * TILE_ROW_BYTES;
+  const uint8_t *upper = work->a + block * blocks.height * stride;
   // Blocks share the lines of each step.
-  const uint8_t *ahead = work->ahead + (k / step_inputs(weights) * blocks.count + block) * lines * 64;
-  return (block_rows){upper, upper + blocks.upper * stride, stride, ahead, lines, blocks.count * lines * 64};
+  return (block_rows){upper,
+                      upper + blocks.upper * stride,
+                      stride,
+                      work->ahead + block * lines * 64,
+                      lines,
+                      blocks.count * lines * 64};
 }
 
 INLINE void copy_sums(const float *from, int64_t from_stride, float *to, int64_t to_stride, int64_t rows) {
@@ -152,24 +147,22 @@ INLINE void copy_sums(const float *from, int64_t from_stride, float *to, int64_t
 /// Of dense weights: each block is one sum over all inputs.
 INLINE void matrix_whole(moe_weights weights, bool lower, const moe_tile_work *work, int64_t row_count) {
   const row_blocks blocks = blocks_of(row_count);
-  const int64_t near = near_inputs(weights, blocks, 0);
   _Alignas(64) block_sums sums;
-  for (int64_t k = 0; k < work->inputs; k += near)
-    for (int64_t block = 0; block < blocks.count; block++) {
-      int64_t first = block * blocks.height, count = moe_min(blocks.height, row_count - first);
-      float *out = work->c + first * work->c_stride, *c = count < blocks.height ? sums[0] : out;
-      int64_t stride = c == out ? work->c_stride : MOE_PANEL;
-      if (work->resume || k > 0) {
-        if (c != out) copy_sums(out, work->c_stride, c, stride, count);
-        load_block(lower, blocks.upper, c, stride);
-      } else {
-        zero_block(lower);
-      }
-      block_rows rows = rows_from(weights, work, blocks, block, k);
-      add_inputs(weights, lower, &rows, weights_from(weights, work, k), moe_min(near, work->inputs - k));
-      store_block(lower, blocks.upper, c, stride);
-      if (c != out) copy_sums(c, stride, out, work->c_stride, count);
+  for (int64_t block = 0; block < blocks.count; block++) {
+    int64_t first = block * blocks.height, count = moe_min(blocks.height, row_count - first);
+    float *out = work->c + first * work->c_stride, *c = count < blocks.height ? sums[0] : out;
+    int64_t stride = c == out ? work->c_stride : MOE_PANEL;
+    if (work->resume) {
+      if (c != out) copy_sums(out, work->c_stride, c, stride, count);
+      load_block(lower, blocks.upper, c, stride);
+    } else {
+      zero_block(lower);
     }
+    block_rows rows = rows_of_block(weights, work, blocks, block);
+    add_inputs(weights, lower, &rows, work->b, work->inputs);
+    store_block(lower, blocks.upper, c, stride);
+    if (c != out) copy_sums(c, stride, out, work->c_stride, count);
+  }
 }
 
 /// A segment of a block whose sums are in memory, but not yet added to the output.
@@ -192,21 +185,20 @@ INLINE void add_segment(moe_weights weights, const moe_tile_work *work, finished
 /// Of codes: each segment of a block is a sum. While the unit works on one, the one before is added to the output.
 INLINE void matrix_segmented(moe_weights weights, bool lower, const moe_tile_work *work, int64_t row_count) {
   const row_blocks blocks = blocks_of(row_count);
-  const int64_t near = near_inputs(weights, blocks, work->segment);
   _Alignas(64) block_sums sums;
   finished last = {0};
-  for (int64_t first = 0; first < work->inputs; first += near)
-    for (int64_t block = 0; block < blocks.count; block++) {
-      block_rows rows = rows_from(weights, work, blocks, block, first);
-      int64_t row = block * blocks.height, count = moe_min(blocks.height, row_count - row);
-      for (int64_t k = first, end = moe_min(first + near, work->inputs); k < end; k += work->segment) {
-        zero_block(lower);
-        add_inputs(weights, lower, &rows, weights_from(weights, work, k), moe_min(work->segment, end - k));
-        add_segment(weights, work, last, sums);
-        store_block(lower, blocks.upper, sums[0], MOE_PANEL);
-        last = (finished){row, count, k / work->segment};
-      }
+  for (int64_t block = 0; block < blocks.count; block++) {
+    block_rows rows = rows_of_block(weights, work, blocks, block);
+    int64_t row = block * blocks.height, count = moe_min(blocks.height, row_count - row);
+    for (int64_t k = 0; k < work->inputs; k += work->segment) {
+      zero_block(lower);
+      add_inputs(weights, lower, &rows, work->b + k / step_inputs(weights) * STEP_BYTES,
+                 moe_min(work->segment, work->inputs - k));
+      add_segment(weights, work, last, sums);
+      store_block(lower, blocks.upper, sums[0], MOE_PANEL);
+      last = (finished){row, count, k / work->segment};
     }
+  }
   add_segment(weights, work, last, sums);
 }
 
@@ -225,7 +217,8 @@ MATRIX(segmented_bytes, matrix_segmented, MOE_WEIGHTS_BYTES)
 static const moe_matrices matrices = {
     .begin = matrices_begin,
     .end = matrices_end,
-    .segment = {[MOE_WEIGHTS_PAIRS] = TILE_ROWS * 2, [MOE_WEIGHTS_BYTES] = TILE_ROWS * 4},
+    // Of bytes two steps at least: with one, adding up segments takes longer than multiplying by vectors.
+    .segment = {[MOE_WEIGHTS_PAIRS] = TILE_ROWS * 2, [MOE_WEIGHTS_BYTES] = TILE_ROWS * 8},
     .multiply = {[MOE_WEIGHTS_PAIRS] = {whole_pairs, segmented_pairs},
                  [MOE_WEIGHTS_BYTES] = {NULL, segmented_bytes}},
 };
