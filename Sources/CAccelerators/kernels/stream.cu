@@ -23,33 +23,54 @@
 #define SETS 1
 #endif
 
-/// Warps that share a stage; sets of warps take stages in turn.
-constexpr int warps = 8;
+#ifndef WARPS
+#define WARPS 8
+#endif
+
+/// Warps that share a stage. Sets of warps take groups of rows in turn or, for down, stages.
+constexpr int warps = WARPS;
 constexpr int consumers = warps * SETS * 32;
 constexpr int producers = 4 * 32;
 constexpr int maxStages = 32;
 /// 16 rows: 8 of gate and 8 of up, or 16 of down.
 constexpr int stageRows = 16;
-constexpr int chunkColumns = CHUNK / weightBytes;
+/// Columns of a block that has scales of its own.
+constexpr int blockColumns = 128;
+#if WEIGHTS == MXFP4
+constexpr int chunkColumns = CHUNK * 2, chunkBlocks = chunkColumns / blockColumns;
+/// A stage has the tiles of two groups of 8 rows.
+constexpr int weightStageBytes = 2 * chunkBlocks * fp4::tileBytes;
+constexpr int tokenPitch = chunkColumns * 2 + 16;
+constexpr int scaleBytes = 0;
+/// Rows that no two blocks share.
+constexpr int shareRows = 8;
+#else
+constexpr int weightBytes = WEIGHTS == BF16 ? 2 : 1;
+constexpr int chunkColumns = CHUNK / weightBytes, chunkBlocks = chunkColumns / blockColumns;
 constexpr int warpBytes = CHUNK / warps;
 /// Rows that fit a stage whole lie as in memory, and one copy brings all of a group. Pieces of rows have half a bank
 /// cycle between them, so that 8 lanes of a load meet 8 different banks.
 constexpr int maxWeightPitch = CHUNK + 64;
 __device__ __forceinline__ bool whole(int columns) { return columns <= chunkColumns; }
 __device__ __forceinline__ int weightPitch(int columns) { return whole(columns) ? columns * weightBytes : maxWeightPitch; }
+constexpr int weightStageBytes = stageRows * maxWeightPitch;
 constexpr int tokenPitch = chunkColumns * 2 + 64;
-constexpr int scaleBytes = WEIGHTS == BF16 ? 0 : 2 * (chunkColumns / 128) * 4;
+constexpr int scaleBytes = WEIGHTS == BF16 ? 0 : 2 * chunkBlocks * 4;
+constexpr int shareRows = 1;
+#endif
 
 struct StreamArguments {
   const u16* input;         // [tokens, hidden] bf16
   const int* topKIds;       // [tokens, topK]
   const float* topKWeights; // [tokens, topK]
-  const u8* gateUp;         // [experts, 2, inner, hidden]
-  const u8* down;           // [experts, hidden, inner]
-  const float* gateUpScales;
-  const float* downScales;
-  const float* gateUpBias;  // [experts, 2, inner] or null
-  const float* downBias;    // [experts, hidden] or null
+  // Of the first expert:
+  const u8* gateUp;         // [2, inner, hidden]
+  const u8* down;           // [hidden, inner]
+  const u8* gateUpScales;   // e4m3: fp32 [2, ceil(inner / 128), P(hidden)]
+  const u8* downScales;     // e4m3: fp32 [ceil(hidden / 128), P(inner)]
+  const u8* gateUpBias;     // fp32 [2, inner] or null
+  const u8* downBias;       // fp32 [hidden] or null
+  long long expertBytes;    // from any of these to the next expert's
   u16* intermediate;        // [tokens * topK, tokens, inner] bf16: scratch
   u16* output;              // [tokens, hidden] bf16
   barrier::Grid* grid;
@@ -66,10 +87,10 @@ struct Shared {
 /// A run of at most 16 rows of one expert (8 pairs) or, for down, of all touched experts.
 struct Share {
   int begin, end;
-  __device__ Share(int total) {
-    begin = (int)((u32)total * blockIdx.x / gridDim.x);
-    end = (int)((u32)total * (blockIdx.x + 1) / gridDim.x);
-  }
+  __device__ Share(int total) : begin(at(total, blockIdx.x)), end(at(total, blockIdx.x + 1)) {}
+
+ private:
+  __device__ static int at(int total, u32 block) { return (int)((u32)(total / shareRows) * block / gridDim.x) * shareRows; }
 };
 
 /// Rows of the group that begins at `row`: a group doesn't cross `end`, its matrix's last row, or a block of scales.
@@ -90,10 +111,10 @@ struct Ring {
       : base(sharedAddress(memory)), full(sharedAddress(shared.full)), empty(sharedAddress(shared.empty)),
         stages(p.stages), stageBytes(bytes(p.tokenCount)), stage(0), phase(0) {}
   __device__ static int bytes(int tokens) {
-    return (stageRows * maxWeightPitch + tokens * tokenPitch + scaleBytes + 127) & ~127;
+    return (weightStageBytes + tokens * tokenPitch + scaleBytes + 127) & ~127;
   }
   __device__ u32 weights() const { return base + stage * stageBytes; }
-  __device__ u32 tokens() const { return weights() + stageRows * maxWeightPitch; }
+  __device__ u32 tokens() const { return weights() + weightStageBytes; }
   __device__ u32 scales(int tokenCount) const { return tokens() + tokenCount * tokenPitch; }
   __device__ void advance() {
     if (++stage == stages) {
@@ -102,6 +123,11 @@ struct Ring {
     }
   }
 };
+
+#if WEIGHTS == MXFP4
+/// The tiles of 8 rows.
+__device__ __forceinline__ int rowGroupBytes(int columns) { return ceilDivide(columns, blockColumns) * fp4::tileBytes; }
+#endif
 
 /// One stage's sources, thread by thread: 0–15 copy weight rows, 16–23 tokens, 24 and 25 scales. A warp issues its
 /// copies one after the other, so neighbours are in different warps.
@@ -115,22 +141,26 @@ struct Producer {
   __device__ void copyWeights(
     const u8* weights, int run, const float* scales, int chunk, int columns, int rows, u32 mask) {
     const int count = smaller(chunkColumns, columns - chunk * chunkColumns);
+#if WEIGHTS == MXFP4
+    const u32 rowsBytes = ceilDivide(count, blockColumns) * fp4::tileBytes, allBytes = (rows >> 3) * rowsBytes;
+    const u32 runBytes = rowsBytes, offset = (thread >> 3) * (weightStageBytes / 2);
+    weights += chunk * (chunkBlocks * fp4::tileBytes);
+#else
+    const u32 allBytes = rows * count * weightBytes, runBytes = run * count * weightBytes, offset = thread * weightPitch(columns);
+    weights += chunk * CHUNK;
+#endif
     const u32 barrier = ring.full + ring.stage * 8;
     barrier::wait(ring.empty + ring.stage * 8, ring.phase ^ 1);
     u32 scaleCount = 0;
 #if WEIGHTS == E4M3_BLOCK
     scaleCount = (ceilDivide(count, scaleBlock) + 3) & ~3;
 #endif
-    if (thread == 0)
-      barrier::arriveExpecting(barrier, rows * count * weightBytes + __popc(mask) * count * 2 + scaleCount * 8);
+    if (thread == 0) barrier::arriveExpecting(barrier, allBytes + __popc(mask) * count * 2 + scaleCount * 8);
     __syncwarp();
-    if (run > 0)
-      copy::row(ring.weights() + thread * weightPitch(columns), weights + (long long)chunk * CHUNK,
-                run * count * weightBytes, barrier, policy);
+    if (run > 0) copy::row(ring.weights() + offset, weights, runBytes, barrier, policy);
 #if WEIGHTS == E4M3_BLOCK
     if (scales)
-      copy::row(ring.scales(p.tokenCount) + (thread - 24) * (scaleBytes / 2), scales + chunk * (chunkColumns / scaleBlock),
-                scaleCount * 4, barrier);
+      copy::row(ring.scales(p.tokenCount) + (thread - 24) * (scaleBytes / 2), scales + chunk * chunkBlocks, scaleCount * 4, barrier);
 #endif
   }
   __device__ void copyTokens(const u16* token, int chunk, int columns) {
@@ -150,14 +180,19 @@ __device__ __forceinline__ void produceGateUp(Producer producer, const TouchedEx
     const int index = unit / p.inner, row = unit % p.inner, n = groupRows<8>(row, share.end - unit, p.inner);
     const u32 mask = experts.tokens[index];
     const int half = producer.thread >> 3 & 1, offset = producer.thread & 7;
-    const long long matrix = experts.expert[index] * 2;
+    const long long expert = experts.expert[index] * p.expertBytes;
     const float* scales = nullptr;
+#if WEIGHTS == MXFP4
+    const int run = producer.thread < 16 && offset == 0 ? n : 0;
+    const u8* weights = p.gateUp + expert + (half * p.inner + row) / 8 * (long long)rowGroupBytes(p.hidden);
+#else
     const int run = producer.thread >= 16 ? 0 : whole(p.hidden) ? (offset == 0 ? n : 0) : offset < n;
-    const u8* weights = p.gateUp + ((matrix + half) * p.inner + row + offset) * p.hidden * weightBytes;
+    const u8* weights = p.gateUp + expert + (long long)(half * p.inner + row + offset) * p.hidden * weightBytes;
+#endif
 #if WEIGHTS == E4M3_BLOCK
     if (producer.thread >= 24 && producer.thread < 26)
-      scales = p.gateUpScales
-        + ((matrix + producer.thread - 24) * ceilDivide(p.inner, scaleBlock) + row / scaleBlock) * scalePitch(p.hidden);
+      scales = (const float*)(p.gateUpScales + expert)
+        + ((producer.thread - 24) * ceilDivide(p.inner, scaleBlock) + row / scaleBlock) * scalePitch(p.hidden);
 #endif
     const u16* token = producer.takesToken(mask) ? p.input + (long long)(producer.thread - 16) * p.hidden : nullptr;
     for (int chunk = 0; chunk < chunks; ++chunk) {
@@ -190,13 +225,18 @@ __device__ __forceinline__ void produceDown(Producer producer, const TouchedExpe
   const Share share(p.hidden);
   if (share.begin >= share.end || experts.count == 0) return;
   const auto copyWeights = [&](const DownStage& s) {
-    const long long matrix = experts.expert[s.index];
+    const long long expert = experts.expert[s.index] * p.expertBytes;
     const float* scales = nullptr;
+#if WEIGHTS == MXFP4
+    const int run = (producer.thread & 7) == 0 && producer.thread < s.rows ? 8 : 0;
+    const u8* weights = p.down + expert + (s.row + producer.thread) / 8 * (long long)rowGroupBytes(p.inner);
+#else
     const int run = whole(p.inner) ? (producer.thread == 0 ? s.rows : 0) : producer.thread < s.rows;
-    const u8* weights = p.down + (matrix * p.hidden + s.row + producer.thread) * p.inner * weightBytes;
+    const u8* weights = p.down + expert + (long long)(s.row + producer.thread) * p.inner * weightBytes;
+#endif
 #if WEIGHTS == E4M3_BLOCK
     if (producer.thread >= 24 && producer.thread < 26)
-      scales = p.downScales + (matrix * ceilDivide(p.hidden, scaleBlock) + s.row / scaleBlock) * scalePitch(p.inner);
+      scales = (const float*)(p.downScales + expert) + s.row / scaleBlock * scalePitch(p.inner);
 #endif
     producer.copyWeights(weights, run, scales, s.chunk, p.inner, s.rows, experts.tokens[s.index]);
   };
@@ -238,6 +278,36 @@ __device__ __forceinline__ void produceDown(Producer producer, const TouchedExpe
   }
 }
 
+#if WEIGHTS == MXFP4
+/// This warp's columns of a stage, added to `sums`.
+__device__ __forceinline__ void multiply(mma::Sums& sums, const Ring& ring, u32 mask, int chunk, int columns, int) {
+  constexpr int warpBlocks = chunkBlocks / warps;
+  static_assert(warpBlocks * warps == chunkBlocks, "a warp multiplies blocks");
+  const int warp = threadIdx.x / 32 % warps, g = lane() >> 2, t = lane() & 3, count = columns - chunk * chunkColumns;
+  const u32 token = ring.tokens() + g * tokenPitch + t * 4, routed = mask >> g & 1 ? ~0u : 0;
+#pragma unroll
+  for (int part = 0; part < warpBlocks; ++part) {
+    const int block = warp * warpBlocks + part;
+    if (block * blockColumns >= count) break;
+    const u32 low = ring.weights() + block * fp4::tileBytes, high = low + weightStageBytes / 2;
+    const Words lowCodes = loadShared(low + lane() * 16), highCodes = loadShared(high + lane() * 16);
+    const u32 lowScales = fp4::scales(low + 8 * fp4::rowBytes + g * 4), highScales = fp4::scales(high + 8 * fp4::rowBytes + g * 4);
+#pragma unroll
+    for (int j = 0; j < 4; ++j) {
+      u32 a[4], b[4];
+      fp4::widen(lowCodes.w[j], fp4::factor(lowScales, j), a);
+      fp4::widen(highCodes.w[j], fp4::factor(highScales, j), b);
+#pragma unroll
+      for (int k = 0; k < 2; ++k) {
+        const int column = block * blockColumns + j * 32 + k * 16;
+        const u32 there = column < count ? routed : 0;
+        mma::addBF16(sums, a[2 * k], b[2 * k], a[2 * k + 1], b[2 * k + 1], loadSharedWord(token + column * 2) & there,
+                     loadSharedWord(token + column * 2 + 16) & there);
+      }
+    }
+  }
+}
+#else
 /// This warp's columns of a stage, added to `sums`.
 __device__ __forceinline__ void multiply(mma::Sums& sums, const Ring& ring, u32 mask, int chunk, int columns, int tokenCount) {
   const int warp = threadIdx.x / 32 % warps, g = lane() >> 2, t = lane() & 3;
@@ -307,15 +377,19 @@ __device__ __forceinline__ void multiply(mma::Sums& sums, const Ring& ring, u32 
   }
 #endif
 }
+#endif
 
 struct Consumer {
   const StreamArguments& p;
   Shared& shared;
   Ring& ring;
-  int groups;
 
-  __device__ void consume(mma::Sums& sums, u32 mask, int chunk, int columns) {
-    if (ring.stage % SETS == threadIdx.x / (warps * 32)) {
+  /// Which set this warp is of.
+  __device__ int set() const { return threadIdx.x / (warps * 32); }
+
+  /// The next stage, by one of the sets.
+  __device__ void consume(mma::Sums& sums, bool mine, u32 mask, int chunk, int columns) {
+    if (mine) {
       barrier::wait(ring.full + ring.stage * 8, ring.phase);
       multiply(sums, ring, mask, chunk, columns, p.tokenCount);
       __syncwarp();
@@ -324,19 +398,23 @@ struct Consumer {
     ring.advance();
   }
 
-  /// Adds the warps' sums; true for the one warp, another each time, that holds the total.
-  __device__ bool total(mma::Sums& sums) {
-    const int buffer = groups & 1, owner = groups % (warps * SETS), warp = threadIdx.x >> 5;
-    ++groups;
+  /// Adds the sums of `count` warps from `first` on, who meet at named barrier `id`; true for the one warp, another each
+  /// turn, that holds the total.
+  __device__ bool total(mma::Sums& sums, int turn, int first, int count, int id) {
+    const int buffer = turn & 1, warp = threadIdx.x >> 5;
     shared.sums[buffer][warp][lane()] = *(Words*)&sums;
-    barrier::meet(1, consumers);
-    if (warp != owner) return false;
+    barrier::meet(id, count * 32);
+    if (warp != first + turn % count) return false;
     sums = {};
-    for (int i = 0; i < warps * SETS; ++i) {
-      const Words part = shared.sums[buffer][i][lane()];
+    for (int i = 0; i < count; ++i) {
+      const Words part = shared.sums[buffer][first + i][lane()];
 #pragma unroll
       for (int j = 0; j < 4; ++j) sums.c[j] += __uint_as_float(part.w[j]);
     }
+#if WEIGHTS == MXFP4
+#pragma unroll
+    for (int j = 0; j < 4; ++j) sums.c[j] *= fp4::restored;
+#endif
     return true;
   }
 
@@ -344,16 +422,18 @@ struct Consumer {
     const TouchedExperts& experts = shared.experts;
     const int chunks = ceilDivide(p.hidden, chunkColumns), g = lane() >> 2, t = lane() & 3;
     const Share share(experts.count * p.inner);
-    for (int unit = share.begin; unit < share.end;) {
+    int turn = 0;
+    for (int unit = share.begin; unit < share.end; ++turn) {
       const int index = unit / p.inner, row = unit % p.inner, n = groupRows<8>(row, share.end - unit, p.inner);
       const u32 mask = experts.tokens[index];
+      const bool mine = turn % SETS == set();
       mma::Sums sums = {};
-      for (int chunk = 0; chunk < chunks; ++chunk) consume(sums, mask, chunk, p.hidden);
+      for (int chunk = 0; chunk < chunks; ++chunk) consume(sums, mine, mask, chunk, p.hidden);
       unit += n;
-      if (!total(sums) || g >= n) continue;
+      if (!mine || !total(sums, turn / SETS, set() * warps, warps, 1 + set()) || g >= n) continue;
       float gateBias = 0, upBias = 0;
       if (p.gateUpBias) {
-        const float* bias = p.gateUpBias + (long long)experts.expert[index] * 2 * p.inner + row + g;
+        const float* bias = (const float*)(p.gateUpBias + experts.expert[index] * p.expertBytes) + row + g;
         gateBias = bias[0];
         upBias = bias[p.inner];
       }
@@ -372,12 +452,12 @@ struct Consumer {
     const TouchedExperts& experts = shared.experts;
     const int chunks = ceilDivide(p.inner, chunkColumns), g = lane() >> 2, t = lane() & 3;
     const Share share(p.hidden);
-    for (int row = share.begin; row < share.end;) {
+    for (int row = share.begin, turn = 0; row < share.end; ++turn) {
       const int n = groupRows<stageRows>(row, share.end - row, p.hidden);
       mma::Sums sums = {};
       for (int index = 0; index < experts.count; ++index)
-        for (int chunk = 0; chunk < chunks; ++chunk) consume(sums, experts.tokens[index], chunk, p.inner);
-      if (total(sums)) {
+        for (int chunk = 0; chunk < chunks; ++chunk) consume(sums, ring.stage % SETS == set(), experts.tokens[index], chunk, p.inner);
+      if (total(sums, turn, 0, warps * SETS, 1 + SETS)) {
         for (int i = 0; i < 4; ++i) {
           const int token = t * 2 + (i & 1), offset = g + (i >> 1) * 8;
           if (token >= p.tokenCount || offset >= n) continue;
@@ -395,7 +475,7 @@ struct Consumer {
     for (int index = 0; index < experts.count; ++index)
       if (experts.tokens[index] >> token & 1)
         sum += (p.weightOnInput ? 1.f : experts.weight[index * p.tokenCount + token])
-          * p.downBias[(long long)experts.expert[index] * p.hidden + row];
+          * ((const float*)(p.downBias + experts.expert[index] * p.expertBytes))[row];
     return sum;
   }
 };
@@ -422,11 +502,11 @@ extern "C" __global__ void __launch_bounds__(consumers + producers, 1) experts_s
     produceGateUp(producer, shared.experts);
     produceDown(producer, shared.experts, generation);
   } else {
-    Consumer consumer{p, shared, ring, 0};
+    Consumer consumer{p, shared, ring};
     consumer.gateUp();
     __threadfence();
     copy::fenceEngines();
-    barrier::meet(1, consumers);
+    barrier::meet(1 + SETS, consumers);
     if (threadIdx.x == 0) barrier::arriveAtGrid(p.grid, gridDim.x);
     consumer.down();
   }
