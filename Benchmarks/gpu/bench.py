@@ -17,17 +17,17 @@ from layer import GPT_OSS, SHAPES, Layer, check, routing
 MOST_SHARED = 232448
 HERE = os.path.dirname(os.path.abspath(__file__))
 FORM_MACROS = {"bf16": 0, "fp8": 1, "mxfp4": 2}
-# Bytes of a weight row in a stage, warps of a set, sets.
-STREAMS = {"bf16": [(2048, 8, 1)], "fp8": [(1024, 8, 1), (2048, 8, 1)], "mxfp4": [(512, 4, 2), (1024, 4, 2)]}
+# Bytes of a weight row in a stage.
+STREAMS = {"bf16": (2048,), "fp8": (1024, 2048), "mxfp4": (512, 1024)}
 GROUPED = {"bf16": (16, 32, 64, 96, 128, 160), "fp8": (16, 32, 64, 96, 128), "mxfp4": (16, 32, 64, 96, 128)}
 NAMES = {"qwen3": "qwen3-30b", "ds3": "ds3-ep8", "gptoss": "gptoss-120b", "mixtral": "mixtral"}
 
 
 def grouped_macros(form, down, tokens):
-    step = 16 if tokens <= 64 or tokens > 128 else 32
+    step = 16 if down or tokens <= 64 or tokens > 128 else 32
     weights, parts = (17408, 2) if form == "mxfp4" else (32768, 1)
-    stage = weights + parts * tokens * 128 + (tokens * 4 if form == "fp8" else 0)
-    buffers = 2 * step * 128 * 2 if down or form == "fp8" else 2 * step * 64 * 2
+    stage = weights + parts * tokens * 128 + (tokens * 24 if form == "fp8" else 0)
+    buffers = step * 256 * (2 if down else 1)
     stages = min(8, (MOST_SHARED - 5120 - buffers) // stage)
     shared = stages * stage + buffers
     return dict(WEIGHTS=FORM_MACROS[form], DOWN=int(down), TOKENS=tokens, STEP=step, STAGES=stages), shared
@@ -38,10 +38,9 @@ def kernel_list(forms):
     kernels = {n: ((f"{n}.cu", {}), f"experts_{n}", 0, {}) for n in ("sort", "combine", "quantize")}
     kernels["read"] = (("read.cu", {}, HERE), "read_all", 0, {})
     for form in forms:
-        for chunk, warps, sets in STREAMS[form]:
-            macros = dict(WEIGHTS=FORM_MACROS[form], CHUNK=chunk, WARPS=warps, SETS=sets)
-            kernels[f"stream {form} {chunk}x{warps}x{sets}"] = (("stream.cu", macros), "experts_stream", MOST_SHARED, dict(
-                chunk=chunk, warps=warps, sets=sets))
+        for chunk in STREAMS[form]:
+            macros = dict(WEIGHTS=FORM_MACROS[form], CHUNK=chunk)
+            kernels[f"stream {form} {chunk}"] = (("stream.cu", macros), "experts_stream", MOST_SHARED, dict(chunk=chunk))
         for tokens in GROUPED[form]:
             for down in (False, True):
                 macros, shared = grouped_macros(form, down, tokens)
@@ -250,7 +249,7 @@ def main():
         _, _, E, k = SHAPES[shape]
         for form in arguments.forms:
             sizes = {T: tiles_for(form, T * k / E) for T in (1, 8, 64, 512, 4096, 16384)}
-            isolated(f"{shape} {form}", 60, time_layer, kernels, shape, form, sizes, rates, peers)
+            isolated(f"{shape} {form}", 30, time_layer, kernels, shape, form, sizes, rates, peers)
         for T in (4096, 16384):
             isolated(f"torch {shape}", 30, time_torch, shape, T, peers)
 

@@ -71,11 +71,10 @@ class Layer:
         T, p = x.shape[0], self.part
         inter = self.workspace(max(T, 8))["inter"]
         stage = (self.form.stage_bytes(kernel.chunk, T) + 127) & ~127
-        stages = min(32, (kernel.shared - 12288 - 1024 * kernel.warps * kernel.sets) // stage)
-        stages -= stages % kernel.sets
+        stages = min(32, (kernel.shared - 20480) // stage)
         arguments = pack(x, ids, w, p("up"), p("down"), p("up scales"), p("down scales"), p("up bias"), p("down bias"),
                          ("q", self.expert_bytes), inter, y, self.grid, *self.activation, T, self.k, self.H, self.I, stages, 0)
-        kernel(self.sms, 32 * kernel.warps * kernel.sets + 128, arguments, cooperative=True)
+        kernel(self.sms, 384, arguments, cooperative=True)
 
     def weight_map(self, which):
         if which not in self.maps:
@@ -116,15 +115,15 @@ class Layer:
         work = self.workspace(x.shape[0])
         quantized = self.form.token_bytes == 1
         kernel(self.sms, 384, self.weight_map("up"), bytes(128), pack(
-            work["offsets"], work["x codes"] if quantized else x, work["x scales"], work["rows"], self.k, self.H,
-            work["codes"] if quantized else work["inter"], work["scales"], None, self.part("up bias"), *self.activation,
-            self.I, 0, self.part("up scales"), ("q", self.expert_bytes), self.E, 0))
+            work["offsets"], work["x codes"] if quantized else x, work["x scales"], self.part("up scales"), work["rows"],
+            self.k, self.H, work["codes"] if quantized else work["inter"], work["scales"], None, self.part("up bias"),
+            *self.activation, self.I, 0, ("q", self.expert_bytes), self.E, 0))
 
     def down(self, kernel):
         work = self.work
         kernel(self.sms, 384, self.weight_map("down"), self.row_map(kernel.step), pack(
-            work["offsets"], None, work["scales"], work["rows"], self.k, self.I, work["out"], None, None,
-            self.part("down bias"), *self.activation, self.H, 0, self.part("down scales"), ("q", self.expert_bytes), self.E, 0))
+            work["offsets"], None, work["scales"], self.part("down scales"), work["rows"], self.k, self.I, work["out"], None,
+            None, self.part("down bias"), *self.activation, self.H, 0, ("q", self.expert_bytes), self.E, 0))
 
     def combine(self, kernel, ids, w, y):
         T = ids.shape[0]

@@ -38,13 +38,8 @@ __device__ __forceinline__ u32 loadSharedWord(u32 address) {
   asm volatile("ld.shared.b32 %0, [%1];" : "=r"(v) : "r"(address));
   return v;
 }
-struct Pair {
-  float x, y;
-};
-__device__ __forceinline__ Pair loadSharedPair(u32 address) {
-  Pair v;
-  asm volatile("ld.shared.v2.f32 {%0, %1}, [%2];" : "=f"(v.x), "=f"(v.y) : "r"(address));
-  return v;
+__device__ __forceinline__ void storeShared(u32 address, float value) {
+  asm volatile("st.shared.f32 [%0], %1;" ::"r"(address), "f"(value) : "memory");
 }
 __device__ __forceinline__ float loadSharedFloat(u32 address) {
   float v;

@@ -22,10 +22,6 @@ __device__ __forceinline__ void chunk(u32 destination, const void* source, bool 
 __device__ __forceinline__ void word(u32 destination, const void* source) {
   asm volatile("cp.async.ca.shared.global [%0], [%1], 4;" ::"r"(destination), "l"(source) : "memory");
 }
-/// Arrives at the barrier when what this thread has begun to copy is there.
-__device__ __forceinline__ void arriveLanded(u32 barrier) {
-  asm volatile("cp.async.mbarrier.arrive.noinc.shared::cta.b64 [%0];" ::"r"(barrier) : "memory");
-}
 
 /// Closes a group of this thread's chunks.
 __device__ __forceinline__ void commit() { asm volatile("cp.async.commit_group;" ::: "memory"); }

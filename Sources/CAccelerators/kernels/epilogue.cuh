@@ -12,8 +12,8 @@
 /// 64 weight rows twice, by tokens.
 using Sums = float[2][TOKENS / 2];
 
-/// Pairs of gate and up give one output.
-constexpr bool paired = !DOWN && GATED;
+/// What sums are too small by.
+constexpr float unit = WEIGHTS == MXFP4 ? fp4::restored : 1.f;
 /// Of one warpgroup, and of a tile.
 constexpr int outputs = paired ? 64 : 128, tileOutputs = 2 * outputs;
 constexpr bool quantizes = WEIGHTS == E4M3_BLOCK && !DOWN;
@@ -89,7 +89,9 @@ struct Epilogue {
 #pragma unroll
         for (int block = 0; block < STEP / 8; ++block) {
           const int j = (part * STEP / 8 + block) * 4;
-          float c[4] = {sums[half][j], sums[half][j + 1], sums[half][j + 2], sums[half][j + 3]};
+          float c[4];
+#pragma unroll
+          for (int i = 0; i < 4; ++i) c[i] = sums[half][j + i] * unit;
           if (!DOWN && p.inputWeights) scale(c, tile, part * STEP + block * 8 + t * 2);
           if (paired) {
             packed[0][block] = packBF16(activate(c[0] + bias[half][0], c[2] + bias[half][1], p.activation),

@@ -15,11 +15,10 @@
 constexpr int maxExperts = 1024;
 
 struct GroupedArguments {
-  const int* offsets;      // [experts + 1]
+  const int* offsets;  // [experts + 1]
   Sources sources;
   Results results;
-  const u8* weightScales;  // e4m3: of the first expert, fp32 [2, ceil(width / 128), P(columns)] or, for down, without the 2
-  long long expertBytes;   // from an expert's scales and bias to the next one's
+  long long expertBytes;  // from an expert's scales and bias to the next one's
   int experts;
 };
 
@@ -104,33 +103,18 @@ struct Consumer {
     }
     wgmma::hold(sums[0]);
     wgmma::hold(sums[1]);
-#pragma unroll
-    for (int half = 0; half < 2; ++half)
-#pragma unroll
-      for (int i = 0; i < N / 2; ++i) sums[half][i] *= fp4::restored;
   }
 #else
-  /// The scales of this warpgroup's weight rows: of gate (those of up follow after all of gate's), or of down.
-  __device__ __forceinline__ const float* findScales(const Tile& tile, int blocks) const {
-    const int block = smaller(paired ? tile.block : tile.block * 2 + member, blocks - 1);
-    return (const float*)(p.weightScales + tile.expert * p.expertBytes) + block * scalePitch(p.sources.columns);
-  }
-
   /// A stage is a block of scales: its products are summed by the tensor cores, then scaled and added in fp32.
-  template <int N> __device__ __forceinline__ void multiply(Sums& sums, const Tile& tile) {
-    const int blocks = ceilDivide(p.results.width, scaleBlock), up = paired ? blocks * scalePitch(p.sources.columns) : 0;
-    const float* scales = findScales(tile, blocks);
-    float low = __ldg(scales), high = paired ? __ldg(scales + up) : low;
+  template <int N> __device__ __forceinline__ void multiply(Sums& sums, const Tile&) {
 #pragma unroll
     for (int half = 0; half < 2; ++half)
 #pragma unroll
       for (int i = 0; i < N / 2; ++i) sums[half][i] = 0;
     for (int step = 0; step < steps; ++step) {
-      if (step + 1 < steps) ++scales;
-      const float nextLow = __ldg(scales), nextHigh = paired ? __ldg(scales + up) : nextLow;
       memory.waitUntilFull(at);
       const u64 tokens = wgmma::descriptor(memory.tokens(at.stage));
-      const u32 tokenScales = memory.tokenScales(at.stage) + (lane() & 3) * 8;
+      const u32 scales = memory.scales(at.stage) + (lane() & 3) * 16 + (paired ? 0 : member * 8);
 #pragma unroll
       for (int half = 0; half < 2; ++half) {
         float block[N / 2];
@@ -144,19 +128,31 @@ struct Consumer {
         wgmma::hold(block);
 #pragma unroll
         for (int j = 0; j < N / 8; ++j) {
-          const Pair token = loadSharedPair(tokenScales + j * 32);
-          float* c = sums[half] + j * 4;
-          c[0] = fmaf(block[j * 4], token.x * low, c[0]);
-          c[1] = fmaf(block[j * 4 + 1], token.y * low, c[1]);
-          c[2] = fmaf(block[j * 4 + 2], token.x * high, c[2]);
-          c[3] = fmaf(block[j * 4 + 3], token.y * high, c[3]);
+          const Scales scale = loadScales(scales + j * 64);
+#pragma unroll
+          for (int i = 0; i < 4; ++i) sums[half][j * 4 + i] = fmaf(block[j * 4 + i], scale.of[i], sums[half][j * 4 + i]);
         }
       }
       memory.release(at.stage);
-      low = nextLow;
-      high = nextHigh;
       at.advance();
     }
+  }
+
+  /// Of two tokens: times gate's and up's or, for down, times this warpgroup's.
+  struct Scales {
+    float of[4];
+  };
+  static __device__ __forceinline__ Scales loadScales(u32 address) {
+    Scales s;
+    if (paired) {
+      asm volatile("ld.shared.v4.f32 {%0, %1, %2, %3}, [%4];"
+                   : "=f"(s.of[0]), "=f"(s.of[1]), "=f"(s.of[2]), "=f"(s.of[3]) : "r"(address));
+    } else {
+      asm volatile("ld.shared.v2.f32 {%0, %1}, [%2];" : "=f"(s.of[0]), "=f"(s.of[1]) : "r"(address));
+      s.of[2] = s.of[0];
+      s.of[3] = s.of[1];
+    }
+    return s;
   }
 #endif
 
@@ -189,9 +185,10 @@ extern "C" __global__ void __launch_bounds__(copiers + 256, 1) experts_grouped(
   if (!DOWN) barrier::releaseNextKernel();
   Tiles tiles(offsets, p.experts, ceilDivide(p.results.width, tileOutputs));
   if (warpgroup == 0) {
-    barrier::giveRegisters<40>();
+    barrier::giveRegisters<tokensAreScaled ? 56 : 40>();
+    const ScaleCopier scales{p.sources, p.expertBytes, p.results.width};
     if (!DOWN) {
-      gatherRows(weights, p.sources, memory, tiles);
+      gatherRows(weights, p.sources, scales, memory, tiles);
     } else if (warp == 0) {
       if (lane() == 0) copyWeights(weights, memory, tiles, steps);
     } else if (warp == 1) {
@@ -201,10 +198,10 @@ extern "C" __global__ void __launch_bounds__(copiers + 256, 1) experts_grouped(
       if (lane() == 0) copyRows(tokens, memory, tiles, steps);
     } else if (tokensAreScaled) {
       barrier::waitForPreviousKernel();
-      copyRowScales(p.sources, memory, tiles, threadIdx.x - (copiers - scaleCopiers));
+      copyScales(scales, memory, tiles, steps);
     }
   } else {
-    barrier::takeRegisters<232>();
+    barrier::takeRegisters<tokensAreScaled ? 224 : 232>();
     const int member = warpgroup - 1;
     Consumer consumer{p, memory, steps, member};
     const Epilogue epilogue{p.results, p.sources.rows, p.expertBytes, memory.buffers(), member};

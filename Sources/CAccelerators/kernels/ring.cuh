@@ -11,6 +11,9 @@
 #ifndef DOWN
 #define DOWN 0
 #endif
+#ifndef GATED
+#define GATED 1
+#endif
 #ifndef STAGES
 #define STAGES 4
 #endif
@@ -25,9 +28,12 @@ constexpr int tokenPartBytes = TOKENS * operandWidth;
 constexpr int weightTileBytes = WEIGHTS == MXFP4 ? tileRows / 8 * fp4::tileBytes : tileRows * operandWidth;
 constexpr int stageBytes = weightTileBytes + tokenParts * tokenPartBytes;
 static_assert(tokenPartBytes % 1024 == 0 && weightTileBytes % 1024 == 0, "operands begin at a group of 8 rows");
-/// The tokens' scales of all stages lie behind the stages.
+/// Pairs of gate and up give one output.
+constexpr bool paired = !DOWN && GATED;
 constexpr bool tokensAreScaled = WEIGHTS == E4M3_BLOCK;
-constexpr int tokenScaleBytes = tokensAreScaled ? TOKENS * 4 : 0;
+/// Behind the stages: for each token of each stage the products of its scale with two of the weights', and what they are made
+/// of.
+constexpr int scaleBytes = tokensAreScaled ? TOKENS * 8 : 0, factorBytes = 2 * scaleBytes;
 
 /// Threads that copy: one warpgroup.
 constexpr int copiers = 128;
@@ -66,8 +72,9 @@ struct Memory {
   u32 stages, barriers;
   __device__ u32 weights(int stage) const { return stages + stage * stageBytes; }
   __device__ u32 tokens(int stage) const { return weights(stage) + weightTileBytes; }
-  __device__ u32 tokenScales(int stage) const { return stages + STAGES * stageBytes + stage * tokenScaleBytes; }
-  __device__ u32 buffers() const { return tokenScales(STAGES); }
+  __device__ u32 scales(int stage) const { return stages + STAGES * stageBytes + stage * scaleBytes; }
+  __device__ u32 factors(int stage) const { return scales(STAGES) + stage * factorBytes; }
+  __device__ u32 buffers() const { return factors(STAGES); }
   __device__ u32 full(int stage) const { return barriers + stage * 8; }
   __device__ u32 empty(int stage) const { return barriers + (STAGES + stage) * 8; }
 

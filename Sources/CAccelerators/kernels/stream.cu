@@ -19,17 +19,9 @@
 #define CHUNK 1024
 #endif
 
-#ifndef SETS
-#define SETS 1
-#endif
-
-#ifndef WARPS
-#define WARPS 8
-#endif
-
-/// Warps that share a stage. Sets of warps take groups of rows in turn or, for down, stages.
-constexpr int warps = WARPS;
-constexpr int consumers = warps * SETS * 32;
+/// Warps that share a stage, each with columns of its own.
+constexpr int warps = 8;
+constexpr int consumers = warps * 32;
 constexpr int producers = 4 * 32;
 constexpr int maxStages = 32;
 /// 16 rows: 8 of gate and 8 of up, or 16 of down.
@@ -80,7 +72,7 @@ struct StreamArguments {
 
 struct Shared {
   TouchedExperts experts;
-  Words sums[2][warps * SETS][32];
+  Words sums[2][warps][32];
   u64 full[maxStages], empty[maxStages];
 };
 
@@ -284,7 +276,7 @@ __device__ __forceinline__ void multiply(mma::Sums& sums, const Ring& ring, u32 
   constexpr int warpBlocks = chunkBlocks / warps;
   static_assert(warpBlocks * warps == chunkBlocks, "a warp multiplies blocks");
   const int warp = threadIdx.x / 32 % warps, g = lane() >> 2, t = lane() & 3, count = columns - chunk * chunkColumns;
-  const u32 token = ring.tokens() + g * tokenPitch + t * 4, routed = mask >> g & 1 ? ~0u : 0;
+  const u32 routed = mask >> g & 1 ? ~0u : 0, token = ring.tokens() + (g & routed) * tokenPitch + t * 4;
 #pragma unroll
   for (int part = 0; part < warpBlocks; ++part) {
     const int block = warp * warpBlocks + part;
@@ -384,30 +376,27 @@ struct Consumer {
   Shared& shared;
   Ring& ring;
 
-  /// Which set this warp is of.
-  __device__ int set() const { return threadIdx.x / (warps * 32); }
+  int turn;
 
-  /// The next stage, by one of the sets.
-  __device__ void consume(mma::Sums& sums, bool mine, u32 mask, int chunk, int columns) {
-    if (mine) {
-      barrier::wait(ring.full + ring.stage * 8, ring.phase);
-      multiply(sums, ring, mask, chunk, columns, p.tokenCount);
-      __syncwarp();
-      if (lane() == 0) barrier::arrive(ring.empty + ring.stage * 8);
-    }
+  /// The next stage.
+  __device__ void consume(mma::Sums& sums, u32 mask, int chunk, int columns) {
+    barrier::wait(ring.full + ring.stage * 8, ring.phase);
+    multiply(sums, ring, mask, chunk, columns, p.tokenCount);
+    __syncwarp();
+    if (lane() == 0) barrier::arrive(ring.empty + ring.stage * 8);
     ring.advance();
   }
 
-  /// Adds the sums of `count` warps from `first` on, who meet at named barrier `id`; true for the one warp, another each
-  /// turn, that holds the total.
-  __device__ bool total(mma::Sums& sums, int turn, int first, int count, int id) {
-    const int buffer = turn & 1, warp = threadIdx.x >> 5;
+  /// Adds the warps' sums; true for the one warp, another each time, that holds the total.
+  __device__ bool total(mma::Sums& sums) {
+    const int buffer = turn & 1, owner = turn % warps, warp = threadIdx.x >> 5;
+    ++turn;
     shared.sums[buffer][warp][lane()] = *(Words*)&sums;
-    barrier::meet(id, count * 32);
-    if (warp != first + turn % count) return false;
+    barrier::meet(1, consumers);
+    if (warp != owner) return false;
     sums = {};
-    for (int i = 0; i < count; ++i) {
-      const Words part = shared.sums[buffer][first + i][lane()];
+    for (int i = 0; i < warps; ++i) {
+      const Words part = shared.sums[buffer][i][lane()];
 #pragma unroll
       for (int j = 0; j < 4; ++j) sums.c[j] += __uint_as_float(part.w[j]);
     }
@@ -422,15 +411,13 @@ struct Consumer {
     const TouchedExperts& experts = shared.experts;
     const int chunks = ceilDivide(p.hidden, chunkColumns), g = lane() >> 2, t = lane() & 3;
     const Share share(experts.count * p.inner);
-    int turn = 0;
-    for (int unit = share.begin; unit < share.end; ++turn) {
+    for (int unit = share.begin; unit < share.end;) {
       const int index = unit / p.inner, row = unit % p.inner, n = groupRows<8>(row, share.end - unit, p.inner);
       const u32 mask = experts.tokens[index];
-      const bool mine = turn % SETS == set();
       mma::Sums sums = {};
-      for (int chunk = 0; chunk < chunks; ++chunk) consume(sums, mine, mask, chunk, p.hidden);
+      for (int chunk = 0; chunk < chunks; ++chunk) consume(sums, mask, chunk, p.hidden);
       unit += n;
-      if (!mine || !total(sums, turn / SETS, set() * warps, warps, 1 + set()) || g >= n) continue;
+      if (!total(sums) || g >= n) continue;
       float gateBias = 0, upBias = 0;
       if (p.gateUpBias) {
         const float* bias = (const float*)(p.gateUpBias + experts.expert[index] * p.expertBytes) + row + g;
@@ -452,12 +439,12 @@ struct Consumer {
     const TouchedExperts& experts = shared.experts;
     const int chunks = ceilDivide(p.inner, chunkColumns), g = lane() >> 2, t = lane() & 3;
     const Share share(p.hidden);
-    for (int row = share.begin, turn = 0; row < share.end; ++turn) {
+    for (int row = share.begin; row < share.end;) {
       const int n = groupRows<stageRows>(row, share.end - row, p.hidden);
       mma::Sums sums = {};
       for (int index = 0; index < experts.count; ++index)
-        for (int chunk = 0; chunk < chunks; ++chunk) consume(sums, ring.stage % SETS == set(), experts.tokens[index], chunk, p.inner);
-      if (total(sums, turn, 0, warps * SETS, 1 + SETS)) {
+        for (int chunk = 0; chunk < chunks; ++chunk) consume(sums, experts.tokens[index], chunk, p.inner);
+      if (total(sums)) {
         for (int i = 0; i < 4; ++i) {
           const int token = t * 2 + (i & 1), offset = g + (i >> 1) * 8;
           if (token >= p.tokenCount || offset >= n) continue;
@@ -502,11 +489,11 @@ extern "C" __global__ void __launch_bounds__(consumers + producers, 1) experts_s
     produceGateUp(producer, shared.experts);
     produceDown(producer, shared.experts, generation);
   } else {
-    Consumer consumer{p, shared, ring};
+    Consumer consumer{p, shared, ring, 0};
     consumer.gateUp();
     __threadfence();
     copy::fenceEngines();
-    barrier::meet(1 + SETS, consumers);
+    barrier::meet(1, consumers);
     if (threadIdx.x == 0) barrier::arriveAtGrid(p.grid, gridDim.x);
     consumer.down();
   }
