@@ -12,8 +12,7 @@
 
 namespace fp4 {
 
-constexpr int tileColumns = 128, rowBytes = 64, scaleBytes = 8 * 4, tileBytes = 8 * rowBytes + scaleBytes;
-constexpr int groupColumns = 32;
+constexpr int rowBytes = 64, tileBytes = 8 * rowBytes + 8 * 4;
 
 /// What products of these weights are too small by: scales from 2⁻⁶⁶ to 2⁶¹ fit bf16 with fp4's own exponent moved as it is.
 constexpr float restored = 0x1p60f;

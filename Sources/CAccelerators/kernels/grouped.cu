@@ -13,6 +13,10 @@
 #include "wgmma.cuh"
 
 constexpr int maxExperts = 1024;
+/// So that nothing spills; together as many as a block begins with.
+constexpr int copierRegisters = DOWN && WEIGHTS != BF16 ? 56 : 40;
+constexpr int consumerRegisters = 252 - copierRegisters / 2;
+static_assert(consumerRegisters % 8 == 0, "registers move by eights");
 
 struct GroupedArguments {
   const int* offsets;  // [experts + 1]
@@ -185,7 +189,7 @@ extern "C" __global__ void __launch_bounds__(copiers + 256, 1) experts_grouped(
   if (!DOWN) barrier::releaseNextKernel();
   Tiles tiles(offsets, p.experts, ceilDivide(p.results.width, tileOutputs));
   if (warpgroup == 0) {
-    barrier::giveRegisters<tokensAreScaled ? 56 : 40>();
+    barrier::giveRegisters<copierRegisters>();
     const ScaleCopier scales{p.sources, p.expertBytes, p.results.width};
     if (!DOWN) {
       gatherRows(weights, p.sources, scales, memory, tiles);
@@ -201,7 +205,7 @@ extern "C" __global__ void __launch_bounds__(copiers + 256, 1) experts_grouped(
       copyScales(scales, memory, tiles, steps);
     }
   } else {
-    barrier::takeRegisters<tokensAreScaled ? 224 : 232>();
+    barrier::takeRegisters<consumerRegisters>();
     const int member = warpgroup - 1;
     Consumer consumer{p, memory, steps, member};
     const Epilogue epilogue{p.results, p.sources.rows, p.expertBytes, memory.buffers(), member};

@@ -14,6 +14,6 @@
 
 /// Bytes of a token's value.
 constexpr int tokenBytes = WEIGHTS == E4M3_BLOCK ? 1 : 2;
-/// A scale for each block of `scaleBlock` rows and columns; rows of scales are padded to 16 bytes.
+/// Columns (and rows, in e4m3) of a block that has scales of its own; rows of scales are padded to 16 bytes.
 constexpr int scaleBlock = 128;
 __device__ __forceinline__ int scalePitch(int columns) { return (ceilDivide(columns, scaleBlock) + 3) & ~3; }
