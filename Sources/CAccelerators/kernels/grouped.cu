@@ -5,9 +5,8 @@
 //
 // Weights are the left operand, so that a tile's rows (tokens) may be any multiple of `STEP`: 256 weight rows times at
 // most `TOKENS` rows. Blocks stay and take tile after tile. One warpgroup copies; two multiply, each half of the tile's
-// weight rows. The second begins some stages behind the first, so that one's epilogue hides
-// behind the other's product. Gate and up rows lie in turns of 8 in a tile (the tensor map does that), so that a thread
-// holds both values of an output.
+// weight rows. The second begins some stages behind the first, so that one's epilogue hides behind the other's product.
+// Gate and up rows lie in turns of 8 in a tile (the tensor map does that), so that a thread holds both values of an output.
 #include "epilogue.cuh"
 #include "producers.cuh"
 #include "wgmma.cuh"

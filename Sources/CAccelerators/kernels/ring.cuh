@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright 2026 the swift-moe project authors
 
-// Shared memory of a grouped product: a ring of stages, each some columns of a tile's tokens and weight rows. A stage is full when all that copy into it have arrived, and empty when both warpgroups have multiplied it.
+// Shared memory of a grouped product: a ring of stages, each some columns of a tile's tokens and weight rows. A stage is
+// full when all that copy into it have arrived, and empty when both warpgroups have multiplied it.
 #pragma once
 #include "barrier.cuh"
 #include "copy.cuh"
