@@ -10,13 +10,13 @@ typedef struct coded_scratch {
   _Alignas(64) uint8_t piece[MOE_BLOCK * MOE_PANEL * sizeof(float)];
 } coded_scratch;
 
-/// Passes over a panel that few rows take at most, all but the first of them from the caches: with more of them a panel
-/// is better unpacked once. That is so for all but bytes with groups of some length; and rows must stay in L2.
-enum { STREAM_PASSES = 4, STREAM_GROUP = 32, STREAM_BYTES = 512 << 10 };
+/// Passes over a panel that few rows take at most, all but the first of them from the caches: with more of them pieces of
+/// it stay nearer, and codes are better unpacked once. Not so bytes with groups of some length. Rows must stay in L2.
+enum { DENSE_PASSES = 2, CODED_PASSES = 4, STREAM_GROUP = 32, STREAM_BYTES = 512 << 10 };
 
 int64_t moe_product_scratch(moe_row_form rows, int64_t inputs, bool coded) {
   int64_t many = moe_rows_bytes(rows, MOE_BLOCK, MOE_PRODUCT_ROWS);
-  int64_t few = moe_rows_bytes(rows, inputs, STREAM_PASSES * MOE_STREAM_ROWS);
+  int64_t few = moe_rows_bytes(rows, inputs, CODED_PASSES * MOE_STREAM_ROWS);
   return moe_max(many, few) + (coded ? (int64_t)sizeof(coded_scratch) : 0);
 }
 
@@ -261,7 +261,7 @@ static const moe_stream *stream_tiles(const moe_product *p, const moe_operand *o
 static bool streams(const moe_product *p) {
   const moe_row_form *form = &p->rows_at.form;
   bool any = form->dot == MOE_DOT_I8 && form->segment >= STREAM_GROUP;
-  bool few = any || p->rows <= STREAM_PASSES * p->kernels->stream_rows;
+  bool few = any || p->rows <= (has_codes(p) ? CODED_PASSES : DENSE_PASSES) * p->kernels->stream_rows;
   return few && (p->rows == 1 || p->rows * p->inputs * moe_dot_bytes(form->dot) <= STREAM_BYTES) &&
          stream_tiles(p, &p->operands[0]) && (!p->paired || stream_tiles(p, &p->operands[1]));
 }
