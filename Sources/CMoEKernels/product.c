@@ -144,8 +144,8 @@ static void find_segments(const moe_form *form, int64_t segment, int64_t k, int6
   int64_t group_bytes = moe_group_bytes(form), super_bytes = moe_super_group_bytes(form);
   moe_position at = moe_position_at(form, k);
   int64_t next_group = at.group_start + group, next_super = at.super_start + super_group;
-  int64_t step = moe_tile_step(moe_stored_bits(form->bits)), words = moe_stored_bits(form->bits) * MOE_PANEL * segment / 8;
-  out->first = at.first;
+  int stored = moe_stored_bits(form->bits);
+  int64_t step = moe_tile_step(stored), words = stored * MOE_PANEL * segment / 8;
   out->factors[0] = at.factors;
   int64_t i = 0, super = 0;
   for (; k < end; k += segment, i++) {
@@ -159,7 +159,6 @@ static void find_segments(const moe_form *form, int64_t segment, int64_t k, int6
       at.words += group_bytes;
       next_group += group;
     }
-    out->words[i] = at.words;
     out->numbers[i] = at.numbers;
     out->super_group[i] = super;
     // Words that reach over the end of a segment lie where they begin.
@@ -321,7 +320,8 @@ static void stream_panels(const moe_product *p, const moe_rows *rows, int64_t fi
 /// A few rows: panels are read in the order in which they lie in memory.
 static void stream(const moe_product *p) {
   const moe_row_form *form = &p->rows_at.form;
-  bool in_place = !p->rows_at.data && p->rows == 1 && !moe_has_numbers(form) && p->inputs % (has_codes(p) ? 32 : 2) == 0;
+  bool whole = p->inputs % (has_codes(p) ? 32 : 2) == 0;
+  bool in_place = !p->rows_at.data && p->rows == 1 && whole && !moe_has_numbers(form);
   moe_rows rows = p->rows_at;
   if (in_place)
     rows.data = (uint8_t *)row(p, 0);
