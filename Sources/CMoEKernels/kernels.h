@@ -30,12 +30,9 @@ enum { MOE_WEIGHTS_COUNT = 5 };
 /// The most segments of a piece.
 enum { MOE_SEGMENTS = MOE_BLOCK / MOE_STEP };
 
-/// Where the segments of a piece are, from the start of a panel: the same for all panels of a form.
+/// Where the numbers of a piece's segments are, from the start of a panel: the same for all panels of a form.
 typedef struct moe_segments {
   int64_t count;
-  /// What stands at the piece's first input.
-  int64_t first;
-  int64_t words[MOE_SEGMENTS];
   /// Of the groups that segments are in; of super-groups, and which of them.
   int64_t numbers[MOE_SEGMENTS], factors[MOE_SEGMENTS];
   int64_t super_group[MOE_SEGMENTS], super_count;

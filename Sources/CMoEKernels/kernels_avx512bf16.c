@@ -15,7 +15,8 @@
 #define PAIR_DOT(sum, w, x) ((vf)_mm512_dpbf16_ps((__m512)(sum), (__m512bh)(w), (__m512bh)(x)))
 #include "template/avx512.h"
 
-#pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx2,fma,f16c,avx512vnni,avx512vbmi,avx512bf16"))),            \
+#pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx2,fma,f16c,"                 \
+                                                    "avx512vnni,avx512vbmi,avx512bf16"))),                             \
                              apply_to = function)
 #include "template/kernels.h"
 #pragma clang attribute pop

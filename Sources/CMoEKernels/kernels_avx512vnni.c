@@ -12,7 +12,8 @@
   ((vu)_mm512_permutex2var_epi8(_mm512_loadu_si512(table), (__m512i)(i), _mm512_loadu_si512((table) + 64)))
 #include "template/avx512.h"
 
-#pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx2,fma,f16c,avx512vnni,avx512vbmi"))),            \
+#pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx2,fma,f16c,"                 \
+                                                    "avx512vnni,avx512vbmi"))),                                        \
                              apply_to = function)
 #include "template/kernels.h"
 #pragma clang attribute pop

@@ -10,13 +10,13 @@ typedef struct coded_scratch {
   _Alignas(64) uint8_t piece[MOE_BLOCK * MOE_PANEL * sizeof(float)];
 } coded_scratch;
 
-/// Passes over a panel that few rows take at most, all but the first of them from the caches: with more of them a panel
-/// is better unpacked once. That is so for all but bytes with groups of some length; and rows must stay in L2.
-enum { STREAM_PASSES = 4, STREAM_GROUP = 32, STREAM_BYTES = 512 << 10 };
+/// Passes over a panel that few rows take at most, all but the first of them from the caches: with more of them pieces of
+/// it stay nearer, and codes are better unpacked once. Not so bytes with groups of some length. Rows must stay in L2.
+enum { DENSE_PASSES = 2, CODED_PASSES = 4, STREAM_GROUP = 32, STREAM_BYTES = 512 << 10 };
 
 int64_t moe_product_scratch(moe_row_form rows, int64_t inputs, bool coded) {
   int64_t many = moe_rows_bytes(rows, MOE_BLOCK, MOE_PRODUCT_ROWS);
-  int64_t few = moe_rows_bytes(rows, inputs, STREAM_PASSES * MOE_STREAM_ROWS);
+  int64_t few = moe_rows_bytes(rows, inputs, CODED_PASSES * MOE_STREAM_ROWS);
   return moe_max(many, few) + (coded ? (int64_t)sizeof(coded_scratch) : 0);
 }
 
@@ -156,8 +156,8 @@ static void find_segments(const moe_form *form, int64_t segment, int64_t k, int6
   int64_t group_bytes = moe_group_bytes(form), super_bytes = moe_super_group_bytes(form);
   moe_position at = moe_position_at(form, k);
   int64_t next_group = at.group_start + group, next_super = at.super_start + super_group;
-  int64_t step = moe_tile_step(moe_stored_bits(form->bits)), words = moe_stored_bits(form->bits) * MOE_PANEL * segment / 8;
-  out->first = at.first;
+  int stored = moe_stored_bits(form->bits);
+  int64_t step = moe_tile_step(stored), words = stored * MOE_PANEL * segment / 8;
   out->factors[0] = at.factors;
   int64_t i = 0, super = 0;
   for (; k < end; k += segment, i++) {
@@ -171,7 +171,6 @@ static void find_segments(const moe_form *form, int64_t segment, int64_t k, int6
       at.words += group_bytes;
       next_group += group;
     }
-    out->words[i] = at.words;
     out->numbers[i] = at.numbers;
     out->super_group[i] = super;
     // Words that reach over the end of a segment lie where they begin.
@@ -279,7 +278,7 @@ static const moe_stream *stream_tiles(const moe_product *p, const moe_operand *o
 static bool streams(const moe_product *p) {
   const moe_row_form *form = &p->rows_at.form;
   bool any = form->dot == MOE_DOT_I8 && form->segment >= STREAM_GROUP && !multiplies_matrices(p);
-  bool few = any || p->rows <= STREAM_PASSES * p->kernels->stream_rows;
+  bool few = any || p->rows <= (has_codes(p) ? CODED_PASSES : DENSE_PASSES) * p->kernels->stream_rows;
   return few && (p->rows == 1 || p->rows * p->inputs * moe_dot_bytes(form->dot) <= STREAM_BYTES) &&
          stream_tiles(p, &p->operands[0]) && (!p->paired || stream_tiles(p, &p->operands[1]));
 }
@@ -339,7 +338,8 @@ static void stream_panels(const moe_product *p, const moe_rows *rows, int64_t fi
 /// A few rows: panels are read in the order in which they lie in memory.
 static void stream(const moe_product *p) {
   const moe_row_form *form = &p->rows_at.form;
-  bool in_place = !p->rows_at.data && p->rows == 1 && !moe_has_numbers(form) && p->inputs % (has_codes(p) ? 32 : 2) == 0;
+  bool whole = p->inputs % (has_codes(p) ? 32 : 2) == 0;
+  bool in_place = !p->rows_at.data && p->rows == 1 && whole && !moe_has_numbers(form);
   moe_rows rows = p->rows_at;
   if (in_place)
     rows.data = (uint8_t *)row(p, 0);

@@ -15,7 +15,6 @@
 #define TILE_SUMS 8
 #define TILE_SUMS_AT_MOST 12
 #define TILE_VECTORS 2
-#define EACH_STREAM_ROWS(F, s, k, w) F(s, k, w, 1) F(s, k, w, 2) F(s, k, w, 3)
-#define STREAM_ROWS 3
-// Sums of two panels and two rows would spill.
-#define STREAM_PANELS(weights, rows) (weights != MOE_WEIGHTS_BYTES && rows == 1 ? 2 : 1)
+#define EACH_STREAM_ROWS(F, s, k, w) F(s, k, w, 1) F(s, k, w, 2)
+#define STREAM_ROWS 2
+#define STREAM_PANELS(weights, rows) 1

@@ -14,6 +14,13 @@
             : _mm512_permutexvar_epi16((__m512i)(i), _mm512_loadu_si512(table))))
 #define INTERLEAVE_LOW(a, b) ((vu)_mm512_unpacklo_epi8((__m512i)(a), (__m512i)(b)))
 #define INTERLEAVE_HIGH(a, b) ((vu)_mm512_unpackhi_epi8((__m512i)(a), (__m512i)(b)))
+/// Of each lane the first two bytes, each twice; the last two.
+#define FIRST_TWICE(x)                                                                                                 \
+  ((vu)_mm512_shuffle_epi8((__m512i)(x), _mm512_broadcast_i32x4(_mm_setr_epi8(0, 0, 1, 1, 4, 4, 5, 5, 8, 8, 9, 9, 12,  \
+                                                                              12, 13, 13))))
+#define LAST_TWICE(x)                                                                                                  \
+  ((vu)_mm512_shuffle_epi8((__m512i)(x), _mm512_broadcast_i32x4(_mm_setr_epi8(2, 2, 3, 3, 6, 6, 7, 7, 10, 10, 11, 11,  \
+                                                                              14, 14, 15, 15))))
 /// Of each four lanes the first two bytes, then the others.
 #define PAIRS_FIRST(x)                                                                                                 \
   ((vu)_mm512_shuffle_epi8((__m512i)(x), _mm512_broadcast_i32x4(_mm_setr_epi8(0, 1, 4, 5, 8, 9, 12, 13, 2, 3, 6, 7,    \

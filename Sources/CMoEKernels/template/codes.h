@@ -78,10 +78,8 @@ INLINE void quad_pairs(int stored, decoding d, vu quad, bool natural, vu *pairs)
   }
 #endif
 #if defined(PERMUTE_HALVES)
-  vu even = PERMUTE_HALVES(stored == 6, d.decoder->halves, quad);
-  vu odd = PERMUTE_HALVES(stored == 6, d.decoder->halves, quad >> 8);
-  pairs[0] = natural ? (even & 0xffff) | odd << 16 : even;
-  pairs[1] = natural ? even >> 16 | (odd & 0xffff0000) : odd;
+  pairs[0] = PERMUTE_HALVES(stored == 6, d.decoder->halves, natural ? FIRST_TWICE(quad) : quad);
+  pairs[1] = PERMUTE_HALVES(stored == 6, d.decoder->halves, natural ? LAST_TWICE(quad) : quad >> 8);
 #else
   (void)stored, (void)d, (void)quad, (void)natural, (void)pairs;
 #endif

@@ -106,7 +106,8 @@ INLINE const uint8_t *walk_on(group_walk *walk, int64_t k, const uint8_t *p) {
 // MARK: For tiles
 
 /// The 32 numbers of each segment that are `after` bytes behind the group's first, times those of its super-group.
-INLINE void convert_as(moe_number number, bool scaled, const uint8_t *panel, const moe_segments *segments, int64_t after, float (*factors)[MOE_PANEL], float (*out)[MOE_PANEL]) {
+INLINE void convert_as(moe_number number, bool scaled, const uint8_t *panel, const moe_segments *segments,
+                       int64_t after, float (*factors)[MOE_PANEL], float (*out)[MOE_PANEL]) {
   for (int64_t i = 0; i < segments->count; i++)
     UNROLL for (int v = 0; v < MOE_PANEL / LANES; v++) {
       vf x = number_vector(number, panel + segments->numbers[i] + after + v * LANES * moe_number_bytes(number));
@@ -121,9 +122,9 @@ static void convert(moe_number number, const uint8_t *panel, const moe_segments 
 #define CASE(number)                                                                                                   \
   case number:                                                                                                         \
     if (factors)                                                                                                       \
-      convert_as(number, true, panel, segments, after, factors, out);                               \
+      convert_as(number, true, panel, segments, after, factors, out);                                                  \
     else                                                                                                               \
-      convert_as(number, false, panel, segments, after, factors, out);                              \
+      convert_as(number, false, panel, segments, after, factors, out);                                                 \
     break;
     EACH_NUMBER(CASE)
 #undef CASE
