@@ -105,7 +105,7 @@ static bool place_workers(moe_pool *pool, const int32_t *nodes) {
   for (int32_t i = 0; i < pool->threads; i++) {
     int32_t node = nodes ? nodes[i] : 0;
     if (node == pool->nodes && node < MOE_POOL_NODES) pool->nodes++;
-    if (node != pool->nodes - 1) return false;
+    if (node < 0 || node != pool->nodes - 1) return false;
     pool->first_worker[pool->nodes] = i + 1;
   }
   return true;
