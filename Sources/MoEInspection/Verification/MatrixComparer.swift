@@ -2,6 +2,7 @@
 // Copyright 2026 the swift-moe project authors
 
 internal import Checkpoints
+internal import Glibc
 internal import MoE
 
 /// Compares a projection in both checkpoints, block of rows by block of rows.
@@ -25,7 +26,7 @@ struct MatrixComparer: Sendable {
   }
 
   /// Bytes of a block of either side: both stay in the last cache between reading and comparing.
-  private static let blockBytes = 2 << 20
+  private static let blockBytes = unsafe getenv("MOE_BLOCK").flatMap { unsafe Int(String(cString: $0)) } ?? 2 << 20
   func compare(_ place: MoEModel.Place, _ matrices: VerificationPair.Pair) throws(MoEError) -> Result {
     let (original, stored) = (matrices.original, matrices.stored)
     let (rows, columns) = (original.rows, original.source.columns)
