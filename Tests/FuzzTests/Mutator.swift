@@ -71,8 +71,8 @@ struct Mutator {
   /// Pieces that parsers trip over.
   private static let pieces: [[UInt8]] =
     [
-      "\"", "\\", "\\u", "\\ud800", "\\u0000", "{", "}", "[", "]", ",", ":", "null", "true", "NaN", "1e999", "-0", "0.0",
-      "..", "../", "/", "\0", "\n", "\"__metadata__\":{},", "\"dtype\":\"F4\",", "\"shape\":[],", "\"data_offsets\":[0,0],",
-      "\"a\":", "{}", " ", String(repeating: "[", count: 70), "\u{FEFF}",
+      "\"", "\\", "\\u", "\\ud800", "\\u0000", "{", "}", "[", "]", ",", ":", "null", "true", "NaN", "1e999", "-0",
+      "0.0", "..", "../", "/", "\0", "\n", "\"__metadata__\":{},", "\"dtype\":\"F4\",", "\"shape\":[],",
+      "\"data_offsets\":[0,0],", "\"a\":", "{}", " ", String(repeating: "[", count: 70), "\u{FEFF}",
     ].map { Array($0.utf8) } + [[0xFF], [0xC0, 0x80], [0xED, 0xA0, 0x80], [0xF4, 0x90, 0x80, 0x80]]
 }

@@ -79,9 +79,11 @@ struct Verify: ParsableCommand {
   func run() throws {
     let line = ProgressLine("verifying")
     let start = now()
+    let requirement: CheckpointVerification.Requirement = bitExact ? .steps(0) : ulp.map { .steps($0) } ?? .format
     let verification = CheckpointVerification(
       layers: layers.map { Set($0.numbers) }, experts: experts.map { Set($0.numbers) },
-      requirement: bitExact ? .steps(0) : ulp.map { .steps($0) } ?? .format, inputs: try inputs(), hasHistograms: pictures.html != nil)
+      requirement: requirement,
+      inputs: try inputs(), hasHistograms: pictures.html != nil)
     let report = try verification.run(
       on: checkpoint, against: against, pool: try BackendOptions.pool(threads: threads)
     ) { line.show(bytes: $0, of: $1) }

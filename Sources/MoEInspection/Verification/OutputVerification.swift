@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright 2026 the swift-moe project authors
 
-internal import Glibc
 internal import MoE
 
 /// How the output of a layer differs from the original's on the same input, token by token.
@@ -107,12 +106,13 @@ struct OutputComparer {
     let tokens = (0..<count).map { token -> OutputVerification.Token in
       let slots = expected.routing.slots(of: token)
       let output = Distance(row(expected.output, token), row(found.output, token))
-      var excesses = [routedNoise(layer, expected.routing, slots)].map {
-        Distance(row(expected.routed, token), row(found.routed, token)).excess(over: $0)
-      }
+      var excesses = [
+        Distance(row(expected.routed, token), row(found.routed, token))
+          .excess(over: routedNoise(layer, expected.routing, slots))
+      ]
       if let a = expected.shared, let b = found.shared {
-        excesses.append(
-          Distance(row(a, token), row(b, token)).excess(over: noise[MoEModel.Place(layer: layer.index, isShared: true)]))
+        let noise = noise[MoEModel.Place(layer: layer.index, isShared: true)]
+        excesses.append(Distance(row(a, token), row(b, token)).excess(over: noise))
       }
       let chosen = expected.routing.ids[slots]
       return OutputVerification.Token(
@@ -174,6 +174,9 @@ private struct Distance {
 
   /// In dB over a noise, which is at least that of sums in 32 bits.
   func excess(over noise: Double?) -> Double? {
-    noise.map { squares.difference == 0 ? -.infinity : 10 * log10(squares.difference / (squares.first * max($0, 1e-9))) }
+    noise.map {
+      squares.difference == 0
+        ? -.infinity : MatrixVerification.decibels(squares.difference, over: squares.first * max($0, 1e-9))
+    }
   }
 }

@@ -26,7 +26,8 @@ extension VerificationReport {
             "faithful": .bool($0.isFaithful),
           ]
         }),
-      "outputs": .array(outputs.map(Self.object)), "bytes_read": .integer(bytesRead), "weights": .integer(weightCount), "seconds": Self.number(seconds),
+      "outputs": .array(outputs.map(Self.object)), "bytes_read": .integer(bytesRead), "weights": .integer(weightCount),
+      "seconds": Self.number(seconds),
     ]
   }
 

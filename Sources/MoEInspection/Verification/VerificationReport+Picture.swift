@@ -167,6 +167,7 @@ extension OutputVerification.Token {
     if let excess, excess.isFinite {
       text += ", \(Format.fixed(abs(excess), 1)) dB \(excess < 0 ? "below" : "above") the noise of rounding"
     }
-    return text + ", experts \(experts.map(String.init).joined(separator: " "))" + (isRoutedAlike ? "" : ", routed otherwise")
+    text += ", experts \(experts.map(String.init).joined(separator: " "))"
+    return isRoutedAlike ? text : text + ", routed otherwise"
   }
 }
