@@ -117,8 +117,8 @@ import Testing
     Writer("convert IN --to q4_k -o OUT.gguf"), Writer("extract IN --layer 0 -o OUT.safetensors"), Writer("run"),
   ]
 
-  @Test(arguments: longWriters, [SIGTERM, SIGINT])
-  func interrupted(writer: Writer, signal: Int32) throws {
+  @Test(arguments: longWriters)
+  func interrupted(writer: Writer) throws {
     try withTemporaryFolder { folder in
       let (model, place) = (folder + "/model", folder + "/place")
       try FileManager.default.createDirectory(atPath: place, withIntermediateDirectories: true)
@@ -126,9 +126,9 @@ import Testing
       let arguments = writer.arguments.map { $0.replacing("IN", with: model).replacing("OUT", with: place + "/out") }
       let process = try start(arguments, output: folder + "/output", temporary: place)
       try wait("for it to write") { try !FileManager.default.contentsOfDirectory(atPath: place).isEmpty }
-      kill(process.processIdentifier, signal)
+      kill(process.processIdentifier, SIGTERM)
       process.waitUntilExit()
-      #expect(process.terminationReason == .uncaughtSignal && process.terminationStatus == signal)
+      #expect(process.terminationReason == .uncaughtSignal && process.terminationStatus == SIGTERM)
       #expect(try FileManager.default.contentsOfDirectory(atPath: place) == [])
     }
   }

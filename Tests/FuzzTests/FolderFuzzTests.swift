@@ -3,6 +3,7 @@
 
 import Checkpoints
 import Foundation
+import Tensors
 import TestSupport
 import Testing
 

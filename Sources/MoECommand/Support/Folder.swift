@@ -12,14 +12,13 @@ enum Folder {
   ///
   /// - Parameter path: what is not there, or an empty folder; folders above it are made.
   static func writeWhole(_ path: String, _ body: (String) throws -> Void) throws {
-    let parts = path.split(separator: "/")
-    var parent = path.hasPrefix("/") ? "/" : ""
-    for part in parts.dropLast() {
+    var parent = path.hasPrefix("/") ? "/" : "./"
+    for part in path.split(separator: "/").dropLast() {
       parent += part + "/"
       if unsafe mkdir(parent, 0o777) != 0 && errno != EEXIST { throw failure(parent) }
     }
     try requireEmpty(path)
-    let folder = try makeTemporary(in: parent.isEmpty ? "." : parent, path)
+    let folder = try makeTemporary(in: parent, path)
     do {
       try body(folder)
       try UnfinishedFiles.finish(folder) { () throws(MoEError) in
@@ -68,7 +67,7 @@ enum Folder {
 
   /// A new folder for temporary files, removed with all its files after `body`.
   static func withTemporary<Result>(_ body: (String) throws -> Result) throws -> Result {
-    let path = try makeTemporary(in: environment("TMPDIR") ?? "/tmp", "a temporary folder")
+    let path = try makeTemporary(in: (environment("TMPDIR") ?? "/tmp") + "/", "a temporary folder")
     defer { UnfinishedFiles.remove(path) }
     return try body(path)
   }
@@ -76,7 +75,7 @@ enum Folder {
   /// - Parameter purpose: for messages.
   private static func makeTemporary(in parent: String, _ purpose: String) throws(MoEError) -> String {
     try UnfinishedFiles.begin { () throws(MoEError) in
-      var template = Array("\(parent)/.moe-XXXXXX".utf8CString)
+      var template = Array("\(parent).moe-XXXXXX".utf8CString)
       guard unsafe mkdtemp(&template) != nil else { throw failure(purpose) }
       return String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
     }

@@ -41,8 +41,8 @@ struct VerifyResult {
     }
     for output in report.outputs where all || !output.isFaithful {
       let count = output.tokens.count(where: \.isSuspect)
-      lines.append(
-        "output   layer \(output.layer): \(count) of \(output.tokens.count) tokens suspect, \(output.summary)")
+      let tokens = output.tokens.isEmpty ? "" : "\(count) of \(output.tokens.count) tokens suspect, "
+      lines.append("output   layer \(output.layer): \(tokens)\(output.summary)")
     }
     if let worst = report.outputs.max(by: { $0.relativeError < $1.relativeError }), report.isFaithful, !all {
       lines.append("output   worst of \(report.outputs.count) layer(s), layer \(worst.layer): \(worst.summary)")

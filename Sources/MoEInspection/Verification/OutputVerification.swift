@@ -2,6 +2,7 @@
 // Copyright 2026 the swift-moe project authors
 
 internal import MoE
+public import Tensors
 
 /// How the output of a layer differs from the original's on the same input, token by token.
 ///
@@ -11,6 +12,8 @@ public struct OutputVerification: Sendable {
   /// The layer's number.
   public var layer: Int
   public var tokens: [Token]
+  /// Why the stored layer could not be run; then there are no tokens.
+  public var faults: [Fault] = []
 
   public struct Token: Sendable {
     /// What the original's router chose.
@@ -31,7 +34,7 @@ public struct OutputVerification: Sendable {
     }
   }
 
-  public var isFaithful: Bool { !tokens.contains(where: \.isSuspect) }
+  public var isFaithful: Bool { faults.isEmpty && !tokens.contains(where: \.isSuspect) }
 
   /// The token whose output is farthest off.
   public var worst: Int? {
@@ -66,7 +69,7 @@ struct OutputComparer {
     noise = Self.noise(of: matrices)
   }
 
-  /// - Throws: what loading throws, and `invalidArgument` for an input that no layer reads.
+  /// - Throws: what loading the original throws, and `invalidArgument` for an input that it doesn't read.
   func run() throws(MoEError) -> [OutputVerification] {
     let originals = Dictionary(uniqueKeysWithValues: pair.original.layers.map { ($0.index, $0) })
     var result: [OutputVerification] = []
@@ -77,8 +80,12 @@ struct OutputComparer {
       if layer.gate.hashTable != nil { input.tokenIDs = (0..<Int32(hidden.count / layer.hiddenSize)).map(\.self) }
       let expected = try run(original, of: pair.original, hidden, input).output
       input.routing = expected.routing
-      let (found, routing) = try run(layer, of: pair.stored, hidden, input)
-      result.append(compare(layer, expected, found, routing))
+      do throws(MoEError) {
+        let (found, routing) = try run(layer, of: pair.stored, hidden, input)
+        result.append(compare(layer, expected, found, routing))
+      } catch {
+        result.append(OutputVerification(layer: layer.index, tokens: [], faults: error.faults))
+      }
     }
     return result
   }

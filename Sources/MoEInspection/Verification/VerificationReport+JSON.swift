@@ -40,6 +40,7 @@ extension VerificationReport {
     [
       "layer": .integer(output.layer), "relative_error": number(output.relativeError),
       "routed_alike": .integer(output.routedAlike), "faithful": .bool(output.isFaithful),
+      "faults": .array(output.faults.map { .string($0.description) }),
       "tokens": .array(
         output.tokens.map { token in
           [

@@ -111,7 +111,10 @@ extension VerificationReport {
         (.bad, ["layer \(output.layer), token \(index)", token.summary, ""])
       }
     }
-    let all = rows + others + tokens
+    let failures = outputs.filter { !$0.faults.isEmpty }.map { output -> (tone: Tone, cells: [String]) in
+      (.bad, ["layer \(output.layer)", output.summary, ""])
+    }
+    let all = rows + others + tokens + failures
     return all.isEmpty ? nil : Picture.Table(header: ["where", "noise", "what happened"], rows: all)
   }
 }
@@ -155,7 +158,7 @@ extension TensorVerification {
 extension OutputVerification {
   /// For people: of all tokens, and the worst.
   package var summary: String {
-    guard let worst else { return "no tokens" }
+    guard let worst else { return "could not be run: \(faults.map(\.description).joined(separator: "; "))" }
     return "relative error \(Format.scientific(relativeError)), \(routedAlike) of \(tokens.count) tokens routed alike; "
       + "worst token \(worst): \(tokens[worst].summary)"
   }
