@@ -50,20 +50,31 @@ let package = Package(
       ],
       swiftSettings: swiftSettings),
 
-    .testTarget(name: "TensorsTests", dependencies: ["Tensors"], swiftSettings: swiftSettings),
-    .testTarget(name: "CheckpointsTests", dependencies: ["Checkpoints", "Tensors"], swiftSettings: swiftSettings),
+    // What is fuzzed, by FuzzTests and by scripts/fuzz.
+    .target(
+      name: "FuzzTargets", dependencies: ["MoE", "Checkpoints", "Tensors"], path: "Tests/FuzzTargets",
+      exclude: ["Corpus"], swiftSettings: swiftSettings),
+    .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: swiftSettings),
+
+    .testTarget(name: "TensorsTests", dependencies: ["MoE", "Tensors"], swiftSettings: swiftSettings),
+    .testTarget(
+      name: "CheckpointsTests", dependencies: ["TestSupport", "MoE", "Checkpoints", "Tensors"],
+      swiftSettings: swiftSettings),
+    .testTarget(
+      name: "FuzzTests", dependencies: ["FuzzTargets", "TestSupport", "MoE", "Checkpoints", "Tensors"],
+      swiftSettings: swiftSettings),
     .testTarget(name: "KernelTests", dependencies: ["CMoEKernels", "EmulatedTiles"], swiftSettings: swiftSettings),
     .target(name: "EmulatedTiles", dependencies: ["CMoEKernels"], path: "Tests/EmulatedTiles"),
     .testTarget(
       name: "MoETests",
-      dependencies: ["RankCheck", "MoEDistributed", "MoEInspection", "MoE", "Checkpoints", "Tensors"],
+      dependencies: ["RankCheck", "TestSupport", "MoEDistributed", "MoEInspection", "MoE", "Checkpoints", "Tensors"],
       swiftSettings: swiftSettings),
     // All of it calls C.
     .testTarget(
       name: "MoECInterfaceTests", dependencies: ["MoECInterface", "CMoEInterface", "MoE", "Checkpoints", "Tensors"],
       swiftSettings: features),
     .testTarget(
-      name: "InspectionTests", dependencies: ["MoEInspection", "MoE", "Checkpoints", "Tensors"],
+      name: "InspectionTests", dependencies: ["TestSupport", "MoEInspection", "MoE", "Checkpoints", "Tensors"],
       swiftSettings: swiftSettings),
     .testTarget(
       name: "CommandTests", dependencies: ["MoECommand", "MoE", "Checkpoints", "Tensors"], swiftSettings: swiftSettings

@@ -25,9 +25,11 @@ struct Moe: ParsableCommand {
     ])
 
   static func main() {
+    Interruption.watch()
     do {
       var command = try parseAsRoot()
       try command.run()
+      try Console.finish()
     } catch {
       exit(withError: report(error))
     }

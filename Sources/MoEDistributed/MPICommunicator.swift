@@ -41,8 +41,10 @@ public struct MPICommunicator: Communicator {
   ///
   /// - Parameters:
   ///   - timeout: how long a rank may not answer.
+  ///   - launcher: what started this process.
   ///   - report: called with an error before the others hear of it. A launcher may end all ranks when the first one has
   ///     ended; so much have all said by then.
+  ///   - body: what every rank does.
   /// - Throws: `communication` without a library, and what `body` throws.
   public static func withWorld<Result>(
     timeout: Duration, launcher: Launcher, reporting report: (any Error) -> Void = { _ in },

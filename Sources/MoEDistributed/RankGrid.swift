@@ -3,7 +3,7 @@
 
 public import MoE
 
-/// The ranks that share a layer, in the grid of its ``ParallelLayout``, and the groups in which they exchange.
+/// The ranks that share a layer, in the grid of its `ParallelLayout`, and the groups in which they exchange.
 ///
 /// ```swift
 /// let grid = try RankGrid(world, tensorParallel: 2, expertParallel: 4)      // of 8 ranks
@@ -30,7 +30,11 @@ public struct RankGrid<C: Communicator>: Sendable where C.Buffer == HostBuffer {
   /// This rank.
   private let alone: C
 
-  /// - Parameter withSpares: whether the world may be larger than the grid.
+  /// - Parameters:
+  ///   - world: all ranks.
+  ///   - tensorParallel: ranks that share each expert.
+  ///   - expertParallel: ranks that the experts are spread over.
+  ///   - withSpares: whether the world may be larger than the grid.
   /// - Throws: `invalidArgument` on every rank when the grid is not as large as the world.
   public init(
     _ world: C, tensorParallel: Int, expertParallel: Int, withSpares: Bool = false

@@ -17,7 +17,10 @@ public struct RankLoading<C: Communicator>: ExpertLoading where C.Buffer == Host
   /// The experts of every expert-parallel rank, of a layer with so many.
   let placement: @Sendable (_ expertCount: Int) throws(MoEError) -> ExpertPlacement
 
-  /// - Parameter placement: where the experts of a layer with so many go; each once, in order, when nil.
+  /// - Parameters:
+  ///   - grid: the ranks.
+  ///   - dispatch: how rows come to the experts.
+  ///   - placement: where the experts of a layer with so many go; each once, in order, when nil.
   public init(
     _ grid: RankGrid<C>, dispatch: Dispatch = .allTokens,
     placement: (@Sendable (_ expertCount: Int) throws(MoEError) -> ExpertPlacement)? = nil

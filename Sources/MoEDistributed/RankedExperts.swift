@@ -25,7 +25,12 @@ public final class RankedExperts<B: Backend, C: Communicator>: ExpertRunner wher
   /// Sees the slots of the placement that this rank routes a batch to, `[tokens, topK]`, −1 where a token skips one.
   public typealias RoutingObserver = @Sendable (_ physicalIDs: [Int32], _ topK: Int) -> Void
 
-  /// - Parameter storage: this rank's slots of `placement`, filled; no slots on a spare rank.
+  /// - Parameters:
+  ///   - backend: what computes them.
+  ///   - storage: this rank's slots of `placement`, filled; no slots on a spare rank.
+  ///   - grid: the ranks.
+  ///   - placement: the expert of each slot of every rank.
+  ///   - dispatch: how rows come to the experts.
   public init(
     backend: B, storage: B.Storage, grid: RankGrid<C>, placement: ExpertPlacement, dispatch: Dispatch
   ) {

@@ -8,7 +8,9 @@ internal import Tensors
 extension CheckReport {
   /// The object of `moe check --json`.
   ///
-  /// - Parameter seconds: what the check took, where that was measured.
+  /// - Parameters:
+  ///   - readsValues: whether values were read, or headers only.
+  ///   - seconds: what the check took, where that was measured.
   public func object(readsValues: Bool, seconds: Double? = nil) -> JSONValue {
     let layers = layers.map { layer -> JSONValue in
       [

@@ -6,7 +6,10 @@ public import MoE
 extension ModelPlan {
   /// What each rank holds and needs, and how the experts of the first layer are cut.
   ///
-  /// - Parameter limit: bytes that a rank may take; nil for no limit.
+  /// - Parameters:
+  ///   - model: what was planned.
+  ///   - title: the name of the checkpoint for people.
+  ///   - limit: bytes that a rank may take; nil for no limit.
   public func picture(of model: MoEModel, title: String, limit: Int? = nil) -> Picture {
     var picture = Picture(
       title,

@@ -43,6 +43,9 @@ public struct ModelPlan: Sendable {
   }
 
   /// - Parameters:
+  ///   - model: what is planned.
+  ///   - backend: what will keep the weights.
+  ///   - grid: the ranks.
   ///   - redundancy: replicas of experts for a layer of so many.
   ///   - maxTokens: the most tokens of a batch.
   ///   - weightType: what weights are converted or quantised to; nil for what they are.

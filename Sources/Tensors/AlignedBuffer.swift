@@ -26,8 +26,11 @@ public struct AlignedBuffer: ~Copyable, @unchecked Sendable {
 
   /// Allocates `byteCount` bytes.
   ///
-  /// - Parameter hugePages: Asks for 2 MiB pages, aligned to 2 MiB, where the buffer has at least 4 MiB. A wish: a
-  ///   system without them serves small pages.
+  /// - Parameters:
+  ///   - byteCount: Its size.
+  ///   - contents: Whether it is cleared.
+  ///   - hugePages: Asks for 2 MiB pages, aligned to 2 MiB, where the buffer has at least 4 MiB. A wish: a system
+  ///     without them serves small pages.
   /// - Throws: `AllocationError` when `byteCount` is negative or the memory cannot be had.
   public init(
     byteCount: Int, contents: Contents = .zeros, hugePages: Bool = false

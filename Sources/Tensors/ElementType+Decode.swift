@@ -16,6 +16,7 @@ extension ElementType {
   ///
   /// - Parameters:
   ///   - source: The first element; any alignment.
+  ///   - count: The number of elements.
   ///   - stride: The distance of two elements, in elements.
   ///   - destination: Room for `count` floats, written without gaps.
   /// - Precondition: `isDecodable`.

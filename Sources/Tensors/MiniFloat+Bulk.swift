@@ -7,6 +7,8 @@ extension MiniFloat {
   /// Products beyond the range saturate.
   ///
   /// - Parameters:
+  ///   - values: 32-bit numbers.
+  ///   - multiplier: What they are multiplied by, the inverse of a scale.
   ///   - codes: Room for the codes.
   ///   - start: The place of the first code.
   /// - Precondition: The values are finite, and so is the multiplier.

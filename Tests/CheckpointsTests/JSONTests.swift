@@ -3,6 +3,7 @@
 
 import Checkpoints
 import Foundation
+import MoE
 import Testing
 
 @Suite struct JSONTests {

@@ -3,7 +3,9 @@
 
 import Checkpoints
 import Foundation
+import MoE
 import Tensors
+import TestSupport
 import Testing
 
 /// The tests of the reference implementation (huggingface/safetensors, `safetensors/src/tensor.rs` and `attacks/`),

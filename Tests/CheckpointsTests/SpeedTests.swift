@@ -3,6 +3,7 @@
 
 import Checkpoints
 import Foundation
+import MoE
 import Tensors
 import Testing
 

@@ -2,29 +2,11 @@
 // Copyright 2026 the swift-moe project authors
 
 import Checkpoints
-import Foundation
 import Tensors
+import TestSupport
 import Testing
 
-/// A folder of its own for a test, removed at the end.
-final class TemporaryFolder: Sendable {
-  let path: String
-
-  init() throws {
-    path = FileManager.default.temporaryDirectory.appendingPathComponent("moe-\(UUID().uuidString)").path
-    try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
-  }
-
-  deinit { try? FileManager.default.removeItem(atPath: path) }
-
-  subscript(name: String) -> String { path + "/" + name }
-
-  func write(_ bytes: [UInt8], _ name: String) throws { try Data(bytes).write(to: URL(fileURLWithPath: self[name])) }
-
-  func write(_ text: String, _ name: String) throws { try write(Array(text.utf8), name) }
-
-  func names() throws -> [String] { try FileManager.default.contentsOfDirectory(atPath: path).sorted() }
-
+extension TemporaryFolder {
   /// A safetensors file of small BF16 tensors `[2, 3]`, with the index of each as its bytes.
   func writeTensors(_ tensors: [String], _ name: String) throws {
     try SafetensorsFile.write(

@@ -12,12 +12,19 @@ struct Command {
   var errors: String
 
   /// - Parameters:
+  ///   - script: what a shell does with the command, `"$@"`.
   ///   - environment: variables that are set besides the ones of the test.
   ///   - ranks: how many `mpirun` starts, where there are several.
-  init(_ arguments: [String], environment: [String: String] = [:], ranks: Int = 1) throws {
+  init(
+    _ arguments: [String], script: String? = nil, environment: [String: String] = [:], ranks: Int = 1
+  ) throws {
     let process = Process()
     process.executableURL = Self.executable
     process.arguments = arguments
+    if let script {
+      process.executableURL = URL(filePath: "/bin/sh")
+      process.arguments = ["-c", script, "sh", Self.executable.path()] + arguments
+    }
     var environment = environment
     if ranks > 1 {
       process.executableURL = URL(filePath: try #require(Self.launcher))
@@ -59,7 +66,7 @@ struct Command {
   ]
 
   /// The built command, which stands beside the test bundle.
-  private static let executable: URL = {
+  static let executable: URL = {
     let bundle = Bundle.allBundles.map(\.bundleURL).first { $0.pathExtension == "xctest" }
     let folder = (bundle ?? URL(filePath: CommandLine.arguments[0])).deletingLastPathComponent()
     return folder.appending(path: "moe")

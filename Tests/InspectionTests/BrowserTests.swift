@@ -3,6 +3,7 @@
 
 import Foundation
 import MoE
+import TestSupport
 import Testing
 
 @testable import MoEInspection

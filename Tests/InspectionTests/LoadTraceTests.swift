@@ -6,6 +6,7 @@ import Foundation
 import MoE
 import MoEInspection
 import Tensors
+import TestSupport
 import Testing
 
 /// Traces: what is written is read back, what other engines write is read, and what has no meaning is refused.

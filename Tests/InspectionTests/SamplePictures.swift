@@ -4,6 +4,7 @@
 import Checkpoints
 import Foundation
 import MoEInspection
+import TestSupport
 
 /// A picture of every kind, from fixed numbers.
 enum SamplePictures {

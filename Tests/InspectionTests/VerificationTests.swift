@@ -3,6 +3,7 @@
 
 import MoE
 import MoEInspection
+import TestSupport
 import Testing
 
 /// A damaged expert is found, and what happened to it; nothing is found where nothing is wrong.
@@ -43,6 +44,44 @@ import Testing
     #expect(places.subtracting([VerificationCase.victim]) == (damage.kind == .expertsExchanged ? [2] : []), "\(damage)")
     let kinds = Set(report.suspects.compactMap(\.diagnosis?.kind))
     #expect(kinds == [damage.kind], "\(damage): \(report.suspects.map { "\($0.summary) \($0.diagnosis?.text ?? "")" })")
+  }
+
+  /// Both layers on the same tokens differ by what rounding the weights leaves.
+  @Test(arguments: types)
+  func outputs(type: String) throws {
+    let model = VerificationCase(.gaussian)
+    let report = try Self.verify(model, as: type, against: model, .init(inputs: .random(tokens: 24)))
+    let outputs = try #require(report.outputs.first)
+    #expect(report.isFaithful && report.outputs.count == 1 && outputs.tokens.count == 24, "\(outputs)")
+    #expect(outputs.routedAlike == 24 && outputs.tokens.allSatisfy { $0.experts.count == 2 && $0.cosine > 0.9 })
+    // The estimate is neither far below nor far above what is found.
+    let excesses = outputs.tokens.map { $0.excess ?? .infinity }
+    #expect(excesses.allSatisfy { type == "f16" ? $0 < 0 : abs($0) < 5 }, "\(excesses)")
+  }
+
+  /// Tokens that the damaged expert serves differ, and no others.
+  @Test(arguments: ["fp8-block", "int4-g32", "nvfp4"])
+  func damagedOutputs(type: String) throws {
+    let original = VerificationCase(.gaussian)
+    var spoiled = original
+    spoiled.values[VerificationCase.victim][.down]!.negate()
+    let report = try Self.verify(spoiled, as: type, against: original, .init(inputs: .random(tokens: 64)))
+    let tokens = try #require(report.outputs.first).tokens
+    let served = tokens.filter { $0.experts.contains(VerificationCase.victim) }
+    #expect(!report.isFaithful && !served.isEmpty && served.count < tokens.count)
+    #expect(served.count(where: \.isSuspect) > served.count / 2)
+    #expect(tokens.allSatisfy { !$0.isSuspect || $0.experts.contains(VerificationCase.victim) })
+  }
+
+  @Test func givenInputs() throws {
+    let model = VerificationCase(.gaussian)
+    let hidden = (0..<3 * VerificationCase.hidden).map { Float($0 % 7) - 3 }
+    let report = try Self.verify(model, as: "bf16", against: model, .init(inputs: .given(hidden)))
+    #expect(report.outputs.map(\.tokens.count) == [3] && report.outputs[0].relativeError == 0)
+    let error = #expect(throws: MoEError.self) {
+      try Self.verify(model, as: "bf16", against: model, .init(inputs: .given(Array(hidden.dropLast()))))
+    }
+    #expect(error?.description.contains("hidden states must be [tokens, 128]") == true)
   }
 
   /// The numbers are what plain loops over the weights give.
@@ -86,4 +125,8 @@ import Testing
     #expect(Set(report.matrices.compactMap(\.place.expert)) == [2, 4])
     #expect(throws: MoEError.self) { try Self.verify(model, as: "bf16", against: model, .init(experts: [99])) }
   }
+}
+
+extension [Float] {
+  fileprivate mutating func negate() { self = map { -$0 } }
 }

@@ -8,7 +8,9 @@ extension TensorCatalog {
   ///
   /// They are held to all rules of safetensors, and of them `read` and `bytes` throw `.unreadable`.
   ///
-  /// - Parameter name: What stands for the path in messages.
+  /// - Parameters:
+  ///   - tensors: Their names, types and shapes.
+  ///   - name: What stands for the path in messages.
   /// - Throws: All faults of the declarations.
   public init(declaring tensors: [TensorDeclaration], name: String = "memory") throws(CheckpointError) {
     let layout = try SafetensorsLayout(tensors, metadata: [:], file: name)
@@ -53,6 +55,7 @@ extension Checkpoint {
   /// ```
   ///
   /// - Parameters:
+  ///   - tensors: Their names, types and shapes.
   ///   - configuration: What would be the `config.json`: an object.
   ///   - name: What stands for paths in messages.
   /// - Throws: All faults of the declarations; `.malformedJSON` for a configuration that is no object.

@@ -9,7 +9,10 @@ extension TensorCatalog {
 
   /// Reads a tensor, or `range` of its bytes, to `buffer`.
   ///
-  /// - Parameter range: Bytes relative to the tensor; nil for all.
+  /// - Parameters:
+  ///   - record: A tensor of this catalog.
+  ///   - range: Bytes relative to the tensor; nil for all.
+  ///   - buffer: Room for the range.
   /// - Throws: `.unreadable`, `.fileChanged`.
   /// - Precondition: `range` is in the tensor, and `buffer` has its size.
   @unsafe

@@ -5,7 +5,7 @@ import Tensors
 
 /// A file that appears whole or not at all: written beside its place under another name, and renamed when it is done.
 ///
-/// Dropped before `commit`, it leaves nothing behind. (A killed process leaves `.NAME.….tmp`.)
+/// Dropped before `commit`, it leaves nothing behind. (A process that is killed leaves `.NAME.….tmp`.)
 @safe
 public final class AtomicFile {
   /// The path that the file will have.
@@ -17,26 +17,40 @@ public final class AtomicFile {
 
   /// Creates the temporary file in the folder of `path`, which must exist.
   ///
-  /// - Throws: `.unwritable`.
+  /// - Throws: `.unwritable`, also where a folder, a device or a pipe is in the place.
   public init(creating path: String) throws(CheckpointError) {
     self.path = path
-    let folder = FilePath.folder(of: path)
+    var descriptor: Int32 = -1
+    do throws(SystemError) {
+      // What is no file, such as a device, would be replaced by one.
+      if let kind = try? System.status(at: path).kind, kind != .regular { throw SystemError.notAFile(kind) }
+      temporaryPath = try UnfinishedFiles.begin { () throws(SystemError) in
+        let (path, created) = try Self.create(beside: path)
+        descriptor = created
+        return path
+      }
+    } catch {
+      throw CheckpointError(Self.unwritable(path, error))
+    }
+    self.descriptor = descriptor
+  }
+
+  /// A new file in the folder of `path`, hidden.
+  private static func create(beside path: String) throws(SystemError) -> (path: String, descriptor: Int32) {
     while true {
       let name = ".\(FilePath.lastName(of: path)).\(String(UInt64.random(in: 0 ... .max), radix: 36)).tmp"
-      let candidate = FilePath.join(folder, name)
+      let candidate = FilePath.join(FilePath.folder(of: path), name)
       do throws(SystemError) {
-        descriptor = try System.create(candidate)
-        temporaryPath = candidate
-        return
+        return (candidate, try System.create(candidate))
       } catch {
-        if !error.meansExists { throw CheckpointError(Self.unwritable(path, error)) }
+        if !error.meansExists { throw error }
       }
     }
   }
 
   deinit {
     System.close(descriptor)
-    if !isCommitted { try? System.remove(temporaryPath) }
+    if !isCommitted { UnfinishedFiles.remove(temporaryPath) }
   }
 
   /// Makes the file `size` bytes long; bytes that were never written are zeros and take no room on the disk.
@@ -81,7 +95,9 @@ public final class AtomicFile {
     precondition(!isCommitted, "\(path) was committed before")
     do throws(SystemError) {
       try System.synchronize(descriptor)
-      try System.rename(temporaryPath, to: path)
+      try UnfinishedFiles.finish(temporaryPath) { () throws(SystemError) in
+        try System.rename(temporaryPath, to: path)
+      }
     } catch {
       throw CheckpointError(Self.unwritable(path, error))
     }

@@ -92,6 +92,11 @@ enum System {
     _ = try call(path) { unsafe unlink(path) }
   }
 
+  /// Removes an empty folder.
+  static func removeFolder(_ path: String) throws(SystemError) {
+    _ = try call(path) { unsafe rmdir(path) }
+  }
+
   /// The absolute path without symbolic links; nil when there is none.
   static func resolved(_ path: String) -> String? {
     guard let resolved = unsafe realpath(path, nil) else { return nil }
@@ -143,6 +148,11 @@ struct SystemError: Error {
   var isAbsence: Bool { code == ENOENT || code == ENOTDIR }
   var meansTooManyFiles: Bool { code == EMFILE || code == ENFILE }
   var meansExists: Bool { code == EEXIST }
+
+  /// What opening for writing says of a place that holds no file.
+  static func notAFile(_ kind: System.Status.Kind) -> SystemError {
+    SystemError(code: kind == .folder ? EISDIR : ENOTSUP)
+  }
   /// The reason in the system's words, e.g. "No such file or directory".
   var reason: String { unsafe String(cString: strerror(code)) }
 }

@@ -26,6 +26,7 @@ public final class GGUFWriter {
   /// - Parameters:
   ///   - path: The place of the file, in a folder that exists.
   ///   - metadata: Keys and values; `general.alignment` is added where it is not 32.
+  ///   - tensors: What the file will hold; their data are written afterwards.
   ///   - alignment: A power of two at whose multiples the data of tensors begin.
   ///   - sparse: Leaves the bytes that are never written as holes: a file of true size that takes no room.
   /// - Throws: All faults of the declarations, or `.unwritable`.

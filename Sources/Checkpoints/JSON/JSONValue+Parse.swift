@@ -15,7 +15,10 @@ extension JSONValue {
   /// keys of more than 4,096 bytes, and anything after the value. Keys that differ only in their Unicode normal form
   /// are the same key.
   ///
-  /// - Parameter file: The name for messages.
+  /// - Parameters:
+  ///   - bytes: The whole text, in UTF-8.
+  ///   - file: The name for messages.
+  ///   - nonFiniteNumbers: Whether numbers that are no JSON are taken.
   public init(
     parsing bytes: [UInt8], file: String = "JSON", nonFiniteNumbers: NonFiniteNumbers = .rejected
   ) throws(CheckpointError) {

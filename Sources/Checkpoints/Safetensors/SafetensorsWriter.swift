@@ -22,6 +22,7 @@ public final class SafetensorsWriter {
   ///
   /// - Parameters:
   ///   - path: The place of the file, in a folder that exists.
+  ///   - tensors: What the file will hold; their data are written afterwards.
   ///   - metadata: Text for `__metadata__`.
   ///   - sparse: Leaves the bytes that are never written as holes: a checkpoint of true sizes that takes no room.
   /// - Throws: All faults of the declarations, or `.unwritable`.

@@ -70,6 +70,7 @@ extension Backend {
   /// Runs the experts on host arrays.
   ///
   /// - Parameters:
+  ///   - storage: the experts.
   ///   - hidden: `[tokens, H]`.
   ///   - routing: ids are slots of `storage`, −1 is skipped.
   /// - Returns: `[tokens, H]`.

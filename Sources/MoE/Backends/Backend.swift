@@ -100,8 +100,14 @@ public protocol Backend: Sendable {
   /// output `[tokens, H]` = Σ over slots, in slot order, of weight · expert(hidden `[tokens, H]`), all 32-bit floats.
   ///
   /// - Parameters:
+  ///   - storage: the experts.
+  ///   - hidden: Float `[tokens, H]`.
   ///   - ids: Int32 `[tokens, topK]`, slots of `storage`; −1 is skipped. Validated by the caller.
   ///   - weights: Float `[tokens, topK]`.
+  ///   - tokenCount: tokens of the batch.
+  ///   - topK: slots of each token.
+  ///   - output: Float `[tokens, H]`.
+  ///   - queue: where the work goes.
   func forward(
     _ storage: Storage, hidden: Buffer, ids: Buffer, weights: Buffer, tokenCount: Int, topK: Int, into output: Buffer,
     on queue: Queue
@@ -115,9 +121,15 @@ public protocol Backend: Sendable {
   /// slot with an id, not yet multiplied by its weight (but for weights on the input, which multiply here).
   ///
   /// - Parameters:
+  ///   - storage: the experts.
+  ///   - hidden: Float `[tokens, H]`.
   ///   - ids: Int32 `[tokens, topK]`, slots of `storage`; −1 is skipped.
+  ///   - weights: Float `[tokens, topK]`.
   ///   - indices: Int32 `[tokens, topK]`, distinct rows for the slots with ids.
+  ///   - tokenCount: tokens of the batch.
+  ///   - topK: slots of each token.
   ///   - rows: ``rowType`` `[any, H]`.
+  ///   - queue: where the work goes.
   func forwardRows(
     _ storage: Storage, hidden: Buffer, ids: Buffer, weights: Buffer, indices: Buffer, tokenCount: Int, topK: Int,
     into rows: Buffer, on queue: Queue
@@ -127,7 +139,16 @@ public protocol Backend: Sendable {
   ///
   /// Both halves give the bits of `forward`, whichever rank had the row.
   ///
-  /// - Parameter ids: Int32 `[tokens, topK]`, of any meaning; −1 is skipped.
+  /// - Parameters:
+  ///   - storage: the experts, for their sizes.
+  ///   - rows: ``rowType`` `[any, H]`.
+  ///   - ids: Int32 `[tokens, topK]`, of any meaning; −1 is skipped.
+  ///   - weights: Float `[tokens, topK]`.
+  ///   - indices: Int32 `[tokens, topK]`, the row of each slot.
+  ///   - tokenCount: tokens of the batch.
+  ///   - topK: slots of each token.
+  ///   - output: Float `[tokens, H]`.
+  ///   - queue: where the work goes.
   func combine(
     _ storage: Storage, rows: Buffer, ids: Buffer, weights: Buffer, indices: Buffer, tokenCount: Int, topK: Int,
     into output: Buffer, on queue: Queue

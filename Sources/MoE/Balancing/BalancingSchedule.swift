@@ -65,7 +65,9 @@ public struct BalancingSchedule: Sendable, Hashable {
 
   /// Counts a forward pass.
   ///
-  /// - Parameter isMigrating: whether experts of the last placement are still moving; a new one then waits.
+  /// - Parameters:
+  ///   - pass: what kind of pass it was.
+  ///   - isMigrating: whether experts of the last placement are still moving; a new one then waits.
   public mutating func finishStep(_ pass: Pass, isMigrating: Bool = false) -> Actions {
     guard pass != .profile else { return Actions() }
     var actions = Actions(

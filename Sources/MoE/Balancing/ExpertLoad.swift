@@ -42,6 +42,8 @@ public struct ExpertLoad: Sendable {
   ///
   /// - Parameters:
   ///   - physicalIDs: slots `[tokens, topK]`; −1 and what is no slot of the layer isn't counted.
+  ///   - topK: slots of each token.
+  ///   - layer: the number of the layer among those counted.
   ///   - tokenCount: the tokens that count; those after them are padding. nil for all.
   /// - Precondition: there is such a layer.
   public mutating func record(_ physicalIDs: [Int32], topK: Int, layer: Int, tokenCount: Int? = nil) {

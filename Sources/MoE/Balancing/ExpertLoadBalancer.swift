@@ -19,6 +19,7 @@ public protocol ExpertLoadBalancer: Sendable {
 
   /// - Parameters:
   ///   - loads: `[experts]`, finite and not negative, in any unit.
+  ///   - topology: Ranks, nodes and slots.
   ///   - current: what the ranks hold now.
   func placement(
     for loads: [Double], on topology: BalancingTopology, from current: ExpertPlacement
@@ -32,6 +33,7 @@ extension ExpertLoadBalancer {
   ///
   /// - Parameters:
   ///   - loads: `[layers][experts]`
+  ///   - topology: ranks, nodes and slots.
   ///   - current: of each layer; nil for the initial placement.
   /// - Throws: all faults of loads, placements and topology at once.
   public func placements(

@@ -8,7 +8,7 @@ public import Tensors
 /// Everything between ranks is made of one primitive, an ``Exchange`` that is started and later waited for. A
 /// communicator provides it in the memory where its messages lie: the host's (``HostBuffer``) for MPI, a device's for a
 /// library that reads device memory. The collectives follow from it, the same on every communicator:
-/// ``allReduce(_:of:by:)``, ``allGather(_:)``, ``allToAll(sending:receiving:)``, ``broadcast(_:from:)``, ``barrier()``.
+/// ``allReduce(_:of:by:)``, `allGather`, ``allToAll(sending:receiving:)``, `broadcast`, ``barrier()``.
 ///
 /// ```swift
 /// let sums = try communicator.allReduce(loads, by: .sum)      // arrays on the host

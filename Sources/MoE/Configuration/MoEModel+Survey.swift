@@ -74,7 +74,9 @@ extension MoEModel {
 
 extension MoEModel.Survey {
   /// - Parameters:
-  ///   - layers: the layers to resolve; all when nil.
+  ///   - checkpoint: what is surveyed.
+  ///   - wanted: the layers to resolve; all when nil.
+  ///   - registry: the families that are known.
   ///   - faultLimit: faults of one layer that are listed.
   public init(
     _ checkpoint: Checkpoint, layers wanted: Set<Int>? = nil, registry: ArchitectureRegistry = .standard,

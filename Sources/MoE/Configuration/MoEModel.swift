@@ -88,6 +88,7 @@ extension MoEModel {
   /// - Parameters:
   ///   - path: a folder, a safetensors file with `config.json` beside it, or a GGUF file.
   ///   - layers: the layers to resolve; all when nil.
+  ///   - registry: the families that are known.
   /// - Throws: a ``MoEError`` with every fault of every layer asked for.
   public init(
     opening path: String, layers: Set<Int>? = nil, registry: ArchitectureRegistry = .standard

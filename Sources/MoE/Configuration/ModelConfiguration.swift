@@ -33,7 +33,10 @@ public struct ModelConfiguration: Sendable {
   /// What keys are called in the file, where that is another name: the metadata of a GGUF file.
   public let fileKeys: [String: String]
 
-  /// - Parameter keys: What keys are called in the file, where that is another name; see `Checkpoint.configurationKeys`.
+  /// - Parameters:
+  ///   - root: The object of a `config.json`.
+  ///   - file: Its name for messages.
+  ///   - keys: What keys are called in the file, where that is another name; see `Checkpoint.configurationKeys`.
   public init(_ root: JSONValue, file: String, keys: [String: String] = [:]) {
     self.file = file
     fileKeys = keys

@@ -14,6 +14,7 @@ extension CheckpointConversion {
   /// - Parameters:
   ///   - path: the folder, or the GGUF file.
   ///   - shardBytes: the size at which a new file of safetensors begins.
+  ///   - pool: the workers that encode.
   ///   - progress: called with bytes written and bytes in all, from any worker, one call at a time.
   public func write(
     to path: String, shardBytes: Int = 5_000_000_000, pool: WorkerPool = .shared,

@@ -44,9 +44,12 @@ public struct CheckpointConversion: Sendable {
   public var byteCount: Int { tensors.reduce(0) { $0 + $1.byteCount } }
 
   /// - Parameters:
+  ///   - model: what is converted.
+  ///   - type: what the experts become.
   ///   - container: what is written; that of the type when nil.
   ///   - layers: the MoE layers whose experts are converted; all when nil.
   ///   - expertsOnly: leaves out what is not part of an MoE block.
+  ///   - registry: the families that are known.
   /// - Throws: every reason why the experts can't be written so.
   public init(
     of model: MoEModel, to type: WeightType, in container: WeightType.Container? = nil, layers: Set<Int>? = nil,

@@ -41,8 +41,12 @@ public protocol ExpertLoading: Sendable {
   /// Loads this process's share of a group of experts.
   ///
   /// - Parameters:
+  ///   - source: where the tensors of each expert are.
+  ///   - catalog: the tensors of the checkpoint.
+  ///   - backend: what keeps the weights, and computes.
   ///   - isShared: whether every token visits them, so that every rank needs them.
   ///   - type: what the weights are converted or quantised to; nil for what they are.
+  ///   - progress: called after each expert, from any worker, one call at a time.
   func load<B: Backend>(
     _ source: ExpertSource, of catalog: TensorCatalog, on backend: B, isShared: Bool, weightType type: WeightType?,
     progress: (@Sendable (LoadProgress) -> Void)?

@@ -30,8 +30,12 @@ public struct MoELayer<B: Backend>: Sendable {
   /// Loads a layer of a model.
   ///
   /// - Parameters:
+  ///   - layer: a layer of `model`.
+  ///   - model: where it is from.
+  ///   - backend: what keeps the weights, and computes.
   ///   - weightType: what the experts' weights are converted or quantised to; nil for what they are.
   ///   - loading: where the experts go: all in this process, or on many ranks.
+  ///   - progress: called after each routed expert, from any worker, one call at a time.
   public init(
     _ layer: MoEModel.Layer, of model: MoEModel, on backend: B, weightType: WeightType? = nil,
     by loading: some ExpertLoading = LocalLoading(), progress: (@Sendable (LoadProgress) -> Void)? = nil

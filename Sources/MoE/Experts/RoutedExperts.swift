@@ -27,7 +27,12 @@ public struct RoutedExperts<B: Backend>: Sendable {
 
   /// Experts in memory that was filled before.
   ///
-  /// - Parameter specification: the sizes without padding; those of the storage when nil.
+  /// - Parameters:
+  ///   - backend: what computes them.
+  ///   - storage: the memory, filled.
+  ///   - specification: the sizes without padding; those of the storage when nil.
+  ///   - router: what turns logits into experts; needed only when routing is not given.
+  ///   - substitutes: experts without weights, by id.
   public init(
     backend: B, storage: B.Storage, specification: LayerSpecification? = nil, router: (any Router)? = nil,
     substitutes: [Int32: SubstituteExpert] = [:]
@@ -51,7 +56,13 @@ public struct RoutedExperts<B: Backend>: Sendable {
 
   /// Loads experts from a checkpoint.
   ///
-  /// - Parameter weightType: what the weights are converted or quantised to; nil for what they are.
+  /// - Parameters:
+  ///   - source: where the tensors of each expert are.
+  ///   - catalog: the tensors of the checkpoint.
+  ///   - backend: what keeps the weights, and computes.
+  ///   - weightType: what the weights are converted or quantised to; nil for what they are.
+  ///   - router: what turns logits into experts; needed only when routing is not given.
+  ///   - progress: called after each expert, from any worker, one call at a time.
   /// - Throws: what the backend can't hold, what can't be read, all at once.
   public init(
     _ source: ExpertSource, of catalog: TensorCatalog, on backend: B, weightType: WeightType? = nil,
@@ -115,8 +126,12 @@ extension RoutedExperts {
   /// Routes and runs the experts: the *monolithic* entry.
   ///
   /// - Parameters:
+  ///   - hidden: `[tokens, H]`.
   ///   - routerLogits: `[tokens, experts]`.
   ///   - tokenIDs: `[tokens]`, for hash routing.
+  ///   - isPadding: `[tokens]`; such rows are skipped.
+  ///   - shared: run beside the routed experts.
+  ///   - sharedInput: what the shared experts read, where it is not `hidden`.
   public func forward(
     _ hidden: [Float], routerLogits: [Float], tokenIDs: [Int32]? = nil, isPadding: [Bool]? = nil,
     shared: SharedExperts<B>? = nil, sharedInput: [Float]? = nil

@@ -86,7 +86,11 @@ public final class ExpertLoader<B: Backend>: Sendable {
 
   /// Takes a whole tensor.
   ///
-  /// - Parameter bytes: little-endian, as in a file.
+  /// - Parameters:
+  ///   - name: as in the checkpoint.
+  ///   - elementType: the type of its elements.
+  ///   - shape: its whole shape.
+  ///   - bytes: little-endian, as in a file.
   /// - Throws: `unexpectedTensor` for a name that the layer's experts don't have, `typeMismatch`, `shapeMismatch` and
   ///   `sizeMismatch` for another tensor than the plan was made for, `duplicateParameter` for the second of a name in
   ///   one stream, and what is wrong with the values of an expert that it completes.

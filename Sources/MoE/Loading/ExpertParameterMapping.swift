@@ -48,6 +48,9 @@ public struct ExpertParameterMapping: Sendable, Hashable {
   /// - Parameters:
   ///   - gate: the name of the gate projection; that of the only first projection where there is no gate.
   ///   - up: nil where experts have no gate.
+  ///   - down: the name of the down projection.
+  ///   - placement: the expert of each slot.
+  ///   - prefixes: what names begin with, here and in the checkpoint.
   public static func entries(
     gate: String, up: String?, down: String, _ placement: ExpertPlacement, prefixes: Prefixes = Prefixes()
   ) -> [Self] {

@@ -15,7 +15,10 @@ extension ExpertSource {
   /// let plan = try LoadPlan(source, on: CPUBackend(), weightType: .int4Group(32, isSymmetric: true))
   /// ```
   ///
-  /// - Parameter specification: its types follow from the tensors.
+  /// - Parameters:
+  ///   - specification: its types follow from the tensors.
+  ///   - layout: what the tensors are called, and what they hold.
+  ///   - tensors: all of them, and nothing else.
   /// - Throws: everything that is missing, left over, of another type or of another shape.
   public init(
     _ specification: LayerSpecification, layout: ExpertLayout, tensors: [TensorDeclaration]

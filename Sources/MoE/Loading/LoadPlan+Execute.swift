@@ -18,7 +18,12 @@ extension LoadPlan {
   ///
   /// Each worker holds the bytes of at most one matrix at a time; see ``peakBytes(workers:)``.
   ///
-  /// - Parameter progress: called after each expert, from any worker, one call at a time.
+  /// - Parameters:
+  ///   - catalog: the tensors of the checkpoint.
+  ///   - storage: memory that the backend allocated for this plan.
+  ///   - backend: whose memory it is.
+  ///   - pool: the workers that read and pack.
+  ///   - progress: called after each expert, from any worker, one call at a time.
   /// - Throws: the faults of all experts that failed.
   public func execute<B: Backend>(
     from catalog: TensorCatalog, into storage: B.Storage, of backend: B, pool: WorkerPool = .shared,
@@ -56,10 +61,21 @@ extension LoadPlan {
       }, into: storage, of: backend, pool, nil)
   }
 
+  /// The workers' arrays end the process where there is no memory for them: whether there is, is asked before anything is read.
+  private func requireScratch(_ pool: WorkerPool) throws(MoEError) {
+    do throws(AllocationError) {
+      _ = try AlignedBuffer(
+        byteCount: peakBytes(workers: pool.threadCount) - residentBytes, contents: .uninitialized)
+    } catch {
+      throw MoEError(error.faults)
+    }
+  }
+
   private func execute<B: Backend>(
     reading read: Transfer.SharedReader, into storage: B.Storage, of backend: B, _ pool: WorkerPool,
     _ progress: (@Sendable (LoadProgress) -> Void)?
   ) throws(MoEError) {
+    try requireScratch(pool)
     var wrongScales: [Fault] = []
     do throws(MoEError) {
       if let scales = try unsafe inputScales(read) { try backend.setInputScales(scales, in: storage) }

@@ -45,6 +45,9 @@ public struct LoadPlan: Sendable {
   }
 
   /// - Parameters:
+  ///   - source: where the tensors of each expert are.
+  ///   - backend: what will keep them.
+  ///   - rank: a place in the grid of ranks.
   ///   - placement: the experts of every rank; each expert once, in order, when nil.
   ///   - type: what the weights are converted or quantised to while they load, rank by rank; nil for what they are.
   /// - Throws: every reason why the backend, the placement or the cut is impossible.

@@ -13,6 +13,8 @@ extension ExpertPlacement {
   ///
   /// - Parameters:
   ///   - map: `[slots]`, rank after rank; slots divide over the ranks as in ``slots(of:)``.
+  ///   - expertCount: logical experts.
+  ///   - ranks: expert-parallel ranks.
   ///   - name: what the map is in messages, such as `layer 3`.
   /// - Throws: `invalidArgument` for slots that don't divide; `invalidValue` for empty slots (−1), ids that are no
   ///   experts and experts that stand in no slot: all of them at once.

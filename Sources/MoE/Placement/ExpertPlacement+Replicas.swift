@@ -5,7 +5,9 @@ extension ExpertPlacement {
   /// The slot that serves an expert for a token: replica `h mod count`, where `h` is the token's index times 2654435769,
   /// modulo 2³² (vLLM's rule). All slots of a token use the same `h`.
   ///
-  /// - Parameter token: its index in the batch of the rank that routes it, from 0 on.
+  /// - Parameters:
+  ///   - expert: a logical expert.
+  ///   - token: its index in the batch of the rank that routes it, from 0 on.
   public func slot(of expert: LogicalExpert, token: Int) -> PhysicalExpert {
     let slots = replicas[expert.rawValue]
     let hash = UInt32(truncatingIfNeeded: token) &* 2_654_435_769

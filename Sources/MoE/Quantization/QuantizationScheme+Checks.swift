@@ -7,7 +7,11 @@ public import Tensors
 extension QuantizationScheme {
   /// All that is wrong with the tensors of a checkpoint for a matrix of this size, by their headers.
   ///
-  /// - Parameter experts: The extent of the leading axis where the tensors are stacked.
+  /// - Parameters:
+  ///   - found: The tensors that are there, by role.
+  ///   - rows: Outputs of the projection.
+  ///   - columns: Its inputs.
+  ///   - experts: The extent of the leading axis where the tensors are stacked.
   public func faults(in found: ProjectionTensors, rows: Int, columns: Int, experts: Int? = nil) -> [Fault] {
     var faults: [Fault] = []
     for tensor in tensors {

@@ -52,14 +52,14 @@ public protocol QuantizationScheme: Sendable {
 
   /// Prepares the decoding of a projection whose tensors have been found to have declared types and shapes.
   ///
-  /// Called by ``decoder(of:)``. The weights are those of `[out, in]`, in float32.
+  /// Called by ``QuantizationScheme/decoder(of:)``. The weights are those of `[out, in]`, in float32.
   ///
   /// - Throws: What is wrong with values that decoding depends on, such as group indices out of range.
   func makeDecoder(_ stored: StoredProjection) throws(MoEError) -> any TileDecoder
 
   /// The bytes of each tensor that is written, in its first type and arrangement.
   ///
-  /// Called by ``encode(_:rows:columns:name:)``, with weights that are finite and of sizes that divide. The default
+  /// Called by ``QuantizationScheme/encode(_:rows:columns:name:)``, with weights that are finite and of sizes that divide. The default
   /// writes nothing.
   ///
   /// - Throws: `.unsupported` for parameters that are only read, `.invalidValue` for weights beyond the format's range.

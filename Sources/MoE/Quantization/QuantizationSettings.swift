@@ -24,6 +24,7 @@ public struct QuantizationSettings: Sendable {
 
   /// - Parameters:
   ///   - configuration: `config.json`.
+  ///   - file: the name of `config.json` for messages.
   ///   - modelOpt: `hf_quant_config.json`, where there is one.
   /// - Throws: `.configuration`, with all that has the wrong type.
   public init(_ configuration: JSONValue, file: String, modelOpt: JSONValue? = nil) throws(MoEError) {

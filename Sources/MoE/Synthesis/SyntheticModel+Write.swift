@@ -12,6 +12,8 @@ extension SyntheticModel {
   /// from the values of those that are not. Every file appears whole or not at all, and `config.json` is the last.
   ///
   /// - Parameters:
+  ///   - folder: a folder that exists.
+  ///   - seed: another one gives other values.
   ///   - sparse: leaves the data as holes that read as zeros and take no room: true sizes for trying plans.
   ///   - shardBytes: the size at which a new file begins.
   ///   - pool: the workers that make values and encode them.

@@ -23,9 +23,11 @@ public struct SyntheticModel: Sendable {
   let units: [SyntheticUnit]
 
   /// - Parameters:
+  ///   - preset: A released model.
   ///   - layerCount: MoE layers, the preset's own number when nil; dense layers before them keep their numbers.
   ///   - expertCount: routed experts, the preset's own number when nil.
   ///   - type: of the weights of the experts, the shared ones among them. Everything else is bf16, in GGUF f32.
+  ///   - registry: The families that are known.
   /// - Throws: `configuration` when the numbers make no model, `shapeMismatch` for a type into whose groups and blocks
   ///   the experts do not divide, `unsupported` for a type in which the family's experts can't be stored.
   public init(

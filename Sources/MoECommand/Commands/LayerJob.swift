@@ -96,18 +96,18 @@ struct LayerJob {
   ) {
     let model = try MoEModel(opening: checkpoint, layers: [layer])
     let plan = try model.layer(layer)
-    let file = try TensorCatalog(opening: input)
-    let hidden = try matrix(tensor, of: file, width: plan.hiddenSize, what: "hidden states")
+    let file = try InputFile(input)
+    let hidden = try file.matrix(tensor, width: plan.hiddenSize, what: "hidden states")
     let expertCount = plan.specification.expertCount + plan.plan.zeroExpertCount
     let rows = MoEInput(
       expertInput: try expertInput.map { name in
-        try matrix(name, of: file, width: plan.hiddenSize, what: "expert input").values
+        try file.matrix(name, width: plan.hiddenSize, what: "expert input").values
       },
       routerLogits: try routerLogits.map { name in
-        try matrix(name, of: file, width: expertCount, what: "router logits").values
+        try file.matrix(name, width: expertCount, what: "router logits").values
       },
       routing: try routing.map(RoutingFile.read),
-      tokenIDs: try tokenIDs.map { name in try ids(name, of: file) })
+      tokenIDs: try tokenIDs.map { name in try file.ids(name) })
     return (model, plan, hidden, rows)
   }
 
@@ -122,49 +122,5 @@ struct LayerJob {
     if let shared = result.shared { tensors.append(floats("shared_output", shared, width)) }
     tensors.append(floats("output", result.output, width))
     try SafetensorsFile.write(tensors: tensors, to: output, metadata: metadata)
-  }
-}
-
-// MARK: - Input
-
-extension LayerJob {
-  private func record(_ name: String, of file: TensorCatalog, what: String) throws -> TensorRecord {
-    if let record = file[name] { return record }
-    throw MoEError(
-      .missingTensor, "the file has no such tensor (\(what))", file: input, subject: name,
-      expected: "one of " + file.records.map(\.name).joined(separator: ", "))
-  }
-
-  /// A floating-point tensor `[tokens, width]`.
-  private func matrix(
-    _ name: String, of file: TensorCatalog, width: Int, what: String
-  ) throws -> (rows: Int, values: [Float]) {
-    let record = try record(name, of: file, what: what)
-    guard record.shape.rank == 2, record.shape[1] == width else {
-      throw MoEError(
-        .shapeMismatch, "\(what) have another shape than the layer reads", file: input, subject: name,
-        expected: "[tokens, \(width)]", found: "\(record.shape)")
-    }
-    guard [.f32, .bf16, .f16].contains(record.elementType) else {
-      throw MoEError(
-        .typeMismatch, "\(what) are of a type that can't be read", file: input, subject: name,
-        expected: "F32, BF16 or F16", found: record.elementType.rawValue)
-    }
-    return (record.shape[0], try file.floats(of: record))
-  }
-
-  private func ids(_ name: String, of file: TensorCatalog) throws -> [Int32] {
-    let record = try record(name, of: file, what: "token ids")
-    guard record.shape.rank == 1 else {
-      throw MoEError(
-        .shapeMismatch, "token ids have another shape than the layer reads", file: input, subject: name,
-        expected: "[tokens]", found: "\(record.shape)")
-    }
-    return try file.integers(of: record).map { value in
-      guard let id = Int32(exactly: value) else {
-        throw MoEError(.invalidValue, "a token id is out of range", file: input, subject: name, found: "\(value)")
-      }
-      return id
-    }
   }
 }

@@ -55,16 +55,12 @@ struct Synth: ParsableCommand {
     }
     let model = try SyntheticModel(
       preset, layerCount: layers, expertCount: experts, type: dtype)
-    try Folder.prepareEmpty(output)
     let line = ProgressLine("writing")
     let start = now()
-    do {
-      try model.write(to: output, seed: seed, sparse: sparse) { line.show(bytes: $0, of: $1) }
-    } catch {
-      line.finish()
-      throw error
+    try Folder.writeWhole(output) { folder in
+      defer { line.finish() }
+      try model.write(to: folder, seed: seed, sparse: sparse) { line.show(bytes: $0, of: $1) }
     }
-    line.finish()
     let seconds = now() - start
     if json {
       let object: JSONValue = [

@@ -17,6 +17,9 @@ struct Verify: ParsableCommand {
       dB more noise than that, or much more than the experts beside it. What happened to a suspect is tried out: gate and up exchanged, another \
       expert's weights, transposed, a wrong factor, an order of nibbles, and more (docs/verification.md). The status is 1 where \
       anything is suspect.
+
+      With --outputs each layer of both is also run, on the same random tokens or on those of --input, and with the routing \
+      of the original; what differs more than rounding the weights explains is suspect, too.
       """)
 
   @Argument(help: "The checkpoint to verify: a folder, a safetensors or a GGUF file.", completion: .directory)
@@ -37,6 +40,20 @@ struct Verify: ParsableCommand {
   @Option(help: ArgumentHelp("Numbers may be so many steps of the format apart.", valueName: "steps"))
   var ulp: Int?
 
+  @Flag(help: "Run the layers, too, and compare their outputs token by token. Takes the memory of a layer.")
+  var outputs = false
+
+  @Option(help: ArgumentHelp("Random tokens to run on (default: 32).", valueName: "count"))
+  var tokens: Int?
+
+  @Option(
+    help: ArgumentHelp("A safetensors file with hidden states to run on, [tokens, hidden].", valueName: "file"),
+    completion: .file(extensions: ["safetensors"]))
+  var input: String?
+
+  @Option(help: ArgumentHelp("The tensor of hidden states in the input file.", valueName: "name"))
+  var tensor = "hidden_states"
+
   @Flag(help: "List every matrix, not only the suspects.")
   var all = false
 
@@ -53,15 +70,20 @@ struct Verify: ParsableCommand {
 
   func validate() throws {
     if bitExact && ulp != nil { throw ValidationError("--bit-exact and --ulp exclude each other") }
+    if !outputs && (tokens != nil || input != nil) { throw ValidationError("--tokens and --input go with --outputs") }
+    if tokens != nil && input != nil { throw ValidationError("--tokens and --input exclude each other") }
+    if let tokens, tokens < 1 { throw ValidationError("--tokens must be positive") }
     if let ulp, ulp < 0 { throw ValidationError("--ulp must not be negative") }
   }
 
   func run() throws {
     let line = ProgressLine("verifying")
     let start = now()
+    let requirement: CheckpointVerification.Requirement = bitExact ? .steps(0) : ulp.map { .steps($0) } ?? .format
     let verification = CheckpointVerification(
       layers: layers.map { Set($0.numbers) }, experts: experts.map { Set($0.numbers) },
-      requirement: bitExact ? .steps(0) : ulp.map { .steps($0) } ?? .format, hasHistograms: pictures.html != nil)
+      requirement: requirement,
+      inputs: try inputs(), hasHistograms: pictures.html != nil)
     let report = try verification.run(
       on: checkpoint, against: against, pool: try BackendOptions.pool(threads: threads)
     ) { line.show(bytes: $0, of: $1) }
@@ -74,5 +96,13 @@ struct Verify: ParsableCommand {
     let name = checkpoint.split(separator: "/").last.map(String.init) ?? checkpoint
     try pictures.draw(report.picture(title: name), isQuiet: json)
     if !report.isFaithful { throw ExitCode.failure }
+  }
+
+  private func inputs() throws -> CheckpointVerification.Inputs? {
+    guard outputs else { return nil }
+    guard let input else { return .random(tokens: tokens ?? 32) }
+    let model = try MoEModel(opening: against, layers: layers.map { Set($0.numbers) })
+    let width = model.layers.first?.hiddenSize ?? 0
+    return .given(try InputFile(input).matrix(tensor, width: width, what: "hidden states").values)
   }
 }

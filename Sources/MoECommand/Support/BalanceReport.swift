@@ -12,6 +12,8 @@ struct BalanceReport {
   let trace: LoadTrace
   let before: ModelPlacement
   let after: ModelPlacement
+  /// Of each layer.
+  let migrations: [Migration]
   /// Experts between ranks, `bytes` counting experts.
   let traffic: [LinkTraffic]
   let layer: LayerCost?
@@ -28,6 +30,7 @@ struct BalanceReport {
     self.layer = layer
     var migrations: [Migration] = []
     for (old, new) in zip(before.placements, after.placements) { migrations.append(try Migration(from: old, to: new)) }
+    self.migrations = migrations
     traffic = migrations.traffic(bytesPerExpert: 1)
     moveSeconds = layer.map { cluster.seconds(for: migrations.traffic(bytesPerExpert: $0.bytesPerExpert)) } ?? 0
     let timed = replayed ?? trace
@@ -139,23 +142,6 @@ struct BalanceReport {
     }
     let rest = traffic.count - shown.count
     return table.text + (rest > 0 ? "\nand \(rest) more link(s); --json lists all" : "")
-  }
-
-  var picture: Picture {
-    let loads = (before: rankLoads(before), after: rankLoads(after))
-    var picture = Picture.rankLoads(
-      "Experts on \(topology.rankCount) ranks",
-      "\(policy), \(topology.slotCount) slots, \(trace.layers.count) layer(s)",
-      before: loads.before, after: loads.after.count == loads.before.count ? loads.after : [])
-    let heatmap = Picture.loadHeatmap("", layers: trace.layers, loads: trace.totals)
-    picture.legend += heatmap.legend
-    picture.figures += heatmap.figures
-    return picture
-  }
-
-  private func rankLoads(_ placement: ModelPlacement) -> [Double] {
-    let loads = zip(placement.placements, trace.totals).map { $0.rankLoads($1) }
-    return (0..<placement.rankCount).map { rank in loads.reduce(0) { $0 + $1[rank] } }
   }
 
   static func time(_ seconds: Double) -> String {

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright 2026 the swift-moe project authors
 
+import Checkpoints
 import Glibc
+import MoE
+import Tensors
 
 /// What goes to the terminal beside results: errors, notes and progress, all on standard error.
 enum Console {
@@ -25,6 +28,17 @@ enum Console {
 }
 
 extension Console {
+  /// Sees to it that what was printed has got somewhere.
+  ///
+  /// - Throws: `unwritable`, for example where the disk that standard output goes to is full.
+  static func finish() throws(MoEError) {
+    guard unsafe fflush(nil) == 0 else {
+      throw MoEError(
+        .unwritable, "not all of the result could be written (\(unsafe String(cString: strerror(errno))))",
+        subject: "standard output")
+    }
+  }
+
   /// The most memory that this process had at once.
   static var peakResidentBytes: Int {
     var usage = rusage()

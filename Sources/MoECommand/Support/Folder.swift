@@ -8,36 +8,38 @@ import Tensors
 
 /// Folders that commands write to.
 enum Folder {
-  /// Makes a folder, with those above it; one that is there must be empty.
-  static func prepareEmpty(_ path: String) throws(MoEError) {
-    var made = path.hasPrefix("/") ? "/" : ""
-    for part in path.split(separator: "/") {
-      made += part + "/"
-      if unsafe mkdir(made, 0o777) != 0 && errno != EEXIST { throw failure(made) }
+  /// Makes a folder that appears, under its name, when `body` has filled it; after an error or a signal nothing of it is left.
+  ///
+  /// - Parameter path: what is not there, or an empty folder; folders above it are made.
+  static func writeWhole(_ path: String, _ body: (String) throws -> Void) throws {
+    var parent = path.hasPrefix("/") ? "/" : "./"
+    for part in path.split(separator: "/").dropLast() {
+      parent += part + "/"
+      if unsafe mkdir(parent, 0o777) != 0 && errno != EEXIST { throw failure(parent) }
     }
-    guard let stream = unsafe opendir(path) else { throw failure(path) }
+    try requireEmpty(path)
+    let folder = try makeTemporary(in: parent, path)
+    do {
+      try body(folder)
+      try UnfinishedFiles.finish(folder) { () throws(MoEError) in
+        guard unsafe chmod(folder, 0o755) == 0, unsafe rename(folder, path) == 0 else { throw failure(path) }
+      }
+    } catch {
+      UnfinishedFiles.remove(folder)
+      throw error
+    }
+  }
+
+  /// Refuses a path where something is that is not an empty folder.
+  private static func requireEmpty(_ path: String) throws(MoEError) {
+    guard let stream = unsafe opendir(path) else {
+      if errno == ENOENT { return }
+      throw failure(path)
+    }
     defer { _ = unsafe closedir(stream) }
     if let name = unsafe nextName(in: stream) {
       throw MoEError(
         .invalidArgument, "the folder is not empty", file: path, found: name, remedy: "name another or empty it")
-    }
-  }
-
-  /// Makes a folder that appears, under its name, when `body` has filled it; after an error nothing of it is left.
-  static func writeWhole(_ path: String, _ body: (String) throws -> Void) throws {
-    try prepareEmpty(path)
-    let parent = path.split(separator: "/").dropLast().joined(separator: "/")
-    let prefix = path.hasPrefix("/") ? "/" + parent : parent.isEmpty ? "." : parent
-    var template = Array("\(prefix)/.moe-XXXXXX".utf8CString)
-    guard unsafe mkdtemp(&template) != nil else { throw failure(path) }
-    let folder = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
-    do {
-      try body(folder)
-      guard unsafe chmod(folder, 0o755) == 0, unsafe rename(folder, path) == 0 else { throw failure(path) }
-    } catch {
-      remove(folder)
-      unsafe rmdir(path)
-      throw error
     }
   }
 
@@ -65,11 +67,18 @@ enum Folder {
 
   /// A new folder for temporary files, removed with all its files after `body`.
   static func withTemporary<Result>(_ body: (String) throws -> Result) throws -> Result {
-    var template = Array("\(environment("TMPDIR") ?? "/tmp")/moe-XXXXXX".utf8CString)
-    guard unsafe mkdtemp(&template) != nil else { throw failure("a temporary folder") }
-    let path = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
-    defer { remove(path) }
+    let path = try makeTemporary(in: (environment("TMPDIR") ?? "/tmp") + "/", "a temporary folder")
+    defer { UnfinishedFiles.remove(path) }
     return try body(path)
+  }
+
+  /// - Parameter purpose: for messages.
+  private static func makeTemporary(in parent: String, _ purpose: String) throws(MoEError) -> String {
+    try UnfinishedFiles.begin { () throws(MoEError) in
+      var template = Array("\(parent).moe-XXXXXX".utf8CString)
+      guard unsafe mkdtemp(&template) != nil else { throw failure(purpose) }
+      return String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    }
   }
 
   /// The next entry of a folder that is not the folder itself or the one above.
@@ -81,18 +90,8 @@ enum Folder {
     return nil
   }
 
-  /// Removes a folder of plain files.
-  private static func remove(_ path: String) {
-    if let stream = unsafe opendir(path) {
-      while let name = unsafe nextName(in: stream) { unsafe unlink(path + "/" + name) }
-      _ = unsafe closedir(stream)
-    }
-    unsafe rmdir(path)
-  }
-
   private static func failure(_ path: String) -> MoEError {
     MoEError(
-      .unwritable, "the folder can't be made: \(unsafe String(cString: strerror(errno)))",
-      file: path)
+      .unwritable, "the folder can't be made: \(unsafe String(cString: strerror(errno)))", file: path)
   }
 }

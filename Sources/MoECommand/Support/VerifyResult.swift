@@ -39,13 +39,25 @@ struct VerifyResult {
     for tensor in report.tensors where !tensor.isFaithful {
       lines.append("layer \(tensor.layer), \(tensor.name): \(tensor.summary)")
     }
+    for output in report.outputs where all || !output.isFaithful {
+      let count = output.tokens.count(where: \.isSuspect)
+      let tokens = output.tokens.isEmpty ? "" : "\(count) of \(output.tokens.count) tokens suspect, "
+      lines.append("output   layer \(output.layer): \(tokens)\(output.summary)")
+    }
+    if let worst = report.outputs.max(by: { $0.relativeError < $1.relativeError }), report.isFaithful, !all {
+      lines.append("output   worst of \(report.outputs.count) layer(s), layer \(worst.layer): \(worst.summary)")
+    }
     if !report.isFaithful { lines.append("") }
-    let others = report.tensors.count { !$0.isFaithful }
+    let kinds = [
+      (suspects.count, report.matrices.count, "matrices"),
+      (report.tensors.count { !$0.isFaithful }, report.tensors.count, "other tensors"),
+      (report.outputs.count { !$0.isFaithful }, report.outputs.count, "layers' outputs"),
+    ].filter { $0.1 > 0 }
     lines.append(
       report.isFaithful
-        ? "faithful: \(report.matrices.count) matrices and \(report.tensors.count) other tensors"
-        : "NOT faithful: \(suspects.count) of \(report.matrices.count) matrices"
-          + (others > 0 ? " and \(others) of \(report.tensors.count) other tensors" : "") + " are suspect")
+        ? "faithful: " + kinds.map { "\($0.1) \($0.2)" }.joined(separator: ", ")
+        : "NOT faithful: "
+          + kinds.filter { $0.0 > 0 }.map { "\($0.0) of \($0.1) \($0.2)" }.joined(separator: ", ") + " are suspect")
     return lines.joined(separator: "\n")
   }
 

@@ -33,6 +33,7 @@ public struct CheckpointCheck: Sendable {
 
   /// - Parameters:
   ///   - path: a folder, a safetensors file with `config.json` beside it, or a GGUF file.
+  ///   - pool: the workers that read values.
   ///   - progress: called after each expert with the bytes read and those to read, from any worker, one call at a time.
   public func run(
     on path: String, pool: WorkerPool = .shared, progress: (@Sendable (Int, Int) -> Void)? = nil

@@ -11,8 +11,11 @@ extension Picture {
   /// ```
   ///
   /// - Parameters:
+  ///   - title: what stands above it.
+  ///   - subtitle: a line below that.
   ///   - layers: the number of each row.
   ///   - loads: tokens of each expert, `[layers][experts]`; experts logical or physical, as `columnName` says.
+  ///   - columnName: `expert` or `slot`.
   public static func loadHeatmap(
     _ title: String, _ subtitle: String = "", layers: [Int], loads: [[Double]], columnName: String = "expert"
   ) -> Self {
@@ -59,6 +62,8 @@ extension Picture {
   /// Loads of ranks before and after balancing, and how far the busiest is from the mean.
   ///
   /// - Parameters:
+  ///   - title: what stands above it.
+  ///   - subtitle: a line below that.
   ///   - before: tokens of each rank.
   ///   - after: of the same ranks, or empty for no second set of bars.
   ///   - deviations: of each, over windows of the trace; empty for none.

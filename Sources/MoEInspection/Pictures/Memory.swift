@@ -5,10 +5,13 @@ extension Picture {
   /// The memory of a load, as it was planned and as it was: how it rises while bytes are read, and what a batch adds.
   ///
   /// - Parameters:
+  ///   - title: what stands above it.
+  ///   - subtitle: a line below that.
   ///   - resident: bytes that stay.
   ///   - staging: bytes that loading takes besides.
   ///   - workspace: bytes of the largest batch.
-  ///   - measured: the share of the bytes that had been read, and the bytes in memory then; empty where nothing was loaded.
+  ///   - measured: the share of the bytes that had been read, and the bytes in memory then; empty where nothing was
+  ///     loaded.
   public static func memory(
     _ title: String, _ subtitle: String = "", resident: Int, staging: Int, workspace: Int = 0,
     measured: [(share: Double, bytes: Int)] = []

@@ -11,8 +11,12 @@ extension Picture {
   /// ```
   ///
   /// - Parameters:
+  ///   - title: what stands above it.
+  ///   - subtitle: a line below that.
   ///   - before: the logical expert of each physical slot, rank after rank.
   ///   - after: likewise, or empty where nothing changes.
+  ///   - ranksPerNode: ranks that stand in one box.
+  ///   - slotsPerRank: slots of each rank.
   ///   - moves: the slot of `before` whose expert is copied into a slot of `after`.
   public static func placement(
     _ title: String, _ subtitle: String = "", before: [Int], after: [Int] = [], ranksPerNode: Int, slotsPerRank: Int,

@@ -7,6 +7,8 @@ extension Picture {
   /// After Williams, Waterman and Patterson, "Roofline: an insightful visual performance model", CACM 52(4), 2009.
   ///
   /// - Parameters:
+  ///   - title: what stands above it.
+  ///   - subtitle: a line below that.
   ///   - bytesPerSecond: read from memory at most.
   ///   - operationsPerSecond: floating-point operations at most.
   ///   - points: what was measured: operations, bytes read and seconds, with a label.

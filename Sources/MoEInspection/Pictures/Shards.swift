@@ -5,6 +5,7 @@ extension Figure {
   /// Which rows, or columns, of a matrix each rank owns, where blocks that share a scale begin, and what is padding.
   ///
   /// - Parameters:
+  ///   - heading: what stands above it.
   ///   - extent: of the axis that is cut.
   ///   - cuts: what each rank owns.
   ///   - padding: what each rank adds to its own.

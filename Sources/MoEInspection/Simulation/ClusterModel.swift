@@ -94,7 +94,10 @@ extension ClusterModel {
   /// probability 1 − (1 − p)^topK. Its row goes once to each rank that it visits; the rows of all its experts come back.
   /// A rank's compute takes the longer of its operations, 6·H·I for a row, and of reading the experts that have a row.
   ///
-  /// - Parameter loads: tokens of each expert, `[experts]`.
+  /// - Parameters:
+  ///   - loads: tokens of each expert, `[experts]`.
+  ///   - placement: the expert of each slot of every rank.
+  ///   - layer: what a token costs.
   public func cost(of loads: [Double], on placement: ExpertPlacement, _ layer: LayerCost) -> StepCost {
     let rows = placement.rankLoads(loads)
     let total = rows.reduce(0, +)

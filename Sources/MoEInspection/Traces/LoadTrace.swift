@@ -23,6 +23,10 @@ public struct LoadTrace: Sendable, Hashable {
 
   /// - Parameters:
   ///   - layers: nil for 0 and so on.
+  ///   - layerCount: layers of each step.
+  ///   - expertCount: logical experts of a layer.
+  ///   - topK: experts of a token.
+  ///   - steps: what was counted.
   ///   - file: for messages.
   /// - Throws: loads of another number or without a meaning, all at once.
   public init(
@@ -127,6 +131,7 @@ public struct TraceRecorder: Sendable {
   /// Counts a routing's experts; −1 and what is no expert isn't counted.
   ///
   /// - Parameters:
+  ///   - routing: of the tokens of one layer.
   ///   - layer: an index into the layers, not a layer's number.
   ///   - tokenCount: the tokens that count; those after them are padding. nil for all.
   public mutating func record(_ routing: Routing, layer: Int, tokenCount: Int? = nil) {

@@ -9,6 +9,7 @@ extension ModelPlacement {
   /// Reads a placement: this package's JSON, the maps of vLLM and SGLang as JSON or safetensors, or TensorRT-LLM's YAML.
   ///
   /// - Parameters:
+  ///   - path: a placement in JSON, of this package or of another engine.
   ///   - expertCount: nil for what the file says, or the greatest id in it.
   ///   - ranks: where the file doesn't say.
   /// - Throws: what can't be read, holes, foreign ids, experts that stand nowhere: of all layers.

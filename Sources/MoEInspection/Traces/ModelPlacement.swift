@@ -32,6 +32,8 @@ public struct ModelPlacement: Sendable, Hashable {
   /// - Parameters:
   ///   - map: `[layers][slots]`, the expert of each slot.
   ///   - layers: nil for 0 and so on.
+  ///   - expertCount: logical experts of a layer.
+  ///   - ranks: expert-parallel ranks.
   ///   - file: for messages.
   /// - Throws: the faults of all layers.
   public init(

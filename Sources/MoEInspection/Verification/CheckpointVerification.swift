@@ -24,22 +24,42 @@ public struct CheckpointVerification: Sendable {
     case steps(Int)
   }
 
+  /// What layers are run on, to compare their outputs.
+  public enum Inputs: Sendable {
+    /// Draws from N(0, 1).
+    case random(tokens: Int, seed: UInt64 = 0)
+    /// Hidden states `[tokens, hidden]`.
+    case given([Float])
+
+    func hidden(_ layer: MoEModel.Layer) -> [Float] {
+      switch self {
+      case .given(let values): return values
+      case .random(let tokens, let seed):
+        var generator = SplitMix64(seed: seed &+ UInt64(layer.index))
+        return (0..<tokens * layer.hiddenSize).map { _ in Float(generator.normal()) }
+      }
+    }
+  }
+
   /// The layers to compare; all when nil.
   public var layers: Set<Int>?
   /// The routed experts to compare; all when nil.
   public var experts: Set<Int>?
   public var requirement: Requirement
+  /// What layers are run on, too; nil where only weights are compared. It takes the memory of a layer.
+  public var inputs: Inputs?
   /// Whether the report's picture has the histogram of each matrix.
   public var hasHistograms: Bool
   public var registry: ArchitectureRegistry
 
   public init(
-    layers: Set<Int>? = nil, experts: Set<Int>? = nil, requirement: Requirement = .format, hasHistograms: Bool = false,
-    registry: ArchitectureRegistry = .standard
+    layers: Set<Int>? = nil, experts: Set<Int>? = nil, requirement: Requirement = .format, inputs: Inputs? = nil,
+    hasHistograms: Bool = false, registry: ArchitectureRegistry = .standard
   ) {
     self.layers = layers
     self.experts = experts
     self.requirement = requirement
+    self.inputs = inputs
     self.hasHistograms = hasHistograms
     self.registry = registry
   }
@@ -47,6 +67,7 @@ public struct CheckpointVerification: Sendable {
   /// - Parameters:
   ///   - path: what is verified: a folder, a safetensors file with `config.json` beside it, or a GGUF file.
   ///   - original: what it was made from, likewise.
+  ///   - pool: the workers that read and compare.
   ///   - progress: called with the bytes that were read and those to read, from any worker, one call at a time.
   /// - Throws: what opening throws, `unmatched` where they aren't the same experts, and what reading throws.
   public func run(
@@ -88,6 +109,9 @@ public struct CheckpointVerification: Sendable {
     let results = state.withLock { $0.results.compactMap(\.self) }
     var report = VerificationReport(pair, results.map(\.verification), requirement)
     report.tensors = try TensorVerification.all(pair)
+    if let inputs {
+      report.outputs = try OutputComparer(pair, inputs, report.matrices, on: CPUBackend(pool: pool)).run()
+    }
     try SuspectExamination(comparer, work, results.map(\.fingerprint)).run(&report, pool)
     return report
   }

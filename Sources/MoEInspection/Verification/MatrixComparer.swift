@@ -25,7 +25,7 @@ struct MatrixComparer: Sendable {
   }
 
   /// Bytes of a block of either side: both stay in the last cache between reading and comparing.
-  private static let blockBytes = 2 << 20
+  private static let blockBytes = 1 << 20
   func compare(_ place: MoEModel.Place, _ matrices: VerificationPair.Pair) throws(MoEError) -> Result {
     let (original, stored) = (matrices.original, matrices.stored)
     let (rows, columns) = (original.rows, original.source.columns)
@@ -120,7 +120,7 @@ private struct SampledNoise {
   init(of side: VerificationPair.Side) {
     let isPlain = side.source.scheme.parameters.form == .dense16
     rows = side.rows
-    step = max(1, min(isPlain ? 64 : 16, rows / 64))
+    step = max(1, isPlain ? min(64, rows / 16) : min(16, rows / 64))
   }
 
   mutating func add(_ block: RowBlock) {

@@ -26,13 +26,30 @@ extension VerificationReport {
             "faithful": .bool($0.isFaithful),
           ]
         }),
-      "bytes_read": .integer(bytesRead), "weights": .integer(weightCount), "seconds": Self.number(seconds),
+      "outputs": .array(outputs.map(Self.object)), "bytes_read": .integer(bytesRead), "weights": .integer(weightCount),
+      "seconds": Self.number(seconds),
     ]
   }
 
   /// JSON has no infinity: what is not finite is null.
   private static func number(_ value: Double?) -> JSONValue {
     value.flatMap { $0.isFinite ? .number($0) : nil } ?? .null
+  }
+
+  private static func object(_ output: OutputVerification) -> JSONValue {
+    [
+      "layer": .integer(output.layer), "relative_error": number(output.relativeError),
+      "routed_alike": .integer(output.routedAlike), "faithful": .bool(output.isFaithful),
+      "faults": .array(output.faults.map { .string($0.description) }),
+      "tokens": .array(
+        output.tokens.map { token in
+          [
+            "experts": .array(token.experts.map { .integer($0) }), "routed_alike": .bool(token.isRoutedAlike),
+            "relative_error": number(token.relativeError), "cosine": number(token.cosine),
+            "excess_db": number(token.excess), "suspect": .bool(token.isSuspect),
+          ]
+        }),
+    ]
   }
 
   private static func object(_ matrix: MatrixVerification) -> JSONValue {

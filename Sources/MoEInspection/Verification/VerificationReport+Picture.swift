@@ -26,6 +26,9 @@ extension VerificationReport {
       Figure("Noise of layers × experts (S shared experts)", views: views),
       Figure("Signal to noise", .plot(plot(projections))),
     ]
+    if !outputs.isEmpty {
+      picture.figures.append(Figure("Noise of outputs, layers × tokens", views: [.init("", .grid(outputGrid))]))
+    }
     picture.table = table
     return picture
   }
@@ -45,6 +48,20 @@ extension VerificationReport {
         return Grid.Row(
           "layer \(layer)", leading: hasShared ? [shared.isEmpty ? nil : Self.cell(shared)] : [],
           experts.isEmpty ? [] : cells)
+      })
+  }
+
+  private var outputGrid: Grid {
+    Grid(
+      columnName: "token",
+      outputs.map { output in
+        Grid.Row(
+          "layer \(output.layer)",
+          output.tokens.enumerated().map { index, token in
+            Grid.Cell(
+              token.isSuspect ? .bad : token.relativeError == 0 ? .good : .noise(token.excess),
+              "layer \(output.layer), token \(index): \(token.summary)", isFlagged: token.isSuspect)
+          })
       })
   }
 
@@ -89,9 +106,22 @@ extension VerificationReport {
     let others = tensors.filter { !$0.isFaithful }.map { tensor -> (tone: Tone, cells: [String]) in
       (.wrong, ["layer \(tensor.layer)", tensor.name, tensor.summary])
     }
-    guard !rows.isEmpty || !others.isEmpty else { return nil }
-    return Picture.Table(header: ["where", "noise", "what happened"], rows: rows + others)
+    let tokens = outputs.flatMap { output in
+      output.tokens.enumerated().filter(\.element.isSuspect).map { index, token -> (tone: Tone, cells: [String]) in
+        (.bad, ["layer \(output.layer), token \(index)", token.summary, ""])
+      }
+    }
+    let failures = outputs.filter { !$0.faults.isEmpty }.map { output -> (tone: Tone, cells: [String]) in
+      (.bad, ["layer \(output.layer)", output.summary, ""])
+    }
+    let all = rows + others + tokens + failures
+    return all.isEmpty ? nil : Picture.Table(header: ["where", "noise", "what happened"], rows: all)
   }
+}
+
+extension Tone {
+  /// By dB over the noise of rounding.
+  fileprivate static func noise(_ excess: Double?) -> Self { .level(max(0.02, min(0.98, 0.5 + (excess ?? 0) / 12))) }
 }
 
 extension MatrixVerification {
@@ -101,7 +131,7 @@ extension MatrixVerification {
   fileprivate var tone: Tone {
     if !flags.isEmpty { return .bad }
     if isEqual { return .good }
-    return .level(max(0.02, min(0.98, 0.5 + (excess ?? 0) / 12)))
+    return .noise(excess)
   }
 
   /// For people: signal to noise, and how far from what is usual.
@@ -122,5 +152,25 @@ extension TensorVerification {
   package var summary: String {
     guard let relativeError else { return "not there in the original, or of another size" }
     return relativeError == 0 ? "equal" : "relative error \(Format.scientific(relativeError))"
+  }
+}
+
+extension OutputVerification {
+  /// For people: of all tokens, and the worst.
+  package var summary: String {
+    guard let worst else { return "could not be run: \(faults.map(\.description).joined(separator: "; "))" }
+    return "relative error \(Format.scientific(relativeError)), \(routedAlike) of \(tokens.count) tokens routed alike; "
+      + "worst token \(worst): \(tokens[worst].summary)"
+  }
+}
+
+extension OutputVerification.Token {
+  package var summary: String {
+    var text = "relative error \(Format.scientific(relativeError))"
+    if let excess, excess.isFinite {
+      text += ", \(Format.fixed(abs(excess), 1)) dB \(excess < 0 ? "below" : "above") the noise of rounding"
+    }
+    text += ", experts \(experts.map(String.init).joined(separator: " "))"
+    return isRoutedAlike ? text : text + ", routed otherwise"
   }
 }

@@ -16,6 +16,8 @@ public struct VerificationReport: Sendable {
   public var matrices: [MatrixVerification]
   /// What routes, and what stands around the experts.
   public var tensors: [TensorVerification] = []
+  /// Of each layer, where outputs were compared.
+  public var outputs: [OutputVerification] = []
   /// Of both checkpoints.
   public var bytesRead: Int
 
@@ -29,7 +31,9 @@ public struct VerificationReport: Sendable {
   public var suspects: [MatrixVerification] { matrices.filter { !$0.flags.isEmpty } }
 
   /// Whether nothing is flagged.
-  public var isFaithful: Bool { suspects.isEmpty && tensors.allSatisfy(\.isFaithful) }
+  public var isFaithful: Bool {
+    suspects.isEmpty && tensors.allSatisfy(\.isFaithful) && outputs.allSatisfy(\.isFaithful)
+  }
 
   public var weightCount: Int { matrices.reduce(0) { $0 + $1.rows * $1.columns } }
 

@@ -9,6 +9,7 @@ extension GGMLType {
   ///
   /// - Parameters:
   ///   - source: The first block; any alignment.
+  ///   - count: The number of elements.
   ///   - destination: Room for `count` floats.
   /// - Precondition: `count` is a multiple of `blockElements`.
   @unsafe
@@ -26,8 +27,10 @@ extension GGMLType {
   /// Neither end of `columns` need be that of a block; a cut block is decoded whole to the side.
   ///
   /// - Parameters:
-  ///   - source: Row 0.
+  ///   - rows: Rows of the matrix.
+  ///   - columns: Columns of the matrix.
   ///   - rowLength: Elements of a whole row.
+  ///   - source: Row 0.
   ///   - destination: Room for `rows.count * columns.count` floats, `[rows, columns]`.
   /// - Precondition: `rowLength` is a multiple of `blockElements`, and `columns` is in the row.
   @unsafe
@@ -102,7 +105,10 @@ extension GGMLType {
   /// Decodes a tile of the matrix that `bytes` holds: `columns` of `rows`, laid end to end.
   ///
   /// - Parameters:
+  ///   - rows: Rows of the matrix.
+  ///   - columns: Columns of the matrix.
   ///   - rowLength: Elements of a whole row.
+  ///   - bytes: The whole matrix.
   ///   - tile: `rows.count * columns.count` floats, `[rows, columns]`.
   /// - Precondition: `rowLength` is a multiple of `blockElements`, `rows` are in `bytes`, `columns` in the row.
   public func decode(

@@ -3,6 +3,7 @@
 
 import Checkpoints
 import Tensors
+import TestSupport
 import Testing
 
 @Suite struct GGUFCatalogTests {

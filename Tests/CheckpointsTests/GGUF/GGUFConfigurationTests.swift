@@ -2,6 +2,7 @@
 // Copyright 2026 the swift-moe project authors
 
 import Checkpoints
+import TestSupport
 import Testing
 
 /// The settings that a GGUF file has in its metadata, under the names of a `config.json`.

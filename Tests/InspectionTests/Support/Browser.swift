@@ -3,6 +3,7 @@
 
 import Checkpoints
 import Foundation
+import TestSupport
 import Testing
 
 /// Chromium without a window: what a reader of a picture sees.

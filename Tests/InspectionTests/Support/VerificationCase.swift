@@ -6,6 +6,7 @@ import Foundation
 import MoE
 import Synchronization
 import Tensors
+import TestSupport
 
 /// A small model whose experts' weights are known, written in any format, with one expert damaged or none.
 struct VerificationCase {

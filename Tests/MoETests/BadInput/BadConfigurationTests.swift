@@ -5,6 +5,7 @@ import Checkpoints
 import Foundation
 import MoE
 import Tensors
+import TestSupport
 import Testing
 
 /// Numbers that no model has, and what happens to a family nobody knows.

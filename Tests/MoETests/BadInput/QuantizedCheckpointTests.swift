@@ -4,6 +4,7 @@
 import Checkpoints
 import MoE
 import Tensors
+import TestSupport
 import Testing
 
 /// Quantised experts: loaded by what their tensors are, refused when one is missing, extra or of another kind.

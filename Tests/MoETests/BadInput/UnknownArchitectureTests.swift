@@ -4,6 +4,7 @@
 import Checkpoints
 import MoE
 import Tensors
+import TestSupport
 import Testing
 
 /// A family nobody knows: read if its tensors follow a known layout, and then not silently.

@@ -3,6 +3,7 @@
 
 import Checkpoints
 import MoE
+import TestSupport
 import Testing
 
 /// Every spelling of the table of architectures finds its family.

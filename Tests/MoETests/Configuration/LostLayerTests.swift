@@ -4,6 +4,7 @@
 import Checkpoints
 import MoE
 import Tensors
+import TestSupport
 import Testing
 
 /// A layer that was lost whole is missed: what the configuration declares is held against the tensors.

@@ -4,6 +4,7 @@
 import Checkpoints
 import MoE
 import Tensors
+import TestSupport
 import Testing
 
 /// Checkpoints written again in other formats hold the values that the format's encoder gives, and everything else.

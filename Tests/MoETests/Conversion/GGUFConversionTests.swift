@@ -4,6 +4,7 @@
 import Checkpoints
 import MoE
 import Tensors
+import TestSupport
 import Testing
 
 /// Models that change between safetensors and GGUF keep every tensor, and blocks that are there already every bit.

@@ -5,6 +5,7 @@ import Foundation
 import MoE
 import MoEInspection
 import Synchronization
+import TestSupport
 import Testing
 
 /// Every kind of damage to a checkpoint of every format, and where `moe check` finds it.

@@ -4,6 +4,7 @@
 import Foundation
 import MoE
 import Tensors
+import TestSupport
 
 /// A model in GGUF to be written: 4 experts of which 2 are chosen, hidden size 64, intermediate size 32, one layer.
 struct GGUFFixture {

@@ -4,6 +4,7 @@
 import Checkpoints
 import MoE
 import Tensors
+import TestSupport
 import Testing
 
 /// Tensors pushed from memory give what a load from files gives, in any order and as often as one likes.

@@ -5,6 +5,7 @@ import Checkpoints
 import MoE
 import Synchronization
 import Tensors
+import TestSupport
 import Testing
 
 /// What a load will read, from every layout: each byte of the experts once, and nothing else.

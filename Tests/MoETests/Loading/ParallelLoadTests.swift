@@ -4,6 +4,7 @@
 import Checkpoints
 import MoE
 import Tensors
+import TestSupport
 import Testing
 
 /// Loads cut over ranks: together the ranks have what one rank has, and read nothing that isn't theirs.

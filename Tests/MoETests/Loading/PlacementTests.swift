@@ -2,6 +2,7 @@
 // Copyright 2026 the swift-moe project authors
 
 import MoE
+import TestSupport
 import Testing
 
 /// Grids of ranks, slots of ranks, cuts of sizes.

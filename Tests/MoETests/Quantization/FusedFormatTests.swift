@@ -4,6 +4,7 @@
 import Checkpoints
 import MoE
 import Tensors
+import TestSupport
 import Testing
 
 /// Fused quantised experts hold what those do that have tensors of their own: names with `_`, weights `[in, out]`, and

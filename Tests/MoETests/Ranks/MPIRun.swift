@@ -2,6 +2,7 @@
 // Copyright 2026 the swift-moe project authors
 
 import Foundation
+import TestSupport
 import Testing
 
 /// A run of `RankCheck` by `mpirun`, and what it printed.

@@ -4,6 +4,7 @@
 import Checkpoints
 import Foundation
 import MoE
+import TestSupport
 import Testing
 
 /// Under a real launcher, with more ranks than there may be processors.

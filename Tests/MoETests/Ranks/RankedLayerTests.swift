@@ -3,6 +3,7 @@
 
 import Checkpoints
 import MoE
+import TestSupport
 import Testing
 
 @testable import RankCheck

@@ -5,6 +5,7 @@ import Checkpoints
 import Foundation
 import MoE
 import Tensors
+import TestSupport
 
 /// A checkpoint in memory that a test can spoil before it is written.
 struct CheckpointFixture {

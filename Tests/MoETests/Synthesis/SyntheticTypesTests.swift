@@ -4,6 +4,7 @@
 import Checkpoints
 import MoE
 import Tensors
+import TestSupport
 import Testing
 
 /// Synthetic checkpoints of every type of weights are read back as what they are.

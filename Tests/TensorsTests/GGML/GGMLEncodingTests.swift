@@ -2,6 +2,7 @@
 // Copyright 2026 the swift-moe project authors
 
 import Foundation
+import MoE
 import Tensors
 import Testing
 

@@ -12,6 +12,8 @@ extension QuantizationScheme {
   ///
   /// - Parameters:
   ///   - weights: `[rows, columns]`, row after row.
+  ///   - rows: Outputs of the projection.
+  ///   - columns: Its inputs.
   ///   - name: For messages.
   /// - Throws: `.invalidArgument` for another number of weights, `.shapeMismatch` for sizes that do not divide,
   ///   `.invalidValue` for weights that are not finite or too great for the format, `.unsupported` for a format that is

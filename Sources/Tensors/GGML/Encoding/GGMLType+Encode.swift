@@ -16,6 +16,7 @@ extension GGMLType {
   ///
   /// - Parameters:
   ///   - source: Finite values.
+  ///   - count: The number of elements.
   ///   - destination: Room for the blocks; any alignment.
   /// - Precondition: `isEncodable`, and `count` is a multiple of `blockElements`.
   @unsafe
