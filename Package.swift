@@ -19,6 +19,7 @@ let package = Package(
     .library(name: "Tensors", targets: ["Tensors"]),
     .library(name: "Checkpoints", targets: ["Checkpoints"]),
     .library(name: "MoE", targets: ["MoE"]),
+    .library(name: "MoECUDA", targets: ["MoECUDA"]),
     .library(name: "MoEInspection", targets: ["MoEInspection"]),
     .executable(name: "moe", targets: ["MoECommand"]),
   ],
@@ -30,6 +31,9 @@ let package = Package(
     .target(name: "Checkpoints", dependencies: ["Tensors"], swiftSettings: swiftSettings),
     .target(name: "CMoEKernels"),
     .target(name: "MoE", dependencies: ["Tensors", "Checkpoints", "CMoEKernels"], swiftSettings: swiftSettings),
+    .target(name: "CAccelerators", exclude: ["portable"]),
+    .target(
+      name: "MoECUDA", dependencies: ["MoE", "Checkpoints", "Tensors", "CAccelerators"], swiftSettings: swiftSettings),
     .target(name: "MoEInspection", dependencies: ["MoE", "Checkpoints", "Tensors"], swiftSettings: swiftSettings),
     .executableTarget(
       name: "MoECommand",
