@@ -4,12 +4,13 @@
 
 import PackageDescription
 
-let swiftSettings: [SwiftSetting] = [
+let features: [SwiftSetting] = [
   .enableUpcomingFeature("ExistentialAny"),  // SE-0335: `any` is written where a call is dynamic.
   .enableUpcomingFeature("MemberImportVisibility"),  // SE-0444: no member leaks in through another file's import.
   .enableUpcomingFeature("InternalImportsByDefault"),  // SE-0409: dependencies stay out of the public interface.
-  .strictMemorySafety(),  // SE-0458: every unsafe operation is marked where it stands.
 ]
+// SE-0458: every unsafe operation is marked where it stands.
+let swiftSettings = features + [.strictMemorySafety()]
 
 let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
 
@@ -20,7 +21,10 @@ let package = Package(
     .library(name: "Checkpoints", targets: ["Checkpoints"]),
     .library(name: "MoE", targets: ["MoE"]),
     .library(name: "MoECUDA", targets: ["MoECUDA"]),
+    .library(name: "MoEDistributed", targets: ["MoEDistributed"]),
     .library(name: "MoEInspection", targets: ["MoEInspection"]),
+    // The objects of libmoe.so: scripts/library links them.
+    .library(name: "MoECInterface", type: .static, targets: ["MoECInterface"]),
     .executable(name: "moe", targets: ["MoECommand"]),
   ],
   dependencies: [
@@ -31,27 +35,44 @@ let package = Package(
     .target(name: "Checkpoints", dependencies: ["Tensors"], swiftSettings: swiftSettings),
     .target(name: "CMoEKernels"),
     .target(name: "MoE", dependencies: ["Tensors", "Checkpoints", "CMoEKernels"], swiftSettings: swiftSettings),
-    .target(name: "CAccelerators", exclude: ["portable"]),
     .target(
       name: "MoECUDA", dependencies: ["MoE", "Checkpoints", "Tensors", "CAccelerators"], swiftSettings: swiftSettings),
+    .target(name: "CAccelerators", exclude: ["kernels", "portable"]),
+    .target(
+      name: "MoEDistributed", dependencies: ["MoE", "Checkpoints", "Tensors", "CAccelerators"],
+      swiftSettings: swiftSettings),
     .target(name: "MoEInspection", dependencies: ["MoE", "Checkpoints", "Tensors"], swiftSettings: swiftSettings),
+    .target(name: "CMoEInterface"),
+    .target(
+      name: "MoECInterface", dependencies: ["CMoEInterface", "MoEInspection", "MoE", "Checkpoints", "Tensors"],
+      swiftSettings: swiftSettings),
     .executableTarget(
       name: "MoECommand",
-      dependencies: ["MoEInspection", "MoE", "Checkpoints", "Tensors", "CMoEKernels", argumentParser],
+      dependencies: [
+        "MoEDistributed", "MoEInspection", "MoE", "Checkpoints", "Tensors", "CMoEKernels", argumentParser,
+      ],
       swiftSettings: swiftSettings),
 
     .testTarget(name: "TensorsTests", dependencies: ["Tensors"], swiftSettings: swiftSettings),
     .testTarget(name: "CheckpointsTests", dependencies: ["Checkpoints", "Tensors"], swiftSettings: swiftSettings),
     .testTarget(name: "KernelTests", dependencies: ["CMoEKernels"], swiftSettings: swiftSettings),
     .testTarget(
-      name: "MoETests", dependencies: ["MoEInspection", "MoE", "Checkpoints", "Tensors"],
+      name: "MoETests",
+      dependencies: ["RankCheck", "MoEDistributed", "MoEInspection", "MoE", "Checkpoints", "Tensors"],
       swiftSettings: swiftSettings),
+    // All of it calls C.
+    .testTarget(
+      name: "MoECInterfaceTests", dependencies: ["MoECInterface", "CMoEInterface", "MoE", "Checkpoints", "Tensors"],
+      swiftSettings: features),
     .testTarget(
       name: "InspectionTests", dependencies: ["MoEInspection", "MoE", "Checkpoints", "Tensors"],
       swiftSettings: swiftSettings),
     .testTarget(
       name: "CommandTests", dependencies: ["MoECommand", "MoE", "Checkpoints", "Tensors"], swiftSettings: swiftSettings
     ),
+    .executableTarget(
+      name: "RankCheck", dependencies: ["MoEDistributed", "MoE", "Checkpoints", "Tensors"], path: "Tests/RankCheck",
+      swiftSettings: swiftSettings),
   ],
   swiftLanguageModes: [.v6],
   cLanguageStandard: .c17

@@ -3,6 +3,7 @@
 
 #include "include/moe_cuda.h"
 #include "include/moe_nvrtc.h"
+#include "include/moe_mpi.h"
 
 #include <dlfcn.h>
 
@@ -27,4 +28,10 @@ const char *moe_nvrtc_load(void *library, moe_nvrtc *nvrtc) {
   static const char *const names[] = {MOE_NVRTC(MOE_FUNCTION_NAME)};
   _Static_assert(sizeof(moe_nvrtc) == sizeof(void *) * MOE_COUNT(names), "only functions");
   return moe_find_functions(library, names, MOE_COUNT(names), nvrtc);
+}
+
+const char *moe_mpi_load(void *library, moe_mpi *mpi) {
+  static const char *const names[] = {MOE_MPI(MOE_FUNCTION_NAME)};
+  _Static_assert(sizeof(moe_mpi) == sizeof(void *) * MOE_COUNT(names), "only functions");
+  return moe_find_functions(library, names, MOE_COUNT(names), mpi);
 }

@@ -65,3 +65,5 @@ void moe_affinity_pin(int32_t cpu) { (void)cpu; }
 void moe_affinity_avoid(const int32_t *cpus, int32_t count) { (void)cpus, (void)count; }
 
 #endif
+
+int32_t moe_available_cpu_list(int32_t *cpus, int32_t capacity) { return moe_affinity_list(cpus, capacity); }

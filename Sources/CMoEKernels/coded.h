@@ -22,6 +22,9 @@ static inline bool moe_is_coded(const moe_form *form) { return form->bits != 0; 
 /// Bits that a code takes. Read as a set, the widths of its planes: 6 = 4 + 2, 5 = 4 + 1, 3 = 2 + 1.
 static inline int moe_stored_bits(int bits) { return bits == 1 ? 2 : bits == 7 ? 8 : bits; }
 
+/// Inputs after which the words of all planes begin anew.
+static inline int moe_tile_step(int stored) { return stored % 2 ? 32 : stored % 4 ? 16 : MOE_STEP; }
+
 static inline int64_t moe_group(const moe_form *form) { return form->group ? form->group : MOE_ALL_INPUTS; }
 
 /// A multiple of the group.

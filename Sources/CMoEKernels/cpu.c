@@ -59,12 +59,23 @@ static bool has_all(const char *const *names) {
 }
 
 bool moe_isa_supported(moe_isa isa) {
-  static const char *const needed[MOE_ISA_COUNT][8] = {
+  static const char *const needed[MOE_ISA_COUNT][11] = {
       [MOE_ISA_PORTABLE] = {NULL},
       [MOE_ISA_AVX2] = {"avx2", "fma", "f16c", NULL},
-      [MOE_ISA_AVX512] = {"avx2", "fma", "f16c", "avx512f", "avx512bw", "avx512vl", "avx512dq", NULL},
+      [MOE_ISA_AVXVNNI] = {"avx2", "fma", "f16c", "avx_vnni", NULL},
+#define AVX512 "avx2", "fma", "f16c", "avx512f", "avx512bw", "avx512vl", "avx512dq"
+      [MOE_ISA_AVX512] = {AVX512, NULL},
+      [MOE_ISA_AVX512VNNI] = {AVX512, "avx512_vnni", "avx512_vbmi", NULL},
+      [MOE_ISA_AVX512BF16] = {AVX512, "avx512_vnni", "avx512_vbmi", "avx512_bf16", NULL},
+#undef AVX512
   };
   return has_all(needed[isa]);
+}
+
+/// Intel: vdpbf16ps every second cycle, so half the operations of fp32 multiply-adds (measured on Emerald Rapids).
+static bool has_slow_pairs(void) {
+  uint32_t words[4];
+  return __get_cpuid(0, &words[EAX], &words[EBX], &words[ECX], &words[EDX]) && words[EBX] == signature_INTEL_ebx;
 }
 
 static void append(char *buffer, size_t capacity, const char *text) {
@@ -98,6 +109,8 @@ void moe_cpu_model(char *buffer, size_t capacity) {
 
 bool moe_isa_supported(moe_isa isa) { return isa == MOE_ISA_PORTABLE; }
 
+static bool has_slow_pairs(void) { return false; }
+
 void moe_cpu_features(char *buffer, size_t capacity) {
   if (capacity > 0) *buffer = 0;
 }
@@ -111,13 +124,13 @@ void moe_cpu_model(char *buffer, size_t capacity) {
 #endif
 
 const char *moe_isa_name(moe_isa isa) {
-  static const char *const names[MOE_ISA_COUNT] = {"portable", "avx2", "avx512"};
+  static const char *const names[MOE_ISA_COUNT] = {"portable", "avx2", "avxvnni", "avx512", "avx512vnni", "avx512bf16"};
   return names[isa];
 }
 
 moe_isa moe_isa_best(void) {
   moe_isa best = MOE_ISA_PORTABLE;
   for (int isa = 0; isa < MOE_ISA_COUNT; isa++)
-    if (moe_isa_supported((moe_isa)isa)) best = (moe_isa)isa;
+    if (moe_isa_supported((moe_isa)isa) && !(isa == MOE_ISA_AVX512BF16 && has_slow_pairs())) best = (moe_isa)isa;
   return best;
 }

@@ -4,12 +4,16 @@
 #ifndef MOE_DECODER_H
 #define MOE_DECODER_H
 
+#include <string.h>
+
 #include "coded.h"
 
 /// How table[code] may be had.
 typedef enum moe_decoder_kind {
   /// By looking.
   MOE_DECODER_TABLE,
+  /// By looking, where every entry is a bf16 and codes have 6 bits at most.
+  MOE_DECODER_HALVES,
   /// As the integer (code ^ flip) - offset.
   MOE_DECODER_INTEGER,
   /// As `moe_small_float` with 3 and with 2 bits of fraction.
@@ -17,15 +21,25 @@ typedef enum moe_decoder_kind {
   MOE_DECODER_E5M2,
 } moe_decoder_kind;
 
-enum { MOE_DECODER_COUNT = 4 };
+enum { MOE_DECODER_COUNT = 5 };
 
-/// The table of a projection, and whether its finite entries follow a rule: a vector computes faster than it
-/// looks up one of 256.
+/// The table of a projection, in all ways in which kernels read it.
 typedef struct moe_decoder {
   _Alignas(64) int32_t kind;
   int32_t flip, offset;
   /// What the exponent of an fp32 has more than the small float's, in place.
   uint32_t exponent;
+  /// Every entry is a bf16.
+  int32_t is_exact;
+  /// As unsigned bytes, where the form is integral: entry = (byte − byte_offset) · unit. Integers are their codes, flipped; others
+  /// are looked up, and have 4 bits at most.
+  float unit;
+  int32_t byte_offset;
+  uint8_t bytes[16];
+  /// Entries as bf16, again and again where there are fewer, so that bits above a code may be any.
+  _Alignas(64) uint16_t halves[64];
+  /// Of small floats: the upper and the lower byte of the bf16 of codes 0 … 127.
+  _Alignas(64) uint8_t upper[128], lower[128];
   /// [1 << bits], at least 16 and a whole number of cache lines.
   _Alignas(64) float table[];
 } moe_decoder;
@@ -38,7 +52,14 @@ static inline int64_t moe_decoder_bytes(const moe_form *form) {
   return moe_is_coded(form) ? (int64_t)sizeof(moe_decoder) + moe_table_entries(form) * (int64_t)sizeof(float) : 0;
 }
 
-/// Fills a decoder.
-void moe_decoder_make(moe_decoder *decoder, const moe_form *form, const float *table);
+/// Codes of both mean the same.
+static inline bool moe_decoders_are_alike(const moe_decoder *a, const moe_decoder *b, const moe_form *form) {
+  if (a->kind != b->kind || a->flip != b->flip || a->offset != b->offset || a->exponent != b->exponent) return false;
+  bool looks = a->kind == MOE_DECODER_TABLE || a->kind == MOE_DECODER_HALVES;
+  return a == b || !looks || memcmp(a->table, b->table, (size_t)moe_table_entries(form) * sizeof(float)) == 0;
+}
+
+/// Fills a decoder. False for an integral form whose table is not: see `moe_form`.
+bool moe_decoder_make(moe_decoder *decoder, const moe_form *form, const float *table);
 
 #endif

@@ -22,10 +22,12 @@ typedef struct pass {
   moe_work a, b;
   /// Units of A before each active expert.
   int64_t *first_unit;
-  /// What goes into down, in blocks, expert after expert.
-  float *intermediate;
-  float *scratch;
-  int64_t scratch_floats;
+  /// The rows of both phases, each expert's on their own: what goes into gate and up (where x does not as it is), what
+  /// comes out of the activation, and what goes into down.
+  moe_row_form form_a, form_middle, form_b;
+  uint8_t *rows_a, *middle, *rows_b;
+  uint8_t *scratch;
+  int64_t scratch_bytes;
 } pass;
 
 // MARK: Sizes
@@ -34,49 +36,113 @@ static int64_t tokens_of_pass(int64_t tokens, int32_t top_k) {
   return moe_min(tokens, moe_max(1, ROWS_OF_PASS / moe_max(1, top_k)));
 }
 
-static int64_t intermediate_floats(const moe_expert_layout *layout, int64_t rows) {
-  return moe_ceil_div(layout->shape.intermediate, MOE_BLOCK) * MOE_BLOCK_STRIDE * rows;
-}
-
 static bool has_codes(const moe_expert_layout *layout) {
   return moe_is_coded(&layout->gate.form) || moe_is_coded(&layout->up.form) || moe_is_coded(&layout->down.form);
 }
 
-static int64_t product_floats(const moe_expert_layout *layout) {
-  return moe_product_scratch(layout->shape.hidden, has_codes(layout));
+/// Rows are rounded, each once, before a phase.
+static bool rounds(const pass *pass) { return pass->form_b.precision != MOE_ACTIVATIONS_F32; }
+
+static void choose_rows(pass *pass, const moe_kernels *kernels, const moe_expert_layout *layout,
+                        moe_activations precision) {
+  const moe_form *first[] = {&layout->up.form, &layout->gate.form}, *second[] = {&layout->down.form};
+  pass->form_a = moe_product_rows(kernels, first, layout->shape.gated ? 2 : 1, precision);
+  pass->form_b = moe_product_rows(kernels, second, 1, precision);
+  pass->form_middle = pass->form_b;
+  if (rounds(pass)) pass->form_middle = (moe_row_form){.precision = MOE_ACTIVATIONS_F32, .segment = MOE_BLOCK};
 }
 
-/// One worker's scratch: blocks of rows, then sums of products (A: gate and up of a unit; B: all rows of the pass).
-static int64_t worker_floats(const moe_expert_layout *layout, int64_t rows) {
+static int64_t product_bytes(const pass *pass, const moe_expert_layout *layout) {
+  bool coded = has_codes(layout);
+  return moe_max(moe_product_scratch(pass->form_a, layout->shape.hidden, coded),
+                 moe_product_scratch(pass->form_b, layout->shape.intermediate, coded));
+}
+
+/// One worker's scratch: that of products, then their sums (A: gate and up of a unit; B: all rows of the pass).
+static int64_t worker_bytes(const pass *pass, const moe_expert_layout *layout, int64_t rows) {
   int64_t a = MOE_PRODUCT_ROWS * 2 * PANELS_OF_UNIT * MOE_PANEL, b = rows * PANELS_OF_UNIT * MOE_PANEL;
-  return moe_round_up(product_floats(layout) + moe_max(a, b), 16);
+  return moe_round_up(product_bytes(pass, layout) + moe_max(a, b) * (int64_t)sizeof(float), 64);
+}
+
+/// Takes `bytes` bytes from a region, in whole cache lines.
+static uint8_t *take(uint8_t *memory, int64_t *used, int64_t bytes) {
+  uint8_t *part = memory ? memory + *used : NULL;
+  *used += moe_round_up(bytes, 64);
+  return part;
 }
 
 static int64_t place(pass *pass, const moe_expert_layout *layout, int64_t experts, int64_t slots, int32_t threads,
                      uint8_t *memory) {
-  int64_t plan = moe_plan_place(&pass->plan, experts, slots, memory);
-  int64_t units = moe_round_up((experts + 1) * (int64_t)sizeof(int64_t), 64);
-  int64_t intermediate = intermediate_floats(layout, slots) * (int64_t)sizeof(float);
-  pass->scratch_floats = worker_floats(layout, slots);
-  if (memory) {
-    pass->first_unit = (int64_t *)(memory + plan);
-    pass->intermediate = (float *)(memory + plan + units);
-    pass->scratch = (float *)(memory + plan + units + intermediate);
-  }
-  return plan + units + intermediate + pass->scratch_floats * threads * (int64_t)sizeof(float);
+  int64_t used = moe_plan_place(&pass->plan, experts, slots, memory);
+  int64_t hidden = layout->shape.hidden, intermediate = layout->shape.intermediate;
+  pass->scratch_bytes = worker_bytes(pass, layout, slots);
+  pass->first_unit = (int64_t *)take(memory, &used, (experts + 1) * (int64_t)sizeof(int64_t));
+  pass->rows_a = take(memory, &used, rounds(pass) ? slots * moe_rows_bytes(pass->form_a, hidden, 1) : 0);
+  pass->middle = take(memory, &used, slots * moe_rows_bytes(pass->form_middle, intermediate, 1));
+  pass->rows_b = pass->middle;
+  if (rounds(pass)) pass->rows_b = take(memory, &used, slots * moe_rows_bytes(pass->form_b, intermediate, 1));
+  pass->scratch = take(memory, &used, pass->scratch_bytes * threads);
+  return used;
 }
 
-int64_t moe_forward_workspace(const moe_expert_layout *layout, int32_t expert_count, int64_t tokens, int32_t top_k,
-                              const moe_pool *pool) {
+int64_t moe_forward_workspace(const moe_kernels *kernels, const moe_expert_layout *layout, moe_activations activations,
+                              int32_t expert_count, int64_t tokens, int32_t top_k, const moe_pool *pool) {
   pass pass;
+  choose_rows(&pass, kernels, layout, activations);
   return place(&pass, layout, expert_count, tokens_of_pass(tokens, top_k) * top_k, moe_pool_threads(pool), NULL);
 }
 
-// MARK: Phase A: intermediate = act(gate · x, up · x)
+// MARK: Rows
 
 static int64_t expert_rows(const pass *pass, int64_t i) {
   return pass->plan.first_row[i + 1] - pass->plan.first_row[i];
 }
+
+/// The rows of an active expert in memory that holds those of all.
+static moe_rows rows_of(const pass *pass, int64_t i, moe_row_form form, int64_t inputs, uint8_t *memory) {
+  moe_rows rows;
+  moe_rows_place(&rows, form, inputs, expert_rows(pass, i),
+                 memory + pass->plan.first_row[i] * moe_rows_bytes(form, inputs, 1));
+  return rows;
+}
+
+static moe_rows middle_of(const pass *pass, int64_t i) {
+  return rows_of(pass, i, pass->form_middle, pass->arguments->layout.shape.intermediate, pass->middle);
+}
+
+static moe_rows rows_a_of(const pass *pass, int64_t i) {
+  if (!rounds(pass)) return (moe_rows){.form = pass->form_a};
+  return rows_of(pass, i, pass->form_a, pass->arguments->layout.shape.hidden, pass->rows_a);
+}
+
+static moe_rows rows_b_of(const pass *pass, int64_t i) {
+  return rows_of(pass, i, pass->form_b, pass->arguments->layout.shape.intermediate, pass->rows_b);
+}
+
+/// Calls `body` for every row and block of all experts, shared out among the workers.
+static void each_block(const pass *pass, int64_t inputs, int32_t worker, int32_t threads,
+                       void (*body)(const struct pass *, int64_t expert, int64_t row, int64_t first, int64_t count)) {
+  int64_t turn = 0;
+  for (int64_t i = 0; i < pass->plan.active_count; i++)
+    for (int64_t r = 0; r < expert_rows(pass, i); r++)
+      for (int64_t k = 0; k < inputs; k += MOE_BLOCK)
+        if (turn++ % threads == worker) body(pass, i, r, k, moe_min(MOE_BLOCK, inputs - k));
+}
+
+static void prepare_input(const pass *pass, int64_t i, int64_t r, int64_t first, int64_t count) {
+  const moe_forward_arguments *f = pass->arguments;
+  moe_rows rows = rows_a_of(pass, i);
+  int64_t token = pass->first_token + pass->plan.token[pass->plan.first_row[i] + r];
+  f->kernels->prepare(&rows, r, first, count, f->x + token * f->x_stride + first);
+}
+
+static void prepare_middle(const pass *pass, int64_t i, int64_t r, int64_t first, int64_t count) {
+  moe_rows from = middle_of(pass, i), to = rows_b_of(pass, i);
+  const float *x = (const float *)(moe_rows_data(&from, first) + r * moe_row_stride(MOE_DOT_F32));
+  pass->arguments->kernels->prepare(&to, r, first, count, x);
+}
+
+// MARK: Phase A: intermediate = act(gate · x, up · x)
 
 static int64_t chunks(int64_t rows) { return moe_ceil_div(rows, MOE_PRODUCT_ROWS); }
 
@@ -119,8 +185,8 @@ static void activate(const pass *pass, unit u, const float *sums, int64_t stride
   const moe_forward_arguments *f = pass->arguments;
   const moe_expert_layout *layout = &f->layout;
   bool gated = layout->shape.gated, biased = layout->shape.has_bias;
-  int64_t rows = expert_rows(pass, u.expert), first_row = pass->plan.first_row[u.expert];
-  float *out = pass->intermediate + intermediate_floats(layout, first_row);
+  int64_t first_row = pass->plan.first_row[u.expert];
+  moe_rows out = middle_of(pass, u.expert);
   const float *gate_bias = (const float *)(region(pass, u.expert) + layout->gate.bias_offset);
   const float *up_bias = (const float *)(region(pass, u.expert) + layout->up.bias_offset);
   for (int64_t r = u.first_row; r < u.first_row + u.rows; r++, sums += stride) {
@@ -131,22 +197,23 @@ static void activate(const pass *pass, unit u, const float *sums, int64_t stride
       int64_t n = panel * MOE_PANEL;
       const float *gate = gated ? sum : NULL, *up = gated ? sum + MOE_PANEL : sum;
       f->kernels->activate(&f->activation, gate, biased ? gate_bias + n : NULL, up, biased ? up_bias + n : NULL, scale,
-                           out + (n / MOE_BLOCK * rows + r) * MOE_BLOCK_STRIDE + n % MOE_BLOCK, MOE_PANEL);
+                           (float *)(moe_rows_data(&out, n) + r * moe_row_stride(MOE_DOT_F32)), MOE_PANEL);
       sum = up + MOE_PANEL;
     }
   }
 }
 
-static void run_unit(const pass *pass, unit u, const uint8_t *next, float *scratch) {
+static void run_unit(const pass *pass, unit u, const uint8_t *next, uint8_t *scratch) {
   const moe_forward_arguments *f = pass->arguments;
   const moe_expert_layout *layout = &f->layout;
   moe_operand gate = operand(pass, u.expert, &layout->gate, u.first_panel);
   moe_operand up = operand(pass, u.expert, &layout->up, u.first_panel);
   bool gated = layout->shape.gated;
   int64_t panels = gated ? 2 * u.panels : u.panels, stride = panels * MOE_PANEL;
-  float *sums = scratch + product_floats(layout);
+  float *sums = (float *)(scratch + product_bytes(pass, layout));
   moe_product_run(&(moe_product){
       .kernels = f->kernels,
+      .rows_at = moe_rows_from(rows_a_of(pass, u.expert), u.first_row),
       .x = f->x + pass->first_token * f->x_stride,
       .x_stride = f->x_stride,
       .token = pass->plan.token + pass->plan.first_row[u.expert] + u.first_row,
@@ -170,6 +237,23 @@ static const uint8_t *down_memory(const pass *pass, int64_t i, int64_t unit) {
   return region(pass, i) + down->offset + unit * pass->panels_b * down->panel_step;
 }
 
+/// `columns` columns of the rows of slots, before their weights.
+static void put(const pass *pass, int64_t column, int64_t columns, const float *sums, int64_t stride) {
+  const moe_forward_arguments *f = pass->arguments;
+  const moe_matrix_layout *down = &f->layout.down;
+  for (int64_t slot = 0; slot < pass->tokens * f->top_k; slot++) {
+    if (pass->plan.row[slot] < 0) continue;
+    int64_t place = pass->first_token * f->top_k + slot;
+    const uint8_t *expert = f->experts[f->ids[place]];
+    const float *sum = sums + pass->plan.row[slot] * stride;
+    float *out = f->out + f->row_of_slot[place] * f->out_stride + column;
+    memcpy(out, sum, (size_t)columns * sizeof(float));
+    if (!f->layout.shape.has_bias) continue;
+    const float *bias = (const float *)(expert + down->bias_offset) + column;
+    for (int64_t i = 0; i < columns; i++) out[i] += bias[i];
+  }
+}
+
 /// Adds the rows of each token in slot order into `columns` columns of out.
 static void combine(const pass *pass, int64_t column, int64_t columns, const float *sums, int64_t stride) {
   const moe_forward_arguments *f = pass->arguments;
@@ -191,12 +275,12 @@ static void combine(const pass *pass, int64_t column, int64_t columns, const flo
   }
 }
 
-static void run_output(pass *pass, moe_turn turn, float *scratch) {
+static void run_output(pass *pass, moe_turn turn, uint8_t *scratch) {
   const moe_forward_arguments *f = pass->arguments;
   const moe_expert_layout *layout = &f->layout;
   int64_t first_panel = turn.unit * pass->panels_b, panels = moe_min(pass->panels_b, layout->down.panels - first_panel);
   int64_t stride = panels * MOE_PANEL;
-  float *sums = scratch + product_floats(layout);
+  float *sums = (float *)(scratch + product_bytes(pass, layout));
   for (int64_t i = 0; i < pass->plan.active_count; i++) {
     int64_t rows = expert_rows(pass, i), first = pass->plan.first_row[i];
     const uint8_t *here = down_memory(pass, i, turn.unit), *next = here;
@@ -208,8 +292,7 @@ static void run_output(pass *pass, moe_turn turn, float *scratch) {
       int64_t start = rows * chunk / of, end = rows * (chunk + 1) / of;
       moe_product_run(&(moe_product){
           .kernels = f->kernels,
-              .blocks = pass->intermediate + intermediate_floats(layout, first) + start * MOE_BLOCK_STRIDE,
-          .block_stride = rows * MOE_BLOCK_STRIDE,
+          .rows_at = moe_rows_from(rows_b_of(pass, i), start),
           .rows = end - start,
           .inputs = layout->shape.intermediate,
           .operands = {operand(pass, i, &layout->down, first_panel)},
@@ -222,23 +305,31 @@ static void run_output(pass *pass, moe_turn turn, float *scratch) {
     }
   }
   int64_t column = first_panel * MOE_PANEL;
-  combine(pass, column, moe_min(stride, layout->shape.hidden - column), sums, stride);
+  (f->row_of_slot ? put : combine)(pass, column, moe_min(stride, layout->shape.hidden - column), sums, stride);
 }
 
 // MARK: Both phases
 
 static void run_pass(void *context, int32_t worker, int32_t threads) {
-  (void)threads;
   pass *pass = context;
-  float *scratch = pass->scratch + pass->scratch_floats * worker;
+  const moe_expert_shape *shape = &pass->arguments->layout.shape;
+  uint8_t *scratch = pass->scratch + pass->scratch_bytes * worker;
+  if (rounds(pass)) {
+    each_block(pass, shape->hidden, worker, threads, prepare_input);
+    moe_pool_barrier(pass->pool);
+  }
   const uint8_t *first_output =
-      worker < pass->b.count && pass->plan.active_count > 0 ? down_memory(pass, 0, worker) : (const uint8_t *)scratch;
+      worker < pass->b.count && pass->plan.active_count > 0 ? down_memory(pass, 0, worker) : scratch;
   for (moe_turn turn = moe_work_first(&pass->a, worker); turn.unit < pass->a.count; moe_work_advance(&pass->a, &turn)) {
     const uint8_t *next =
         turn.following < pass->a.count ? unit_memory(pass, unit_at(pass, turn.following)) : first_output;
     run_unit(pass, unit_at(pass, turn.unit), next, scratch);
   }
   moe_pool_barrier(pass->pool);
+  if (rounds(pass) || pass->form_b.has_sums) {
+    each_block(pass, shape->intermediate, worker, threads, prepare_middle);
+    moe_pool_barrier(pass->pool);
+  }
   for (moe_turn turn = moe_work_first(&pass->b, worker); turn.unit < pass->b.count; moe_work_advance(&pass->b, &turn))
     run_output(pass, turn, scratch);
 }
@@ -273,6 +364,7 @@ moe_status moe_forward(moe_pool *pool, const moe_forward_arguments *arguments) {
   if (!ids_are_valid(f)) return MOE_STATUS_BAD_ID;
   int64_t step = tokens_of_pass(f->tokens, f->top_k);
   pass pass = {.arguments = f, .pool = pool};
+  choose_rows(&pass, f->kernels, &f->layout, f->activations);
   int64_t needed = place(&pass, &f->layout, f->expert_count, step * f->top_k, moe_pool_threads(pool), f->workspace);
   if (f->workspace_bytes < needed || (uintptr_t)f->workspace % 64 != 0) return MOE_STATUS_BAD_WORKSPACE;
   for (int64_t first = 0; first < f->tokens; first += step) {

@@ -8,7 +8,10 @@ const moe_kernels *moe_kernels_for(moe_isa isa) {
       [MOE_ISA_PORTABLE] = &moe_kernels_portable,
 #if defined(__x86_64__)
       [MOE_ISA_AVX2] = &moe_kernels_avx2,
+      [MOE_ISA_AVXVNNI] = &moe_kernels_avxvnni,
       [MOE_ISA_AVX512] = &moe_kernels_avx512,
+      [MOE_ISA_AVX512VNNI] = &moe_kernels_avx512vnni,
+      [MOE_ISA_AVX512BF16] = &moe_kernels_avx512bf16,
 #endif
   };
   return moe_isa_supported(isa) ? tables[isa] : NULL;

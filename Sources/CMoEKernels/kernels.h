@@ -5,27 +5,79 @@
 #define MOE_KERNELS_H
 
 #include "decoder.h"
-#include "moe_forward.h"
+#include "row_decoder.h"
+#include "rows.h"
 
-/// Inputs of a block: many rows go over a panel in pieces of this many inputs, so that the piece and the rows' part of
-/// it stay in the near caches, and loads and stores of sums are rare.
-enum { MOE_BLOCK = 512 };
+/// The most rows of any tile, and of one that reads codes.
+enum { MOE_TILE_ROWS = 12, MOE_FUSED_ROWS = 2 };
 
-/// Floats between the rows of a block of activations; the 16 beyond the block keep rows out of each other's cache sets.
-enum { MOE_BLOCK_STRIDE = MOE_BLOCK + 16 };
+/// Panels that a tile of codes reads side by side: DRAM yields more to two streams than to one, and the sums of one
+/// panel are too few chains.
+enum { MOE_FUSED_PANELS = 2 };
 
-/// The most rows of any tile.
-enum { MOE_TILE_ROWS = 12 };
+/// What a tile multiplies: weights of an element type by rows of floats, bf16 pairs by bf16 pairs, bytes by bytes. The
+/// first three are those of `moe_element`. Codes are unpacked to one of them.
+typedef enum moe_weights {
+  MOE_WEIGHTS_F32 = MOE_ELEMENT_F32,
+  MOE_WEIGHTS_F16 = MOE_ELEMENT_F16,
+  MOE_WEIGHTS_BF16 = MOE_ELEMENT_BF16,
+  MOE_WEIGHTS_PAIRS,
+  /// [K/4][32][4], unsigned.
+  MOE_WEIGHTS_BYTES,
+} moe_weights;
+
+enum { MOE_WEIGHTS_COUNT = 5 };
+
+/// The most segments of a piece.
+enum { MOE_SEGMENTS = MOE_BLOCK / MOE_STEP };
+
+/// Where the segments of a piece are, from the start of a panel: the same for all panels of a form.
+typedef struct moe_segments {
+  int64_t count;
+  /// What stands at the piece's first input.
+  int64_t first;
+  int64_t words[MOE_SEGMENTS];
+  /// Of the groups and super-groups that segments are in.
+  int64_t numbers[MOE_SEGMENTS], factors[MOE_SEGMENTS];
+} moe_segments;
+
+/// What the codes of a piece share, segment by segment: weight = scale · code − minimum.
+typedef struct moe_numbers {
+  _Alignas(64) float scale[MOE_SEGMENTS][MOE_PANEL];
+  float minimum[MOE_SEGMENTS][MOE_PANEL];
+} moe_numbers;
 
 /// One tile: c[m][n] = (resume ? c[m][n] : 0) + Σ a[m][k] · b[k][n], for the rows m of the tile and the 32 outputs n
-/// of the piece `b`.
+/// of a piece.
 ///
-/// `a` is in a block; `inputs` is even. Meanwhile the memory from `ahead` on is prefetched, `ahead_step` bytes for every
-/// 64 bytes of `b`.
-typedef void (*moe_tile)(const float *a, const uint8_t *b, int64_t inputs, float *c, int64_t c_stride, bool resume,
-                         const uint8_t *ahead, int64_t ahead_step);
+/// Dense pieces are one sum from the first input to the last. Of codes the segments are summed on their own, then
+/// multiplied by what they share, and added.
+typedef struct moe_tile_work {
+  /// Rows from the piece's first input on, moe_row_stride apart.
+  const uint8_t *a;
+  /// The piece; where the tile reads codes, whole panels.
+  const uint8_t *b[MOE_FUSED_PANELS];
+  int64_t inputs;
+  /// Panels are 32 floats apart.
+  float *c;
+  int64_t c_stride;
+  bool resume;
+  /// Meanwhile the memory from here on is prefetched, `ahead_step` bytes for every 64 of the piece.
+  const uint8_t *ahead[MOE_FUSED_PANELS];
+  int64_t ahead_step;
+  /// The following only of codes: numbers of the rows' segments, `pitch` apart, and of the panels'.
+  const float *scales, *sums;
+  const int32_t *byte_sums;
+  int64_t pitch, segment;
+  bool has_minimums;
+  const moe_segments *segments;
+  const moe_numbers *numbers;
+  const moe_decoder *decoder;
+} moe_tile_work;
 
-/// Inputs first ..< first + count of a panel of codes, both multiples of 32 (but for the end of the panel: of 8).
+typedef void (*moe_tile)(const moe_tile_work *work);
+
+/// Inputs first ..< first + count of a panel of codes: `first` is a multiple of 32, `count` of the step.
 typedef struct moe_coded_piece {
   const moe_form *form;
   const moe_decoder *decoder;
@@ -35,15 +87,30 @@ typedef struct moe_coded_piece {
   const uint8_t *ahead;
 } moe_coded_piece;
 
-/// out[k][32] = values of a piece.
-typedef void (*moe_unpack)(const moe_coded_piece *piece, float *out);
-
 struct moe_kernels {
   moe_isa isa;
-  /// The most rows of a tile; tiles[element][1 ... rows[element]] are set.
-  int32_t rows[MOE_ELEMENT_COUNT];
-  moe_tile tiles[MOE_ELEMENT_COUNT][MOE_TILE_ROWS + 1];
-  moe_unpack unpack;
+  /// MOE_DOT_BF16 is there.
+  bool has_pairs;
+  /// The most rows of a tile of weights; tiles[weights][segmented][1 ... rows[weights]] are set.
+  int32_t rows[MOE_WEIGHTS_COUNT];
+  moe_tile tiles[MOE_WEIGHTS_COUNT][2][MOE_TILE_ROWS + 1];
+  /// Tiles that decode what they multiply: [bits][kind][bytes or floats][panels - 1][rows - 1], null where there is none.
+  const moe_tile (*fused)[MOE_DECODER_COUNT][2][MOE_FUSED_PANELS][MOE_FUSED_ROWS];
+  /// out[k][32] = values of a piece.
+  void (*unpack)(const moe_coded_piece *piece, float *out);
+  /// The codes of a piece without what they share, as fp32, bf16 pairs, or bytes.
+  void (*unpack_codes)(const moe_coded_piece *piece, moe_weights weights, void *out);
+  /// What the segments of a piece share in one panel. Scales are of table entries, or of `bytes`.
+  void (*take_numbers)(const moe_form *form, const moe_decoder *decoder, const uint8_t *panel,
+                       const moe_segments *segments, bool bytes, moe_numbers *out);
+  /// Fills inputs first ..< first + count of row r, with zeros to a multiple of 32; `first` is a multiple of MOE_BLOCK.
+  void (*prepare)(const moe_rows *rows, int64_t r, int64_t first, int64_t count, const float *x);
+  /// out = columns first ..< first + count of a row.
+  void (*decode_row)(const moe_row_decoder *decoder, int64_t row, int64_t first, int64_t count, float *out);
+  /// By the kind of a, which is dense: adds columns first ..< first + count of a row to a comparison, where `row` is the
+  /// row of b and `number` the one that is noted.
+  void (*compare[MOE_ELEMENT_COUNT])(const void *a, const moe_row_decoder *b, int64_t row, int64_t first,
+                                     int64_t count, int64_t number, moe_row_comparison *sum);
   /// out[i] = activation of (gate[i] · scale + gate_bias[i], up[i] · scale + up_bias[i]); gate and the biases may be
   /// null.
   void (*activate)(const moe_activation *activation, const float *gate, const float *gate_bias, const float *up,
@@ -53,14 +120,17 @@ struct moe_kernels {
   /// Reads `count` bytes in `streams` parts side by side, `ahead` bytes prefetched; the value only keeps the reads
   /// alive.
   int32_t (*read)(const uint8_t *bytes, int64_t count, int32_t streams, int64_t ahead);
-  /// 12 independent multiply-adds of vectors, `rounds` times; returns the floating-point operations done.
-  double (*multiply_add)(int64_t rounds);
+  /// 12 independent dots of vectors, `rounds` times; returns the operations done (a multiply-add is two).
+  double (*dots[MOE_DOT_COUNT])(int64_t rounds);
 };
 
 extern const moe_kernels moe_kernels_portable;
 #if defined(__x86_64__)
 extern const moe_kernels moe_kernels_avx2;
+extern const moe_kernels moe_kernels_avxvnni;
 extern const moe_kernels moe_kernels_avx512;
+extern const moe_kernels moe_kernels_avx512vnni;
+extern const moe_kernels moe_kernels_avx512bf16;
 #endif
 
 #endif

@@ -11,16 +11,19 @@ typedef struct pass {
   const moe_linear_arguments *arguments;
   int64_t row_chunks, panels;
   moe_work work;
-  int64_t worker_floats;
+  int64_t worker_bytes;
 } pass;
 
-static int64_t worker_floats(const moe_linear_layout *layout) {
-  return moe_round_up(moe_product_scratch(layout->inputs, false) + MOE_PRODUCT_ROWS * PANELS_OF_UNIT * MOE_PANEL, 16);
+static const moe_row_form rows = {.dot = MOE_DOT_F32, .precision = MOE_ACTIVATIONS_F32, .segment = MOE_BLOCK};
+
+static int64_t worker_bytes(const moe_linear_layout *layout) {
+  int64_t sums = MOE_PRODUCT_ROWS * PANELS_OF_UNIT * MOE_PANEL * (int64_t)sizeof(float);
+  return moe_product_scratch(rows, layout->inputs, false) + sums;
 }
 
 int64_t moe_linear_workspace(const moe_linear_layout *layout, int64_t tokens, const moe_pool *pool) {
   (void)tokens;
-  return worker_floats(layout) * moe_pool_threads(pool) * (int64_t)sizeof(float);
+  return worker_bytes(layout) * moe_pool_threads(pool);
 }
 
 static const uint8_t *memory(const pass *pass, int64_t unit) {
@@ -28,15 +31,16 @@ static const uint8_t *memory(const pass *pass, int64_t unit) {
   return (const uint8_t *)pass->arguments->region + unit / pass->row_chunks * pass->panels * layout->panel_bytes;
 }
 
-static void run_unit(const pass *pass, moe_turn turn, float *scratch) {
+static void run_unit(const pass *pass, moe_turn turn, uint8_t *scratch) {
   const moe_linear_arguments *l = pass->arguments;
   const moe_linear_layout *layout = &l->layout;
   int64_t chunk = turn.unit % pass->row_chunks, first_panel = turn.unit / pass->row_chunks * pass->panels;
   int64_t panels = moe_min(pass->panels, layout->panels - first_panel), stride = panels * MOE_PANEL;
   int64_t first = l->tokens * chunk / pass->row_chunks, end = l->tokens * (chunk + 1) / pass->row_chunks;
-  float *sums = scratch + moe_product_scratch(layout->inputs, false);
+  float *sums = (float *)(scratch + moe_product_scratch(rows, layout->inputs, false));
   moe_product_run(&(moe_product){
       .kernels = l->kernels,
+      .rows_at = {.form = rows},
       .x = l->x + first * l->x_stride,
       .x_stride = l->x_stride,
       .rows = end - first,
@@ -59,7 +63,7 @@ static void run_unit(const pass *pass, moe_turn turn, float *scratch) {
 static void run_pass(void *context, int32_t worker, int32_t threads) {
   (void)threads;
   pass *pass = context;
-  float *scratch = (float *)pass->arguments->workspace + pass->worker_floats * worker;
+  uint8_t *scratch = (uint8_t *)pass->arguments->workspace + pass->worker_bytes * worker;
   for (moe_turn turn = moe_work_first(&pass->work, worker); turn.unit < pass->work.count;
        moe_work_advance(&pass->work, &turn))
     run_unit(pass, turn, scratch);
@@ -72,7 +76,7 @@ moe_status moe_linear(moe_pool *pool, const moe_linear_arguments *arguments) {
     return MOE_STATUS_BAD_WORKSPACE;
   if (arguments->tokens == 0) return MOE_STATUS_OK;
   int32_t threads = moe_pool_threads(pool);
-  pass pass = {.arguments = arguments, .worker_floats = worker_floats(layout)};
+  pass pass = {.arguments = arguments, .worker_bytes = worker_bytes(layout)};
   // Few panels, as a router has: the rows are cut smaller, so that all workers get some.
   int64_t least = moe_ceil_div(threads * 4, layout->panels);
   pass.row_chunks = moe_max(moe_ceil_div(arguments->tokens, MOE_PRODUCT_ROWS),

@@ -54,17 +54,21 @@ double moe_measure_read(moe_pool *pool, const moe_kernels *kernels, const void *
   return best;
 }
 
-enum { FMA_ROUNDS = 1000000 };
+enum { DOT_ROUNDS = 1000000 };
 
-static void multiply_add(void *context, int32_t worker, int32_t threads) {
+static void run_dots(void *context, int32_t worker, int32_t threads) {
   (void)worker, (void)threads;
-  ((const moe_kernels *)context)->multiply_add(FMA_ROUNDS);
+  (*(double (**)(int64_t))context)(DOT_ROUNDS);
 }
 
-double moe_measure_fma(moe_pool *pool, const moe_kernels *kernels) {
-  double operations = kernels->multiply_add(1) * (double)FMA_ROUNDS * moe_pool_threads(pool), best = 0;
+double moe_measure_dots(moe_pool *pool, const moe_kernels *kernels, moe_activations activations) {
+  double (*dots)(int64_t) = kernels->dots[activations == MOE_ACTIVATIONS_I8     ? MOE_DOT_I8
+                                          : activations == MOE_ACTIVATIONS_BF16 ? MOE_DOT_BF16
+                                                                                : MOE_DOT_F32];
+  if (!dots) dots = kernels->dots[MOE_DOT_F32];
+  double operations = dots(1) * (double)DOT_ROUNDS * moe_pool_threads(pool), best = 0;
   for (int repetition = 0; repetition < 20; repetition++) {
-    double rate = operations * 1e-9 / timed(pool, multiply_add, (void *)kernels);
+    double rate = operations * 1e-9 / timed(pool, run_dots, &dots);
     if (rate > best) best = rate;
   }
   return best;

@@ -127,7 +127,7 @@ moe_pack_status moe_pack_coded(const moe_expert_layout *layout, moe_projection p
     put_panel(&packing, first, panels + first / MOE_PANEL * matrix->panel_step, matrix->panel_bytes);
   for (int32_t code = 0; code < 256; code++)
     if (packing.used[code] && !(code < codes && isfinite(source->table[code]))) return MOE_PACK_BAD_CODE;
-  if (outputs.first == 0)
-    moe_decoder_make((moe_decoder *)((uint8_t *)region + matrix->decoder_offset), &matrix->form, source->table);
+  moe_decoder *decoder = (moe_decoder *)((uint8_t *)region + matrix->decoder_offset);
+  if (outputs.first == 0 && !moe_decoder_make(decoder, &matrix->form, source->table)) return MOE_PACK_BAD_TABLE;
   return packing.representable ? MOE_PACK_OK : MOE_PACK_NOT_REPRESENTABLE;
 }

@@ -19,13 +19,11 @@ typedef struct moe_operand {
 typedef struct moe_product {
   const moe_kernels *kernels;
 
-  /// Rows at x + (token ? token[r] : r) · x_stride, unless `blocks` is set.
+  /// Rows that are ready, or without data only their form: then they are floats at x + (token ? token[r] : r) · x_stride.
+  moe_rows rows_at;
   const float *x;
   int64_t x_stride;
   const int32_t *token;
-  /// Rows already in blocks: inputs b · MOE_BLOCK … of row r at blocks + b · block_stride + r · MOE_BLOCK_STRIDE.
-  const float *blocks;
-  int64_t block_stride;
   int64_t rows, inputs;
 
   /// One operand, or a pair (gate and up) whose panels take turns.
@@ -36,8 +34,8 @@ typedef struct moe_product {
   /// c[r][n], n below panel_count · 32.
   float *c;
   int64_t c_stride;
-  /// Room for `moe_product_scratch` floats.
-  float *scratch;
+  /// Room for `moe_product_scratch` bytes, aligned to 64.
+  uint8_t *scratch;
   /// The memory that will be read after these panels.
   const uint8_t *next;
 } moe_product;
@@ -45,8 +43,12 @@ typedef struct moe_product {
 /// The most rows of one product.
 enum { MOE_PRODUCT_ROWS = 120 };
 
-/// Floats of scratch for products over `inputs` inputs; `coded`: operands may be codes.
-int64_t moe_product_scratch(int64_t inputs, bool coded);
+/// How the rows of a product must be for these forms of its operands.
+moe_row_form moe_product_rows(const moe_kernels *kernels, const moe_form *const *forms, int32_t count,
+                              moe_activations precision);
+
+/// Bytes of scratch for products over `inputs` inputs; `coded`: operands may be codes.
+int64_t moe_product_scratch(moe_row_form rows, int64_t inputs, bool coded);
 
 /// Every element is summed over the inputs in ascending order, however the rows fall into tiles.
 void moe_product_run(const moe_product *product);

@@ -17,9 +17,10 @@ struct Moe: ParsableCommand {
 
       Environment: MOE_THREADS (worker threads), MOE_ISA (portable, avx2, avx512); 'moe doctor' shows both.
       """,
-    version: "0.1.0",
+    version: packageVersion,
     subcommands: [
-      Run.self, Inspect.self, Check.self, Plan.self, Extract.self, Convert.self, Synth.self, Bench.self, Doctor.self,
+      Run.self, Inspect.self, Check.self, Verify.self, Plan.self, Extract.self, Convert.self, Synth.self, Bench.self,
+      Trace.self, Balance.self, Doctor.self,
     ])
 
   static func main() {
@@ -27,22 +28,25 @@ struct Moe: ParsableCommand {
       var command = try parseAsRoot()
       try command.run()
     } catch {
-      exit(reporting: error)
+      exit(withError: report(error))
     }
   }
 
-  /// Ends the program: one line `moe: error: …` for each fault and status 1, or the usage and status 64.
-  private static func exit(reporting error: any Error) -> Never {
-    let faults = (error as? MoEError)?.faults ?? (error as? CheckpointError)?.faults
-    if let faults {
-      for fault in faults { Console.report(fault.description) }
-      exit(withError: ExitCode.failure)
+  /// Says what is wrong, one line `moe: error: …` for each fault or the usage; returns the status, 1 or 64.
+  ///
+  /// Of many ranks the first speaks, as it hears what is wrong on others; the others speak where it may be silent itself.
+  static func report(_ error: any Error) -> ExitCode {
+    let isFirst = (Launcher.current?.rank ?? 0) == 0
+    if let faults = (error as? MoEError)?.faults ?? (error as? CheckpointError)?.faults {
+      for fault in faults where isFirst || fault.code == .silentRank { Console.report(fault.description) }
+      return .failure
     }
     let code = exitCode(for: error)
+    guard isFirst, !(error is ExitCode) else { return code }
     guard code == .validationFailure else { exit(withError: error) }
     Console.report(message(for: error))
     Console.write(usageString(for: error))
-    exit(withError: code)
+    return code
   }
 
   private static func usageString(for error: any Error) -> String {

@@ -11,11 +11,19 @@ struct Command {
   var output: String
   var errors: String
 
-  /// - Parameter environment: variables that are set besides the ones of the test.
-  init(_ arguments: [String], environment: [String: String] = [:]) throws {
+  /// - Parameters:
+  ///   - environment: variables that are set besides the ones of the test.
+  ///   - ranks: how many `mpirun` starts, where there are several.
+  init(_ arguments: [String], environment: [String: String] = [:], ranks: Int = 1) throws {
     let process = Process()
     process.executableURL = Self.executable
     process.arguments = arguments
+    var environment = environment
+    if ranks > 1 {
+      process.executableURL = URL(filePath: try #require(Self.launcher))
+      process.arguments = ["-n", "\(ranks)", Self.executable.path()] + arguments
+      environment.merge(Self.launcherEnvironment) { $1 }
+    }
     process.environment = ProcessInfo.processInfo.environment.merging(environment) { _, new in new }
     // Files and not pipes: nothing blocks however much is printed.
     try (status, output, errors) = withTemporaryFolder { folder in
@@ -40,6 +48,15 @@ struct Command {
     #expect(value["schema"]?.integer == 1)
     return value
   }
+
+  static let launcher: String? = (ProcessInfo.processInfo.environment["PATH"] ?? "").split(separator: ":")
+    .map { "\($0)/mpirun" }.first { FileManager.default.isExecutableFile(atPath: $0) }
+
+  /// As root in a container, and with more ranks than processors: both families of Open MPI's variables.
+  private static let launcherEnvironment = [
+    "OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
+    "OMPI_MCA_rmaps_base_oversubscribe": "1", "PRTE_MCA_rmaps_default_mapping_policy": ":oversubscribe",
+  ]
 
   /// The built command, which stands beside the test bundle.
   private static let executable: URL = {

@@ -103,7 +103,7 @@ import Testing
     (["--routing", fixtureConfiguration], ["config.json"]),
     (["--output", "/nonexistent/folder/y.safetensors"], ["/nonexistent/folder"]),
     (["--backend", "cuda:0"], ["cuda:0", "cpu"]),
-    (["--activations", "int8"], ["int8"]),
+    (["--activations", "fp8"], ["fp8"]),
   ]
   private static let fixtureConfiguration = Fixtures.path("arch_mixtral/config.json")
 
@@ -135,7 +135,7 @@ import Testing
   }
 
   @Test func ranksAreRefused() throws {
-    let run = try Command(["run"], environment: ["OMPI_COMM_WORLD_SIZE": "4"])
+    let run = try Command(["run"], environment: ["OMPI_COMM_WORLD_SIZE": "4", "OMPI_COMM_WORLD_RANK": "0"])
     #expect(run.status == 1)
     #expect(run.errors.contains("4 ranks"))
   }

@@ -2,6 +2,7 @@
 // Copyright 2026 the swift-moe project authors
 
 import Foundation
+import MoE
 import Testing
 
 @testable import MoEInspection
@@ -81,6 +82,35 @@ struct BrowserTests {
     #expect(bars.count == 4 && Set(bars.map(\.tip)).count == 4)
     #expect(before.y.upperBound == after.y.upperBound, "all bars stand on one line")
     #expect(Double(before.count) / Double(after.count) > 0.9 && Double(before.count) / Double(after.count) < 1.1)
+  }
+
+  /// The damaged expert is outlined, and its histogram is open before anything is clicked.
+  @Test func errorMap() throws {
+    let original = VerificationCase(.gaussian)
+    var damaged = original
+    damaged.values[VerificationCase.victim][.up] = damaged.values[VerificationCase.victim][.up]!.map { $0 * 2 }
+    let (first, second) = (try TemporaryFolder(), try TemporaryFolder())
+    try damaged.write(to: first, as: .f16)
+    try original.write(to: second, as: .bf16)
+    let report = try CheckpointVerification(hasHistograms: true).run(on: first.path, against: second.path)
+    let page = try write(report.picture(title: "damaged").html, "errors.html")
+    let document = try browser.document(page)
+    let bad = rectangles("flag", in: document)
+    #expect(bad.count == 2 && bad.allSatisfy { $0.tip.contains("expert 5, up") }, "in the view of all and of up")
+    #expect(document.contains("<figcaption>layer 0, expert 5, up: weights of the original"))
+    #expect(document.contains("class=\"line s1\"") && document.contains("all weights are multiplied by 2"))
+    let screen = try browser.screenshot(of: page, width: 1060, height: 900)
+    let cell = try #require(screen.colors["#d22f3a"])
+    #expect(cell.count > 200, "the suspect is red")
+    #expect(screen.colors["#e67e22"]!.count > 100, "the line of the histogram")
+  }
+
+  /// Two ranks, a block that is cut between them, and the padding of one.
+  @Test func shards() throws {
+    let document = try browser.document(try write(SamplePictures.shards.html, "shards.html"))
+    #expect(rectangles("caution", in: document).count == 2 && rectangles("quiet", in: document).count == 1)
+    let (one, two) = (rectangles("s0", in: document)[0], rectangles("s1", in: document)[0])
+    #expect(abs(one.width - two.width) < 2 && two.x > one.x + one.width - 2)
   }
 
   @Test func placement() throws {

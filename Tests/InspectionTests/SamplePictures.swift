@@ -8,7 +8,8 @@ import MoEInspection
 /// A picture of every kind, from fixed numbers.
 enum SamplePictures {
   static let all: [(name: String, picture: Picture)] = [
-    ("loads", loads), ("ranks", ranks), ("placement", placement), ("roofline", roofline),
+    ("loads", loads), ("ranks", ranks), ("placement", placement), ("roofline", roofline), ("memory", memory),
+    ("shards", shards),
   ]
 
   /// 8 layers of 64 experts; expert 5 of layer 3 has half of all tokens, expert 9 none.
@@ -38,6 +39,19 @@ enum SamplePictures {
       ("1 token", 75e6, 75e6, 75e6 / 31e9), ("8 tokens", 604e6, 500e6, 604e6 / 35e9),
       ("64 tokens", 4.8e9, 1.2e9, 4.8e9 / 120e9), ("512 tokens", 38e9, 1.2e9, 38e9 / 146e9),
     ])
+
+  static let memory = Picture.memory(
+    "Memory of a load", "one layer", resident: 2_000_000_000, staging: 90_000_000, workspace: 300_000_000,
+    measured: (1...8).map { (Double($0) / 8, 250_000_000 * $0 + 60_000_000) })
+
+  /// 192 columns in blocks of 128 over two ranks, one of which pads its share.
+  static let shards: Picture = {
+    var picture = Picture("Shards", "down of an expert")
+    picture.figures = [
+      .shards("down", extent: 192, cuts: [0..<96, 96..<192], padding: [0, 32], block: 128, axis: "columns")
+    ]
+    return picture
+  }()
 
   /// The headers of a checkpoint whose layer 1 lacks a tensor of expert 3.
   static func damaged(in folder: TemporaryFolder) throws -> CheckReport {

@@ -8,12 +8,13 @@ import Testing
   @Test func `The best instruction set is a supported one with kernels`() {
     #expect(moe_isa_supported(.portable))
     #expect(moe_isa_supported(moe_isa_best()))
-    for isa in [moe_isa.portable, .avx2, .avx512] {
+    for isa in moe_isa.all {
       let kernels = unsafe moe_kernels_for(isa)
       #expect(unsafe (kernels != nil) == moe_isa_supported(isa))
       if let kernels = unsafe kernels { #expect(unsafe moe_kernels_isa(kernels) == isa) }
     }
-    #expect([moe_isa.portable, .avx2, .avx512].map(\.name) == ["portable", "avx2", "avx512"])
+    #expect(
+      moe_isa.all.map(\.name) == ["portable", "avx2", "avxvnni", "avx512", "avx512vnni", "avx512bf16"])
   }
 
   @Test func `Features and model fit any buffer`() {

@@ -71,9 +71,10 @@ import Testing
     }
   }
 
-  /// A token that is one 1 or -1 yields the square of a weight for each output, whatever adds it up.
+  /// A token that is one 1 or -1 yields the square of a weight for each output, whatever adds it up: to the bit where a
+  /// weight is one product, else to the rounding of the minimum.
   @Test(arguments: formats)
-  func `Every instruction set unpacks to the same bit`(format: Format) {
+  func `Every instruction set decodes the same weights`(format: Format) {
     var random = Random(state: 4)
     let pool = Pool(threads: 2)
     for (hidden, intermediate) in [(553, 40), (1050, 3), (65, 65), (40, 32)] {
@@ -102,7 +103,9 @@ import Testing
             }
           }
           for isa in moe_isa.supported {
-            #expect(layer.forward(batch, isa: isa, pool: pool).out == expected, "\(isa.name) \(hidden)")
+            let out = layer.forward(batch, isa: isa, pool: pool).out
+            #expect(ForwardTests.error(out, expected.map { Double($0) }) < 1e-5, "\(isa.name) \(hidden)")
+            if format.form.correction == .none { #expect(out == expected, "\(isa.name) \(hidden)") }
           }
         }
       }

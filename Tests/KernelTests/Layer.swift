@@ -53,24 +53,29 @@ import Testing
   }
 
   /// Runs on `pool`, from poisoned memory.
-  func forward(_ batch: Batch, isa: moe_isa, pool: Pool) -> (status: moe_status, out: [Float]) {
+  func forward(
+    _ batch: Batch, isa: moe_isa, pool: Pool, activations: moe_activations = .f32
+  ) -> (status: moe_status, out: [Float]) {
     let hidden = Int(layout.shape.hidden), stride = hidden + 3
     let out = Memory(byteCount: batch.tokens * stride * 4)
     var layout = layout
     let workspace = unsafe Memory(
       byteCount: Int(
-        moe_forward_workspace(&layout, Int32(experts.count), Int64(batch.tokens), Int32(batch.topK), pool.handle)))
+        moe_forward_workspace(
+          isa.kernels, &layout, activations, Int32(experts.count), Int64(batch.tokens), Int32(batch.topK), pool.handle))
+    )
     let x = Memory(batch.x), ids = Memory(batch.ids), weights = Memory(batch.weights)
     let pointers: [UnsafeRawPointer?] = unsafe regions.map { unsafe UnsafeRawPointer($0.base) }
     let status = unsafe pointers.withUnsafeBufferPointer { pointers in
       var arguments = unsafe moe_forward_arguments(
-        kernels: isa.kernels, layout: layout, activation: activation, weight_on_input: weightOnInput,
+        kernels: isa.kernels, layout: layout, activation: activation, activations: activations,
+        weight_on_input: weightOnInput,
         experts: pointers.baseAddress!,
         expert_count: Int32(experts.count), top_k: Int32(batch.topK), tokens: Int64(batch.tokens),
         x: x.floats.baseAddress!,
         x_stride: Int64(hidden), ids: ids.base.assumingMemoryBound(to: Int32.self),
         weights: weights.floats.baseAddress!,
-        out: out.floats.baseAddress!, out_stride: Int64(stride), workspace: workspace.base,
+        out: out.floats.baseAddress!, out_stride: Int64(stride), row_of_slot: nil, workspace: workspace.base,
         workspace_bytes: Int64(workspace.bytes.count))
       return unsafe moe_forward(pool.handle, &arguments)
     }

@@ -57,7 +57,8 @@ struct Random {
 }
 
 extension moe_isa {
-  static var supported: [moe_isa] { [.portable, .avx2, .avx512].filter { moe_isa_supported($0) } }
+  static var all: [moe_isa] { [.portable, .avx2, .avxvnni, .avx512, .avx512vnni, .avx512bf16] }
+  static var supported: [moe_isa] { all.filter { moe_isa_supported($0) } }
   var kernels: OpaquePointer { unsafe moe_kernels_for(self)! }
   var name: String { unsafe String(cString: moe_isa_name(self)) }
 }

@@ -10,5 +10,6 @@
 #include "moe_device.h"
 #include "moe_kernel_sources.h"
 #include "moe_nvrtc.h"
+#include "moe_mpi.h"
 
 #endif

@@ -11,6 +11,7 @@
 //   moe_form.h     how weights are kept: dense, or as codes with scales
 //   moe_layout.h   how one expert, or one linear layer, lies in memory
 //   moe_pack.h     checkpoint tensors into that layout, and back
+//   moe_stored_rows.h  rows of checkpoint tensors as fp32, and their differences from others
 //   moe_forward.h  routed experts, linear layers, activations
 //   moe_measure.h  the ceilings of this machine, in the same process
 //
@@ -24,5 +25,6 @@
 #include "moe_measure.h"
 #include "moe_pack.h"
 #include "moe_pool.h"
+#include "moe_stored_rows.h"
 
 #endif

@@ -19,19 +19,26 @@ typedef enum MOE_CLOSED_ENUM moe_isa {
   MOE_ISA_PORTABLE MOE_SWIFT_NAME("portable") = 0,
   /// AVX2, FMA and F16C.
   MOE_ISA_AVX2 MOE_SWIFT_NAME("avx2") = 1,
+  /// AVX2 and dots of bytes (AVX-VNNI).
+  MOE_ISA_AVXVNNI MOE_SWIFT_NAME("avxvnni") = 2,
   /// AVX-512 F, BW, VL and DQ.
-  MOE_ISA_AVX512 MOE_SWIFT_NAME("avx512") = 2,
+  MOE_ISA_AVX512 MOE_SWIFT_NAME("avx512") = 3,
+  /// AVX-512 with dots of bytes and lookups of bytes (VNNI, VBMI).
+  MOE_ISA_AVX512VNNI MOE_SWIFT_NAME("avx512vnni") = 4,
+  /// That and dots of bf16 (BF16).
+  MOE_ISA_AVX512BF16 MOE_SWIFT_NAME("avx512bf16") = 5,
 } moe_isa;
 
-enum { MOE_ISA_COUNT = 3 };
+enum { MOE_ISA_COUNT = 6 };
 
 /// True when this binary holds the kernels and this CPU (and its operating system) runs them.
 bool moe_isa_supported(moe_isa isa);
 
-/// "portable", "avx2", "avx512": the words of MOE_ISA.
+/// "portable", "avx2", "avx512vnni" …: the words of MOE_ISA.
 const char *moe_isa_name(moe_isa isa);
 
-/// The widest supported instruction set.
+/// The supported instruction set that is fastest here: the last one, but for Intel's dots of bf16, which run at half the
+/// rate of fp32 multiply-adds.
 moe_isa moe_isa_best(void);
 
 /// The kernels of one instruction set: a constant table, shared by all threads.
@@ -45,6 +52,9 @@ moe_isa moe_kernels_isa(const moe_kernels *kernels);
 
 /// CPUs in the affinity mask of the calling thread: what a pool may use.
 int32_t moe_available_cpus(void);
+
+/// Their numbers, ascending, at most `capacity`; returns how many were written, 0 where the system does not tell.
+int32_t moe_available_cpu_list(int32_t *cpus, int32_t capacity);
 
 /// Writes the names of the CPU's vector and matrix features, separated by spaces ("avx2 fma f16c …"), cut to
 /// `capacity` bytes with the final zero. AMX is reported only: no kernel uses it.

@@ -67,6 +67,9 @@ typedef struct moe_form {
   moe_number correction_number;
   /// Of both factors.
   moe_number factor;
+  /// The entries of the table are whole multiples of a power of two that fit a byte: of 4 bits at most any such, else
+  /// (code ^ flip) − offset. Then bytes of activations multiply them as integers.
+  bool integral;
 } moe_form;
 
 /// Weights of an element type.

@@ -46,6 +46,16 @@ moe_activation moe_activation_make(moe_activation_function function);
 void moe_activate(const moe_kernels *kernels, const moe_activation *activation, const float *_Nullable gate,
                   const float *up, float *out, int64_t count);
 
+/// What the inputs of both products are rounded to; all sums are of 32 bits.
+typedef enum MOE_CLOSED_ENUM moe_activations {
+  /// Nothing.
+  MOE_ACTIVATIONS_F32 MOE_SWIFT_NAME("f32") = 0,
+  /// bf16, to nearest, ties to even.
+  MOE_ACTIVATIONS_BF16 MOE_SWIFT_NAME("bf16") = 1,
+  /// x · 127 / (greatest magnitude), to nearest, of as many inputs as share a scale of the weights, 512 at most.
+  MOE_ACTIVATIONS_I8 MOE_SWIFT_NAME("int8") = 2,
+} moe_activations;
+
 typedef enum MOE_CLOSED_ENUM moe_status {
   MOE_STATUS_OK MOE_SWIFT_NAME("ok") = 0,
   /// An id is below -1, not below `expert_count`, or names a slot without a region.
@@ -64,6 +74,7 @@ typedef struct moe_forward_arguments {
   const moe_kernels *kernels;
   moe_expert_layout layout;
   moe_activation activation;
+  moe_activations activations;
   /// The weight multiplies what gate and up yield, before their biases, and not the output (Llama 4).
   bool weight_on_input;
   /// [expert_count] regions, aligned to 64 bytes; null for a slot that no id names.
@@ -81,17 +92,44 @@ typedef struct moe_forward_arguments {
   /// [tokens, hidden], rows `out_stride` floats apart; not x.
   float *out;
   int64_t out_stride;
+  /// Where the slots are not to be added up here: [tokens, top_k], the row of `out` that each slot with an id gets, before
+  /// its weight (with weights on the input, after).
+  const int32_t *_Nullable row_of_slot;
   /// At least `moe_forward_workspace` bytes, aligned to 64; what it holds before and after is of no meaning.
   void *workspace;
   int64_t workspace_bytes;
 } moe_forward_arguments;
 
 /// Bytes of workspace that a forward of up to `tokens` tokens needs.
-int64_t moe_forward_workspace(const moe_expert_layout *layout, int32_t expert_count, int64_t tokens, int32_t top_k,
-                              const moe_pool *pool);
+int64_t moe_forward_workspace(const moe_kernels *kernels, const moe_expert_layout *layout, moe_activations activations,
+                              int32_t expert_count, int64_t tokens, int32_t top_k, const moe_pool *pool);
 
 /// Nothing is written unless the status is ok.
 moe_status moe_forward(moe_pool *pool, const moe_forward_arguments *arguments);
+
+/// What `moe_forward` does last, when rows were computed elsewhere:
+///
+///     out[t] = Σ weights[t, j] · rows[row_of_slot[t, j]]     over j in slot order, ids[t, j] ≥ 0
+///
+/// Bit by bit what `moe_forward` gives on the same instruction set.
+typedef struct moe_combine_arguments {
+  const moe_kernels *kernels;
+  int64_t hidden;
+  int32_t top_k;
+  int64_t tokens;
+  /// [any, hidden]
+  const float *rows;
+  /// [tokens, top_k]; -1 is skipped, others are not looked at.
+  const int32_t *ids;
+  /// [tokens, top_k]; null for weights of 1.
+  const float *_Nullable weights;
+  /// [tokens, top_k]
+  const int32_t *row_of_slot;
+  /// [tokens, hidden]
+  float *out;
+} moe_combine_arguments;
+
+void moe_combine(moe_pool *pool, const moe_combine_arguments *arguments);
 
 /// out[t] = W · x[t] (+ bias): router logits, the gate of a shared expert, latent projections.
 typedef struct moe_linear_arguments {

@@ -4,8 +4,7 @@
 #ifndef MOE_MEASURE_H
 #define MOE_MEASURE_H
 
-#include "moe_cpu.h"
-#include "moe_pool.h"
+#include "moe_forward.h"
 
 #pragma clang assume_nonnull begin
 
@@ -14,9 +13,9 @@
 /// per combination.
 double moe_measure_read(moe_pool *pool, const moe_kernels *kernels, const void *buffer, int64_t bytes);
 
-/// fp32 GFLOP/s (a fused multiply-add counts two) of all workers on independent accumulators in registers: the best
-/// of several short runs.
-double moe_measure_fma(moe_pool *pool, const moe_kernels *kernels);
+/// 10⁹ operations per second (a multiply-add counts two) of all workers on independent sums in registers, by what
+/// multiplies activations of this precision: the best of several short runs.
+double moe_measure_dots(moe_pool *pool, const moe_kernels *kernels, moe_activations activations);
 
 #pragma clang assume_nonnull end
 

@@ -12,7 +12,8 @@
 /// A fork-join pool: `threads` workers, of which the caller of `moe_pool_run` is number 0.
 ///
 /// Workers spin for a bounded time after each run and at each barrier, then sleep on a futex. With more threads than
-/// CPUs nothing spins and nothing is pinned. A pool of one thread runs everything inline.
+/// CPUs nothing spins and nothing is pinned. A pool of one thread runs everything inline. In a child of fork the threads
+/// are started anew by the first run; no run may be in progress when a process forks.
 typedef struct moe_pool moe_pool;
 
 /// What a pool runs: `worker` is in 0 ..< `threads`.

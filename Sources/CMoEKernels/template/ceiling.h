@@ -28,16 +28,22 @@ static int32_t read_bytes(const uint8_t *bytes, int64_t count, int32_t streams, 
   }
 }
 
-static double multiply_adds(int64_t rounds) {
+INLINE double dots(moe_weights weights, int64_t rounds) {
   enum { CHAINS = 12 };
   vf sum[CHAINS];
   UNROLL for (int i = 0; i < CHAINS; i++) sum[i] = splat(0);
-  vf x = splat(1), y = splat(0.5f);
+  vu x = (vu)splat(1), w = (vu)splat(0.5f);
   for (int64_t round = 0; round < rounds; round++) {
     UNROLL for (int i = 0; i < CHAINS; i++) {
-      sum[i] = multiply_add(x, y, sum[i]);
+      sum[i] = dot(weights, sum[i], w, x);
       KEEP(sum[i]);
     }
   }
-  return (double)(rounds * CHAINS * LANES * 2);
+  return (double)(rounds * CHAINS * LANES * 2 * inputs_of_step(weights));
 }
+
+static double dots_f32(int64_t rounds) { return dots(MOE_WEIGHTS_F32, rounds); }
+static double dots_bytes(int64_t rounds) { return dots(MOE_WEIGHTS_BYTES, rounds); }
+#ifdef PAIR_DOT
+static double dots_pairs(int64_t rounds) { return dots(MOE_WEIGHTS_PAIRS, rounds); }
+#endif

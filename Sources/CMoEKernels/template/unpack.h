@@ -1,115 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright 2026 the swift-moe project authors
 
-// Values of codes: pieces of a panel as fp32, input after input, for the tiles of fp32 weights.
-
-enum { VECTORS = MOE_PANEL / LANES };
-
-// MARK: Numbers of groups
-
-INLINE vu load_bytes(const void *p) {
-  uint8_t __attribute__((ext_vector_type(LANES))) bytes;
-  memcpy(&bytes, p, sizeof bytes);
-  return __builtin_convertvector(bytes, vu);
-}
-
-/// `moe_small_float`
-INLINE vf small_float(vu code, int32_t fraction_bits, uint32_t exponent) {
-  vu size = code & 0x7f, bits = size << (uint32_t)(23 - fraction_bits), first_normal = (vu)(exponent + (1u << 23));
-  vf subnormal = from_bits(bits + first_normal) - from_bits(first_normal);
-  vf magnitude = choose((vi)size < (1 << fraction_bits), subnormal, from_bits(bits + exponent));
-  return from_bits((vu)magnitude | (code & 0x80) << 24);
-}
-
-INLINE vf number_vector(moe_number number, const uint8_t *p) {
-  switch (number) {
-  case MOE_NUMBER_F32: return load(p);
-  case MOE_NUMBER_F16: return widen_f16(p);
-  case MOE_NUMBER_BF16: {
-    vh half;
-    memcpy(&half, p, sizeof half);
-    return from_bits(__builtin_convertvector(half, vu) << 16);
-  }
-  case MOE_NUMBER_E8M0: {
-    vu exponent = load_bytes(p) << 23;
-    return choose((vi)exponent == 0, splat(0x1p-127f), from_bits(exponent));
-  }
-  case MOE_NUMBER_E4M3FN: return small_float(load_bytes(p), 3, (127 - 7) << 23);
-  case MOE_NUMBER_U8: return __builtin_convertvector((vi)load_bytes(p), vf);
-  case MOE_NUMBER_I8: return __builtin_convertvector((vi)(load_bytes(p) << 24) >> 24, vf);
-  }
-}
-
-/// 32 numbers, times `factor` where there is one; returns where the next ones are.
-static const uint8_t *take_numbers(moe_number number, const uint8_t *p, const vf *factor, vf *out) {
-  for (int v = 0; v < VECTORS; v++) {
-    vf x = number_vector(number, p + v * LANES * moe_number_bytes(number));
-    out[v] = factor ? x * factor[v] : x;
-  }
-  return p + MOE_PANEL * moe_number_bytes(number);
-}
-
-/// What holds for 32 outputs and the inputs of a group: value = (table[code] - zero) · scale - minimum. Taking 0 away
-/// changes no bit, so one formula serves all corrections.
-typedef struct numbers {
-  vf factor[VECTORS], minimum_factor[VECTORS], scale[VECTORS], zero[VECTORS], minimum[VECTORS];
-} numbers;
-
-static const uint8_t *take_super_group(const moe_form *form, const uint8_t *p, numbers *numbers) {
-  p = take_numbers(form->factor, p, NULL, numbers->factor);
-  if (form->correction != MOE_CORRECTION_MINIMUM) return p;
-  return take_numbers(form->factor, p, NULL, numbers->minimum_factor);
-}
-
-static const uint8_t *take_group(const moe_form *form, const uint8_t *p, numbers *numbers) {
-  bool factors = form->super_group != 0;
-  p = take_numbers(form->scale, p, factors ? numbers->factor : NULL, numbers->scale);
-  switch (form->correction) {
-  case MOE_CORRECTION_NONE: return p;
-  case MOE_CORRECTION_ZERO: return take_numbers(form->correction_number, p, NULL, numbers->zero);
-  case MOE_CORRECTION_MINIMUM:
-    return take_numbers(form->correction_number, p, factors ? numbers->minimum_factor : NULL, numbers->minimum);
-  }
-}
-
-// MARK: Codes
-
-/// Up to 16 entries in registers where lanes can be picked, else any of 256 in memory.
-INLINE vf look_up(bool is_short, const float *table, vu code) {
-#ifdef PERMUTE
-  if (is_short && LANES == 16) return PERMUTE(load(table), (vi)code);
-  if (is_short) return choose((vi)(code << 28) < 0, PERMUTE(load(table + 8), (vi)code), PERMUTE(load(table), (vi)code));
-#else
-  (void)is_short;
-#endif
-  vf x;
-  UNROLL for (int lane = 0; lane < LANES; lane++) x[lane] = table[code[lane]];
-  return x;
-}
-
-/// Of a decoder, what does not change: in registers, as the compiler can't know that nobody writes to it.
-typedef struct decoding {
-  const float *table;
-  uint32_t flip, exponent;
-  int32_t offset;
-} decoding;
-
-INLINE vf decoded(int stored, moe_decoder_kind kind, decoding d, vu code) {
-  bool is_short = stored <= 4;
-  if (is_short && LANES == 16) kind = MOE_DECODER_TABLE;  // one permutation is less than any arithmetic
-  switch (kind) {
-  case MOE_DECODER_TABLE: return look_up(is_short, d.table, code);
-  case MOE_DECODER_INTEGER: return __builtin_convertvector((vi)(code ^ d.flip) - d.offset, vf);
-  case MOE_DECODER_E4M3: return small_float(code, 3, d.exponent);
-  case MOE_DECODER_E5M2: return small_float(code, 2, d.exponent);
-  }
-}
-
-INLINE vf scaled_value(bool corrected, vf x, const numbers *numbers, int v) {
-#pragma clang fp contract(off)
-  if (!corrected) return x * numbers->scale[v];
-  return (x - numbers->zero[v]) * numbers->scale[v] - numbers->minimum[v];
-}
+// Pieces of codes, unpacked: for many rows, and to read weights back.
 
 /// Where the words of a plane are, and how far the inputs of this step are from their lowest bits.
 typedef struct plane {
@@ -117,7 +9,7 @@ typedef struct plane {
   uint32_t shift;
 } plane;
 
-/// Goes on to the step at input k.
+/// Goes on to the eight inputs at k.
 INLINE const uint8_t *next_words(plane *plane, int width, int64_t k, const uint8_t *p) {
   if (width == 0) return p;
   uint32_t part = (uint32_t)k % (32 / (uint32_t)width);
@@ -127,75 +19,99 @@ INLINE const uint8_t *next_words(plane *plane, int width, int64_t k, const uint8
   return p + (width == 8 ? 2 : 1) * MOE_WORDS_BYTES;
 }
 
-/// 8 inputs of LANES outputs. The lower bits of a code are in the `wide` plane.
-INLINE void unpack_step(int stored, moe_decoder_kind kind, bool corrected, int wide_width, plane wide, plane narrow,
-                        decoding decoding, const numbers *numbers, int v, float *out) {
-  int narrow_width = stored - wide_width;
-  vu low[2] = {0}, high = {0};
-  low[0] = load_bits(wide.words + v * LANES * 4) >> wide.shift;
-  if (wide_width == 8) low[1] = load_bits(wide.words + MOE_WORDS_BYTES + v * LANES * 4);
-  if (narrow_width) high = load_bits(narrow.words + v * LANES * 4) >> narrow.shift;
-  UNROLL for (int i = 0; i < MOE_STEP; i++) {
-    uint32_t byte = 8 * ((uint32_t)i % 4), part = (uint32_t)i / 4;
-    vu code = wide_width == 8 ? low[part] >> byte : low[0] >> (byte + part * (uint32_t)wide_width);
-    code &= (1u << wide_width) - 1;
-    if (narrow_width)
-      code |= (high >> (byte + part * (uint32_t)narrow_width) & ((1u << narrow_width) - 1)) << (uint32_t)wide_width;
-    store(out + i * MOE_PANEL + v * LANES, scaled_value(corrected, decoded(stored, kind, decoding, code), numbers, v));
-  }
+/// Codes of four of the eight inputs, each in a byte. The lower bits of a code are in the `wide` plane.
+INLINE vu plane_quad(int wide_width, int narrow_width, plane wide, plane narrow, int part, int v) {
+  const uint8_t *p = wide.words + v * LANES * 4;
+  if (wide_width == 8) return load_bits(p + part * MOE_WORDS_BYTES);
+  vu low = load_bits(p) >> (wide.shift + (uint32_t)(part * wide_width)) & (0x01010101u * ((1u << wide_width) - 1));
+  if (narrow_width == 0) return low;
+  vu high = load_bits(narrow.words + v * LANES * 4) >> (narrow.shift + (uint32_t)(part * narrow_width));
+  return low | (high & (0x01010101u * ((1u << narrow_width) - 1))) << (uint32_t)wide_width;
 }
 
-// MARK: Pieces
+/// What becomes of codes.
+typedef enum unpacked { VALUES, ENTRIES, ENTRY_PAIRS, ENTRY_BYTES } unpacked;
 
-INLINE void unpack_as(int stored, moe_decoder_kind kind, bool corrected, const moe_coded_piece *piece, float *out) {
-  const moe_form *form = piece->form;
-  const moe_decoder *decoder = piece->decoder;
-  decoding decoding = {decoder->table, (uint32_t)decoder->flip, decoder->exponent, decoder->offset};
-  int wide_width = stored & 8 ? 8 : stored & 4 ? 4 : 2;
-  int64_t group = moe_group(form), super_group = moe_super_group(form), end = piece->first + piece->count;
-  moe_position position = moe_position_at(form, piece->first);
-  int64_t next_group = position.group_start + group, next_super = position.super_start + super_group;
-  numbers numbers = {0};
-  if (form->super_group) take_super_group(form, piece->panel + position.factors, &numbers);
-  take_group(form, piece->panel + position.numbers, &numbers);
-  const uint8_t *p = piece->panel + position.words, *start = piece->panel + position.first;
-  plane wide = {0}, narrow = {0};
-  for (int64_t k = piece->first; k < end; k += MOE_STEP, out += MOE_STEP * MOE_PANEL) {
-    if (k == next_group) {
-      if (k == next_super) {
-        p = take_super_group(form, p, &numbers);
-        next_super += super_group;
-      }
-      p = take_group(form, p, &numbers);
-      next_group += group;
+INLINE vf whole_value(const shared *s, vf x, int v) {
+#pragma clang fp contract(off)
+  return (x - s->zero[v]) * s->scale[v] - s->minimum[v];
+}
+
+/// Four inputs of LANES outputs to where they belong from `out` on: the piece's inputs from `k` on.
+INLINE void put_quad(unpacked what, int stored, moe_decoder_kind kind, decoding d, const shared *s, vu quad, int v,
+                     int64_t k, uint8_t *out) {
+  if (what == ENTRY_BYTES) {
+    store((float *)(out + k * MOE_PANEL) + v * LANES, (vf)quad_bytes(stored, kind, d, quad));
+    return;
+  }
+  vu pairs[2];
+  if (what == ENTRY_PAIRS && has_pairs(stored, kind)) {
+    quad_pairs(stored, d, quad, true, pairs);
+  } else {
+    vf x[4];
+    quad_values(stored, kind, d, quad, x);
+    if (what != ENTRY_PAIRS) {
+      UNROLL for (int i = 0; i < 4; i++)
+        store((float *)out + (k + i) * MOE_PANEL + v * LANES, what == VALUES ? whole_value(s, x[i], v) : x[i]);
+      return;
     }
-    for (int64_t line = 0; line < stored * MOE_PANEL * MOE_STEP / 8; line += 64)
+    UNROLL for (int i = 0; i < 2; i++) pairs[i] = rounded_pair(x[2 * i], x[2 * i + 1]);
+  }
+  UNROLL for (int i = 0; i < 2; i++)
+    store((float *)(out + (k + 2 * i) * MOE_PANEL * 2) + v * LANES, (vf)pairs[i]);
+}
+
+INLINE void unpack_as(unpacked what, int stored, moe_decoder_kind kind, const moe_coded_piece *piece, uint8_t *out) {
+  int wide_width = stored & 8 ? 8 : stored & 4 ? 4 : 2, narrow_width = stored - wide_width;
+  const moe_position position = moe_position_at(piece->form, piece->first);
+  const decoding d = decoding_of(piece->decoder);
+  group_walk walk;
+  const uint8_t *p = walk_begin(&walk, piece->form, piece->panel, &position), *start = piece->panel + position.first;
+  plane wide = {0}, narrow = {0};
+  for (int64_t k = 0; k < piece->count; k += MOE_STEP) {
+    p = walk_on(&walk, piece->first + k, p);
+    UNROLL for (int64_t line = 0; line < stored * MOE_PANEL * MOE_STEP / 8; line += 64)
       __builtin_prefetch(piece->ahead + (p - start) + line);
-    p = next_words(&narrow, stored - wide_width, k, p);
-    p = next_words(&wide, wide_width, k, p);
-    UNROLL for (int v = 0; v < VECTORS; v++)
-      unpack_step(stored, kind, corrected, wide_width, wide, narrow, decoding, &numbers, v, out);
+    p = next_words(&narrow, narrow_width, piece->first + k, p);
+    p = next_words(&wide, wide_width, piece->first + k, p);
+    UNROLL for (int part = 0; part < 2; part++)
+      UNROLL for (int v = 0; v < VECTORS; v++)
+        put_quad(what, stored, kind, d, &walk.shared, plane_quad(wide_width, narrow_width, wide, narrow, part, v), v,
+                 k + 4 * part, out);
   }
 }
 
+INLINE void unpack_to(unpacked what, int stored, moe_decoder_kind kind, const moe_coded_piece *piece, uint8_t *out) {
+  if (what != ENTRY_BYTES || is_integral(stored, kind)) unpack_as(what, stored, kind, piece, out);
+}
+
+/// F(bits, kind) for all that there are.
 #define EACH_CODING(F)                                                                                                 \
-  F(2, TABLE) F(2, INTEGER) F(3, TABLE) F(3, INTEGER) F(4, TABLE) F(4, INTEGER) F(5, TABLE) F(5, INTEGER)              \
-  F(6, TABLE) F(6, INTEGER) F(8, TABLE) F(8, INTEGER) F(8, E4M3) F(8, E5M2)
+  F(2, TABLE) F(2, HALVES) F(2, INTEGER) F(3, TABLE) F(3, HALVES) F(3, INTEGER) F(4, TABLE) F(4, HALVES) F(4, INTEGER) \
+  F(5, TABLE) F(5, HALVES) F(5, INTEGER) F(6, TABLE) F(6, HALVES) F(6, INTEGER) F(8, TABLE) F(8, INTEGER) F(8, E4M3)   \
+  F(8, E5M2)
 
 #define UNPACK(stored, kind)                                                                                           \
-  static void unpack_##stored##_##kind(const moe_coded_piece *piece, float *out) {                                     \
-    unpack_as(stored, MOE_DECODER_##kind, false, piece, out);                                                          \
-  }                                                                                                                    \
-  static void unpack_corrected_##stored##_##kind(const moe_coded_piece *piece, float *out) {                           \
-    unpack_as(stored, MOE_DECODER_##kind, true, piece, out);                                                           \
+  static void unpack_##stored##_##kind(const moe_coded_piece *piece, unpacked what, void *out) {                       \
+    switch (what) {                                                                                                    \
+    case VALUES: unpack_to(VALUES, stored, MOE_DECODER_##kind, piece, out); break;                                     \
+    case ENTRIES: unpack_to(ENTRIES, stored, MOE_DECODER_##kind, piece, out); break;                                   \
+    case ENTRY_PAIRS: unpack_to(ENTRY_PAIRS, stored, MOE_DECODER_##kind, piece, out); break;                           \
+    case ENTRY_BYTES: unpack_to(ENTRY_BYTES, stored, MOE_DECODER_##kind, piece, out); break;                           \
+    }                                                                                                                  \
   }
-#define UNPACK_ENTRY(stored, kind)                                                                                     \
-  [stored][MOE_DECODER_##kind] = {unpack_##stored##_##kind, unpack_corrected_##stored##_##kind},
+#define UNPACK_ENTRY(stored, kind) [stored][MOE_DECODER_##kind] = unpack_##stored##_##kind,
 
 EACH_CODING(UNPACK)
 
-static void unpack(const moe_coded_piece *piece, float *out) {
-  static const moe_unpack bodies[9][MOE_DECODER_COUNT][2] = {EACH_CODING(UNPACK_ENTRY)};
-  const moe_form *form = piece->form;
-  bodies[moe_stored_bits(form->bits)][piece->decoder->kind][form->correction != MOE_CORRECTION_NONE](piece, out);
+static void unpack_what(const moe_coded_piece *piece, unpacked what, void *out) {
+  static void (*const bodies[9][MOE_DECODER_COUNT])(const moe_coded_piece *, unpacked, void *) = {
+      EACH_CODING(UNPACK_ENTRY)};
+  bodies[moe_stored_bits(piece->form->bits)][piece->decoder->kind](piece, what, out);
+}
+
+static void unpack(const moe_coded_piece *piece, float *out) { unpack_what(piece, VALUES, out); }
+
+static void unpack_codes(const moe_coded_piece *piece, moe_weights weights, void *out) {
+  unpack_what(piece, weights == MOE_WEIGHTS_BYTES ? ENTRY_BYTES : weights == MOE_WEIGHTS_F32 ? ENTRIES : ENTRY_PAIRS, out);
 }

@@ -57,3 +57,11 @@ INLINE vf widen_f16(const void *p) {
   return from_bits((vu)magnitude | special | (w & 0x8000) << 16);
 #endif
 }
+
+/// Two numbers as bf16 side by side, `low` in the lower half, each to nearest, ties to even; no NaN.
+INLINE vu rounded_pair(vf low, vf high) {
+  vu a = (vu)low, b = (vu)high;
+  a += 0x7fff + (a >> 16 & 1);
+  b += 0x7fff + (b >> 16 & 1);
+  return a >> 16 | (b & 0xffff0000);
+}

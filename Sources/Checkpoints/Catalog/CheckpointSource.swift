@@ -21,7 +21,9 @@ enum CheckpointSource {
     } catch {
       var fault = RandomAccessFile.unreadable(path, error)
       // `organisation/model`, as on the hub.
-      if error.isAbsence, path.split(separator: "/", omittingEmptySubsequences: false).count == 2, path.first != "." {
+      if error.isAbsence, path.split(separator: "/", omittingEmptySubsequences: false).count == 2,
+        path.first != ".", path.first != "/"
+      {
         fault.remedy = "to fetch a model of this name first: hf download \(path) --local-dir FOLDER"
       }
       throw CheckpointError(fault)

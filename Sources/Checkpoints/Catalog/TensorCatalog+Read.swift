@@ -72,6 +72,19 @@ extension TensorCatalog {
     return integers
   }
 
+  /// The elements of a tensor of any numbers as 64-bit floats: exact but for whole numbers beyond 2⁵³.
+  ///
+  /// - Throws: As `floats(of:)`.
+  public func doubles(of record: TensorRecord) throws(CheckpointError) -> [Double] {
+    guard record.ggmlType == nil else { return try floats(of: record).map(Double.init) }
+    let bytes = try bytes(of: record)
+    if let integers = record.elementType.decodeIntegers(bytes) { return integers.map(Double.init) }
+    guard record.elementType == .f64 else { return try floats(of: record).map(Double.init) }
+    return stride(from: 0, to: bytes.count, by: 8).map { start in
+      Double(bitPattern: bytes[start..<start + 8].reversed().reduce(0) { $0 << 8 | UInt64($1) })
+    }
+  }
+
   private func fault(
     _ code: Fault.Code, _ message: String, _ record: TensorRecord, expected: String, found: String
   ) -> CheckpointError {

@@ -48,6 +48,16 @@ public struct TensorRecord: Sendable, Hashable {
     self.byteCount = byteCount
   }
 
+  /// A tensor that is in memory and in no file.
+  ///
+  /// - Returns: nil where it can't be counted.
+  package init?(inMemory tensor: TensorDeclaration) {
+    guard let byteCount = tensor.byteCount else { return nil }
+    self.init(
+      name: tensor.name, elementType: tensor.elementType, shape: tensor.shape, file: 0, offset: 0,
+      byteCount: byteCount)
+  }
+
   /// A tensor of a GGUF file.
   ///
   /// - Parameter shape: in weights; its last extent is a whole number of blocks.

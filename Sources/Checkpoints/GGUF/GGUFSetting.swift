@@ -94,7 +94,9 @@ package struct GGUFSetting: Sendable {
     case .number, .factor: value.number.map { .float32(Float($0)) }
     case .flag: if case .bool(let flag) = value { .bool(flag) } else { nil }
     case .text: value.string.map { .string($0) }
-    case .numbers: value.array.map { .float32s($0.map { Float($0.number ?? 0) }) }
+    // One for all layers, or one for each.
+    case .numbers:
+      value.array.map { .float32s($0.map { Float($0.number ?? 0) }) } ?? value.number.map { .float32(Float($0)) }
     case .scoring: Self.scorings.first { $0.value == value.string }.map { .uint32(UInt32($0.key)) }
     }
   }

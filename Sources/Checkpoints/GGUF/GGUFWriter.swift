@@ -17,12 +17,9 @@ public import Tensors
 /// after `finish`: after an error, or when the writer is dropped, nothing is left.
 public final class GGUFWriter {
   /// The tensors, sorted by name, with their places in the file.
-  public let tensors: [TensorRecord]
+  public var tensors: [TensorRecord] { file.records }
 
-  private let file: AtomicFile
-  private let isSparse: Bool
-  private let indices: [String: Int]
-  private var written: WrittenRanges
+  private let file: TensorFile
 
   /// Begins a file.
   ///
@@ -37,13 +34,8 @@ public final class GGUFWriter {
     sparse: Bool = false
   ) throws(CheckpointError) {
     let layout = try GGUFLayout(metadata: metadata, tensors, alignment: alignment, file: path)
-    self.tensors = layout.tensors
-    indices = Dictionary(uniqueKeysWithValues: layout.tensors.enumerated().map { ($1.name, $0) })
-    written = WrittenRanges(tensorCount: layout.tensors.count)
-    isSparse = sparse
-    file = try AtomicFile(creating: path)
-    try file.truncate(to: layout.fileSize)
-    try file.write(layout.header, at: 0)
+    file = try TensorFile(
+      creating: path, layout.tensors, header: layout.header, fileSize: layout.fileSize, isSparse: sparse)
   }
 
   /// Writes bytes of a tensor, from `offset` bytes after its beginning on.
@@ -51,24 +43,11 @@ public final class GGUFWriter {
   /// - Throws: `.missingTensor` for a name that was not declared, `.sizeMismatch` for bytes beyond the tensor's end,
   ///   `.unwritable`.
   public func write(_ name: String, _ bytes: [UInt8], at offset: Int = 0) throws(CheckpointError) {
-    guard let index = indices[name] else {
-      throw CheckpointError(Fault(.missingTensor, "the tensor was not declared", file: file.path, subject: name))
-    }
-    let tensor = tensors[index]
-    try written.note(
-      index, byteCount: bytes.count, at: offset, of: tensor.byteCount, subject: name,
-      type: "\(tensor.typeName) \(tensor.logicalShape)", file: file.path)
-    try file.write(bytes, at: tensor.offset + offset)
+    try file.write(name, bytes, at: offset)
   }
 
   /// Checks that every byte was written exactly once, and puts the file in its place.
   ///
   /// - Throws: `.missingTensor`, `.sizeMismatch` and `.writtenTwice` for all tensors concerned, or `.unwritable`.
-  public func finish() throws(CheckpointError) {
-    let faults = tensors.enumerated().compactMap { index, tensor in
-      written.fault(index, of: tensor.byteCount, subject: tensor.name, file: file.path, mayHaveHoles: isSparse)
-    }
-    if !faults.isEmpty { throw CheckpointError(faults) }
-    try file.commit()
-  }
+  public func finish() throws(CheckpointError) { try file.finish() }
 }

@@ -14,12 +14,9 @@ import Tensors
 /// The file has its name only after `finish`: after an error, or when the writer is dropped, nothing is left.
 public final class SafetensorsWriter {
   /// The tensors in the order of their data, with their places in the file.
-  public let records: [TensorRecord]
+  public var records: [TensorRecord] { file.records }
 
-  private let file: AtomicFile
-  private let isSparse: Bool
-  private let indices: [String: Int]
-  private var written: WrittenRanges
+  private let file: TensorFile
 
   /// Begins a file.
   ///
@@ -32,13 +29,8 @@ public final class SafetensorsWriter {
     creating path: String, tensors: [TensorDeclaration], metadata: [String: String] = [:], sparse: Bool = false
   ) throws(CheckpointError) {
     let layout = try SafetensorsLayout(tensors, metadata: metadata, file: path)
-    records = layout.records
-    indices = Dictionary(uniqueKeysWithValues: layout.records.enumerated().map { ($1.name, $0) })
-    written = WrittenRanges(tensorCount: layout.records.count)
-    isSparse = sparse
-    file = try AtomicFile(creating: path)
-    try file.truncate(to: layout.fileSize)
-    try file.write(layout.header, at: 0)
+    file = try TensorFile(
+      creating: path, layout.records, header: layout.header, fileSize: layout.fileSize, isSparse: sparse)
   }
 
   /// Writes bytes of a tensor, from `offset` bytes after its beginning on.
@@ -47,38 +39,18 @@ public final class SafetensorsWriter {
   ///   `.unwritable`.
   @unsafe
   public func write(_ name: String, _ bytes: UnsafeRawBufferPointer, at offset: Int = 0) throws(CheckpointError) {
-    let index = try place(name, byteCount: bytes.count, at: offset)
-    unsafe try file.write(bytes, at: records[index].offset + offset)
+    unsafe try file.write(name, bytes, at: offset)
   }
 
   /// Writes bytes of a tensor, from `offset` bytes after its beginning on.
   public func write(_ name: String, _ bytes: [UInt8], at offset: Int = 0) throws(CheckpointError) {
-    let index = try place(name, byteCount: bytes.count, at: offset)
-    try file.write(bytes, at: records[index].offset + offset)
+    try file.write(name, bytes, at: offset)
   }
 
   /// Checks that every byte was written exactly once, and puts the file in its place.
   ///
   /// - Throws: `.missingTensor`, `.sizeMismatch` and `.writtenTwice` for all tensors concerned, or `.unwritable`.
-  public func finish() throws(CheckpointError) {
-    let faults = records.enumerated().compactMap { index, record in
-      written.fault(
-        index, of: record.byteCount, subject: record.name, file: file.path, mayHaveHoles: isSparse)
-    }
-    if !faults.isEmpty { throw CheckpointError(faults) }
-    try file.commit()
-  }
-
-  private func place(_ name: String, byteCount: Int, at offset: Int) throws(CheckpointError) -> Int {
-    guard let index = indices[name] else {
-      throw CheckpointError(Fault(.missingTensor, "the tensor was not declared", file: file.path, subject: name))
-    }
-    let record = records[index]
-    try written.note(
-      index, byteCount: byteCount, at: offset, of: record.byteCount, subject: name,
-      type: "\(record.elementType) \(record.shape)", file: file.path)
-    return index
-  }
+  public func finish() throws(CheckpointError) { try file.finish() }
 }
 
 extension SafetensorsFile {

@@ -1,7 +1,39 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright 2026 the swift-moe project authors
 
+internal import Tensors
+
 extension Backend {
+  public var arithmetic: String { name }
+
+  /// Both halves, with a row for each slot between them.
+  public func forward(
+    _ storage: Storage, hidden: Buffer, ids: Buffer, weights: Buffer, tokenCount: Int, topK: Int, into output: Buffer,
+    on queue: Queue
+  ) throws(MoEError) {
+    try validateBatch(tokenCount, topK)
+    let indices = try makeBuffer((0..<tokenCount * topK).map { Int32($0) }, on: queue)
+    let rows = try makeBuffer(byteCount: max(tokenCount * topK, 1) * rowBytes(of: storage))
+    try forwardRows(
+      storage, hidden: hidden, ids: ids, weights: weights, indices: indices, tokenCount: tokenCount, topK: topK,
+      into: rows, on: queue)
+    try combine(
+      storage, rows: rows, ids: ids, weights: weights, indices: indices, tokenCount: tokenCount, topK: topK,
+      into: output, on: queue)
+  }
+
+  /// Memory for another number of experts of a layout.
+  public func allocate(_ layout: Layout, expertCount: Int) throws(MoEError) -> Storage {
+    var specification = layout.specification
+    specification.expertCount = expertCount
+    return try allocate(self.layout(of: specification))
+  }
+
+  /// Bytes of one row of ``rowType``.
+  public func rowBytes(of storage: Storage) -> Int {
+    specification(of: storage).hiddenSize * rowType.bitWidth / 8
+  }
+
   /// Puts a whole expert into a slot.
   ///
   /// - Throws: `missingTensor` for every projection and role that is not there, and what storing throws.
@@ -17,6 +49,8 @@ extension Backend {
     }
     try finish(slot, in: storage)
   }
+
+  public func inputScales(of storage: Storage) -> InputScales? { nil }
 
   public func setInputScales(_ scales: InputScales, in storage: Storage) throws(MoEError) {
     throw MoEError(.unsupportedByBackend, "the \(name) backend has no static scales of activations")

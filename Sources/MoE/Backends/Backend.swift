@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright 2026 the swift-moe project authors
 
-internal import Tensors
+public import Tensors
 
 /// A place where experts live and run: the reference, the CPU, a device.
 ///
@@ -30,6 +30,9 @@ public protocol Backend: Sendable {
   /// The name on the command line.
   var name: String { get }
 
+  /// Names the arithmetic: two backends with the same one give the same bits. The default is the name.
+  var arithmetic: String { get }
+
   /// How the backend would lay `specification` out.
   ///
   /// - Throws: `unsupportedByBackend` with every reason why it can't.
@@ -57,6 +60,9 @@ public protocol Backend: Sendable {
   ///
   /// Called where ``Layout/activations`` need some; the default refuses.
   func setInputScales(_ scales: InputScales, in storage: Storage) throws(MoEError)
+
+  /// What ``setInputScales(_:in:)`` has set; the default is nothing.
+  func inputScales(of storage: Storage) -> InputScales?
 
   /// Gives the contiguous region of a slot, in host memory.
   func withBytes<Value>(
@@ -99,6 +105,32 @@ public protocol Backend: Sendable {
   func forward(
     _ storage: Storage, hidden: Buffer, ids: Buffer, weights: Buffer, tokenCount: Int, topK: Int, into output: Buffer,
     on queue: Queue
+  ) throws(MoEError)
+
+  /// The type of the rows between ``forwardRows(_:hidden:ids:weights:indices:tokenCount:topK:into:on:)`` and
+  /// ``combine(_:rows:ids:weights:indices:tokenCount:topK:into:on:)``: what a token's experts are added in.
+  var rowType: ElementType { get }
+
+  /// The first half of `forward`, where the halves run on different ranks: rows[indices[slot]] = expert(hidden) of every
+  /// slot with an id, not yet multiplied by its weight (but for weights on the input, which multiply here).
+  ///
+  /// - Parameters:
+  ///   - ids: Int32 `[tokens, topK]`, slots of `storage`; −1 is skipped.
+  ///   - indices: Int32 `[tokens, topK]`, distinct rows for the slots with ids.
+  ///   - rows: ``rowType`` `[any, H]`.
+  func forwardRows(
+    _ storage: Storage, hidden: Buffer, ids: Buffer, weights: Buffer, indices: Buffer, tokenCount: Int, topK: Int,
+    into rows: Buffer, on queue: Queue
+  ) throws(MoEError)
+
+  /// The second half: output `[tokens, H]` = Σ over slots, in slot order, of weight · rows[indices[slot]].
+  ///
+  /// Both halves give the bits of `forward`, whichever rank had the row.
+  ///
+  /// - Parameter ids: Int32 `[tokens, topK]`, of any meaning; −1 is skipped.
+  func combine(
+    _ storage: Storage, rows: Buffer, ids: Buffer, weights: Buffer, indices: Buffer, tokenCount: Int, topK: Int,
+    into output: Buffer, on queue: Queue
   ) throws(MoEError)
 
   /// The specification that `storage` was laid out for.

@@ -6,7 +6,7 @@
 /// Whoever shares one between threads orders the accesses, as with a device buffer.
 @safe
 public final class HostBuffer: @unchecked Sendable {
-  let bytes: UnsafeMutableRawBufferPointer
+  package let bytes: UnsafeMutableRawBufferPointer
 
   public var byteCount: Int { unsafe bytes.count }
 

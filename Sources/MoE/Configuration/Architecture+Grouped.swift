@@ -78,6 +78,7 @@ extension Architecture {
       $0.layouts = .w123
       $0.correctionBias = ["{b}.gate.bias", "{b}.gate.e_score_correction_bias"]
       $0.hashTable = "{b}.gate.tid2eid"
+      $0.imageBias = "{b}.gate.bias_vl"
       $0.sharedLayouts =
         [
           .single(

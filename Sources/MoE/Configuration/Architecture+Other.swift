@@ -5,6 +5,7 @@ extension Architecture {
   /// Families whose routing is their own.
   static let otherFamilies: [Architecture] = [
     Architecture("Phi-3.5-MoE", types: ["phimoe"], classes: ["PhiMoEForCausalLM", "PhimoeForCausalLM"]) {
+      $0.hasExpertsEverywhere = true
       $0.blocks = ["block_sparse_moe", "mlp"]
       $0.layouts = .w123
       $0.routing = { context throws(MoEError) in
@@ -16,16 +17,11 @@ extension Architecture {
         return RouterPlan(.sparseMixer(jitter: try context.configuration.number("router_jitter_noise") ?? 0.01))
       }
     },
-    Architecture("Ernie-4.5-MoE", types: ["ernie4_5_moe"], classes: ["Ernie4_5_MoeForCausalLM"]) {
-      $0.correctionBias = ["{b}.moe_statics.e_score_correction_bias"]
-      $0.sharedLayouts = .shared("{b}.shared_experts")
-      $0.routing = { context throws(MoEError) in
-        let minimum = try context.configuration.number("moe_norm_min") ?? 1e-12
-        var plan = RouterPlan.softmax(.clampedSum(minimum: minimum))
-        plan.correctionBias = .required
-        return plan
-      }
-    },
+    ernie("Ernie-4.5-MoE", types: ["ernie4_5_moe"], classes: ["Ernie4_5_MoeForCausalLM"]),
+    ernie(
+      "Ernie-4.5-VL-MoE", types: ["ernie4_5_moe_vl", "ernie4_5_vl_moe"],
+      classes: ["Ernie4_5_VLMoeForConditionalGeneration", "Ernie4_5_VLMoeForCausalLM"]
+    ) { $0.hasImageExperts = true },
     Architecture("LongCat-Flash", types: ["longcat_flash"], classes: ["LongcatFlashForCausalLM"]) {
       $0.gateWeight = ["{b}.router.classifier.weight"]
       $0.correctionBias = ["{b}.router.e_score_correction_bias"]
@@ -58,6 +54,22 @@ extension Architecture {
       }
     },
   ]
+
+  private static func ernie(
+    _ name: String, types: [String], classes: [String], _ adjust: (inout Self) -> Void = { _ in }
+  ) -> Self {
+    Self(name, types: types, classes: classes) {
+      $0.correctionBias = ["{b}.moe_statics.e_score_correction_bias"]
+      $0.sharedLayouts = .shared("{b}.shared_experts")
+      $0.routing = { context throws(MoEError) in
+        let minimum = try context.configuration.number("moe_norm_min") ?? 1e-12
+        var plan = RouterPlan.softmax(.clampedSum(minimum: minimum))
+        plan.correctionBias = .required
+        return plan
+      }
+      adjust(&$0)
+    }
+  }
 
   /// What is assumed of an unknown family: any of the known layouts, and routing by what the tensors show.
   static let unknown = Architecture("unknown", types: [], classes: []) {

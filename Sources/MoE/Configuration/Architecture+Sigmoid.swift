@@ -5,6 +5,7 @@ extension Architecture {
   /// Families that score by a sigmoid, without groups.
   static let sigmoidFamilies: [Architecture] = [
     Architecture("MiniMax-M2", types: ["minimax_m2"], classes: ["MiniMaxM2ForCausalLM"]) {
+      $0.hasExpertsEverywhere = true
       $0.blocks = ["block_sparse_moe", "mlp"]
       $0.layouts = .w123
       $0.routing = { context throws(MoEError) in

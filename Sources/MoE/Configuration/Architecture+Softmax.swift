@@ -5,6 +5,7 @@ extension Architecture {
   /// Families that score by a softmax over all experts, or over the chosen ones.
   static let softmaxFamilies: [Architecture] = [
     Architecture("Mixtral", types: ["mixtral"], classes: ["MixtralForCausalLM"]) {
+      $0.hasExpertsEverywhere = true
       $0.blocks = ["block_sparse_moe", "mlp"]
       $0.layouts = .w123
     },
@@ -44,6 +45,7 @@ extension Architecture {
     Architecture(
       "OLMoE", types: ["olmoe", "flex_olmo"], classes: ["OlmoeForCausalLM", "FlexOlmoForCausalLM"]
     ) {
+      $0.hasExpertsEverywhere = true
       $0.routing = { context throws(MoEError) in try context.softmax(renormalizedByDefault: false) }
     },
     Architecture("Jamba", types: ["jamba"], classes: ["JambaForCausalLM"]) {
@@ -55,6 +57,7 @@ extension Architecture {
       "MiniMax-Text-01", types: ["minimax", "minimax_m1", "minimax_text_01"],
       classes: ["MiniMaxForCausalLM", "MiniMaxM1ForCausalLM", "MiniMaxText01ForCausalLM"]
     ) {
+      $0.hasExpertsEverywhere = true
       $0.blocks = ["block_sparse_moe", "mlp"]
       $0.layouts = .w123
       // MiniMax-Text-01 can mix in a dense MLP beside the block by a learned coefficient; no release does.
@@ -100,6 +103,7 @@ extension Architecture {
       $0.routing = { context throws(MoEError) in try context.softmax(renormalizedByDefault: true) }
     },
     Architecture("DBRX", types: ["dbrx"], classes: ["DbrxForCausalLM"]) {
+      $0.hasExpertsEverywhere = true
       $0.stack = "transformer.blocks."
       $0.blocks = ["ffn"]
       $0.layouts = [.merged(gate: "{b}.experts.mlp.w1", up: "{b}.experts.mlp.v1", down: "{b}.experts.mlp.w2")]
@@ -113,6 +117,7 @@ extension Architecture {
       "Granite-MoE", types: ["granitemoe", "granitemoeshared", "granitemoehybrid"],
       classes: ["GraniteMoeForCausalLM", "GraniteMoeSharedForCausalLM", "GraniteMoeHybridForCausalLM"]
     ) {
+      $0.hasExpertsEverywhere = true
       $0.blocks = ["block_sparse_moe"]
       $0.layouts =
         [
@@ -138,6 +143,7 @@ extension Architecture {
       $0.routing = { _ in .selectedSoftmax }
     },
     Architecture("gpt-oss", types: ["gpt_oss"], classes: ["GptOssForCausalLM"]) {
+      $0.hasExpertsEverywhere = true
       $0.layouts = [
         .fused(
           gateUp: "{b}.experts.gate_up_proj", down: "{b}.experts.down_proj", isInputMajor: true, isInterleaved: true)

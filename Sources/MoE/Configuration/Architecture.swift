@@ -24,6 +24,8 @@ public struct Architecture: Sendable {
 
   /// What stands before a layer's number in the family's own checkpoints. Readers find it, writers need it.
   public var stack = "model.layers."
+  /// Whether every layer has experts where the configuration names none that has not.
+  public var hasExpertsEverywhere = false
   /// Where the MoE block is below the layer.
   public var blocks = ["mlp"]
   /// The arrangements of the experts that the family's checkpoints use, the original one first.
@@ -39,6 +41,11 @@ public struct Architecture: Sendable {
   public var perExpertScale: String?
   /// DeepSeek-V4: expert ids by token id, `[vocabulary, topK]`.
   public var hashTable: String?
+  /// The correction bias of image tokens in layers that route by token id.
+  public var imageBias: String?
+  /// Ernie-4.5-VL: experts of text, then as many of images, which have a width and a gate of their own. Settings are
+  /// lists with one for each, the gate is stored `[H, E]`, and the correction bias `[2, E]`. Only the text's are read.
+  public var hasImageExperts = false
   /// Whether every projection has a bias whatever the tensors show; otherwise the tensors decide.
   public var hasExpertBias = false
   public var sharedLayouts: [ExpertLayout] = []

@@ -18,8 +18,8 @@ extension LayerResolver {
       || specification.projections.contains { tensors[layout[$0]!.name(.bias, expert: 0)] != nil }
     let matrices = layout.matrices(of: specification.projections)
     var schemes: [any QuantizationScheme] = []
-    for (place, _) in matrices {
-      guard let scheme = scheme(place) else { return nil }
+    for (place, parts) in matrices {
+      guard let scheme = scheme(place, specification.sizes(of: parts[0].projection)) else { return nil }
       schemes.append(scheme)
     }
     // Of a family nobody knows, the rest of the block could mean anything.

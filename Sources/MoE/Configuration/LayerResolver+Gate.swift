@@ -10,21 +10,27 @@ extension LayerResolver {
     _ plan: RouterPlan, _ context: LayerContext, hiddenSize: Int
   ) -> MoEModel.GateSource? {
     let idCount = context.expertCount + plan.zeroExpertCount
-    let weight = tensor(architecture.gateWeight, "gate", shapes: [[idCount, hiddenSize]])
+    let isTurned = architecture.hasImageExperts
+    let weight = tensor(
+      architecture.gateWeight, "gate", shapes: [isTurned ? [hiddenSize, idCount] : [idCount, hiddenSize]])
     let bias =
       architecture.gateBias.isEmpty || !(isKnown || exists(architecture.gateBias))
       ? nil : tensor(architecture.gateBias, "gate bias", shapes: [[idCount]])
     let correction =
       plan.correctionBias == .none
-      ? nil : tensor(architecture.correctionBias, "correction bias", shapes: [[idCount], [1, idCount]])
+      ? nil
+      : tensor(
+        architecture.correctionBias, "correction bias", shapes: isTurned ? [[2, idCount]] : [[idCount], [1, idCount]])
     let table = hashTable(plan, topK: context.topK)
     let scale = architecture.perExpertScale.flatMap { tensor([$0], "per-expert scale", shapes: [[idCount]]) }
     let inputScale = norm(architecture.gateInputScale, "scale of the gate's input", width: hiddenSize)
+    let images = images(plan, idCount: idCount)
     reportUnusedGateBias()
     return weight.map {
       MoEModel.GateSource(
-        weight: $0, bias: bias, correctionBias: correction, hashTable: table, inputScale: inputScale,
-        perExpertScale: scale)
+        weight: $0, isTurned: isTurned, bias: bias, correctionBias: correction, hashTable: table,
+        inputScale: inputScale,
+        perExpertScale: scale, images: images)
     }
   }
 
@@ -38,6 +44,29 @@ extension LayerResolver {
         expected: "[vocabulary, \(topK)]", found: "\(table.shape)")
     }
     return table
+  }
+
+  /// How image tokens choose, where the layer has a bias for them.
+  private mutating func images(_ plan: RouterPlan, idCount: Int) -> MoEModel.ImageSource? {
+    guard let name = architecture.imageBias, exists([name]) else { return nil }
+    guard case .hash = plan.kind else {
+      fault(
+        .unsupported, "a bias of image tokens where the layer does not route by token id",
+        tensor: tensors[inBlock(name)])
+      return nil
+    }
+    let key = "image_sentinel_lo"
+    let configuration = self.configuration
+    let sentinel = attempt { () throws(MoEError) in try configuration.integer(key) }
+    guard let sentinel = sentinel ?? nil, let first = Int32(exactly: sentinel), first >= 0 else {
+      fault(
+        .configuration, "the layer has a bias of image tokens, and the configuration does not say which those are",
+        tensor: tensors[inBlock(name)], expected: "\(key), a token id")
+      return nil
+    }
+    return tensor([name], "bias of image tokens", shapes: [[idCount]]).map {
+      MoEModel.ImageSource(bias: $0, sentinel: first)
+    }
   }
 
   /// A linear map with a bias that the family's rules know nothing of would be computed without it.

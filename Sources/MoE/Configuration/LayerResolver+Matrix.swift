@@ -6,8 +6,11 @@ internal import Tensors
 
 extension LayerResolver {
   /// The scheme of a matrix, found by the tensors of the first expert; nil where nobody knows what they mean.
-  mutating func scheme(_ place: ProjectionLayout) -> (any QuantizationScheme)? {
-    if let plain = tensors[place.name(.weight, expert: 0)], Self.plainTypes.contains(plain.elementType) {
+  mutating func scheme(
+    _ place: ProjectionLayout, _ sizes: ProjectionLayout.Sizes
+  ) -> (any QuantizationScheme)? {
+    let weight = tensors[place.name(.weight, expert: 0)]
+    if let plain = weight, Self.plainTypes.contains(plain.elementType) {
       return Unquantized(plain.elementType)
     }
     let stem = place.stem(expert: 0)
@@ -23,7 +26,13 @@ extension LayerResolver {
       return nil
     }
     let settings = quantization
-    return attempt { () throws(MoEError) in try QuantizationRegistry.standard.scheme(of: found, settings) }
+    let scheme = attempt { () throws(MoEError) in try QuantizationRegistry.standard.scheme(of: found, settings) }
+    guard let scheme, place.isInputMajor, let weight, weight.shape == place.shape(.weight, sizes) else { return scheme }
+    if let turned = scheme.inputMajor { return turned }
+    fault(
+      .unsupported, "\(scheme.name) has no defined form with weights [in, out]", tensor: weight,
+      expected: "weights [out, in], or fp8 with a scale for each row or for all")
+    return nil
   }
 
   static let plainTypes: Set<ElementType> = [.bf16, .f16, .f32]
@@ -84,8 +93,11 @@ extension LayerResolver {
     }
     consume(name, as: "\(declared.role) of the experts")
     var dimensions = tensor.shape.dimensions
-    let hasExperts = !isStacked || dimensions.first == sizes.experts
-    if isStacked && hasExperts { dimensions.removeFirst() }
+    // A number of the whole fused tensor.
+    let isShared =
+      isStacked && sizes.experts > 1 && declared.layouts.contains([]) && (dimensions == [] || dimensions == [1])
+    let hasExperts = !isStacked || isShared || dimensions.first == sizes.experts
+    if isStacked && !isShared && hasExperts { dimensions.removeFirst() }
     guard hasExperts, let axes = declared.layout(of: Shape(dimensions), rows: rows, columns: columns) else {
       let shape = declared.shapes(rows: rows, columns: columns).first.map { shape in
         isStacked ? Shape([sizes.experts] + shape.dimensions) : shape
@@ -102,25 +114,5 @@ extension LayerResolver {
       return nil
     }
     return (tensor, axes)
-  }
-}
-
-extension MatrixSource {
-  /// Adds a tensor that holds so many experts.
-  fileprivate mutating func add(_ role: TensorRole, _ tensor: TensorRecord, _ axes: [StoredAxis], of experts: Int) {
-    var shape = tensor.shape.dimensions
-    if shape.count > axes.count {
-      shape.removeFirst()
-    } else if experts > 1 {
-      shape[0] /= experts
-    }
-    pieces.append(
-      Piece(role: role, tensor: tensor, shape: shape, axes: axes, offset: 0, byteCount: tensor.byteCount / experts))
-  }
-
-  /// From the first expert of a tensor to another one.
-  mutating func move(to index: Int) {
-    expert = LogicalExpert(rawValue: index)
-    for piece in pieces.indices { pieces[piece].offset = index * pieces[piece].byteCount }
   }
 }

@@ -54,6 +54,11 @@ extension LayerResolver {
     for name in unexpected.sorted() {
       guard let root = expertRoots.first(where: name.hasPrefix) else { continue }
       place.expert = Int(name.dropFirst(root.count).prefix { $0 != "." })
+      if architecture.hasImageExperts, let expert = place.expert, (expertCount..<2 * expertCount).contains(expert) {
+        let text = "experts of images, and their gate, are not read: tokens of text alone are routed"
+        if !notes.contains(text) { note(text) }
+        continue
+      }
       if name.place(of: ".lora_") != nil {
         fault(
           .unexpectedTensor, "a LoRA adapter, which is not applied", tensor: tensors[name]!,

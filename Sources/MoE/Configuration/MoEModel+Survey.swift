@@ -82,11 +82,12 @@ extension MoEModel.Survey {
   ) {
     self.checkpoint = checkpoint
     let isGGUF = checkpoint.catalog.ggufMetadata != nil
-    configuration =
+    let settings =
       isGGUF
       ? GGUFFamily.configuration(of: checkpoint)
       : ModelConfiguration(checkpoint.configuration, file: checkpoint.configurationPath)
-    match = registry.match(configuration).map { isGGUF ? $0.inGGUF() : $0 }
+    match = registry.match(settings).map { isGGUF ? $0.inGGUF() : $0 }
+    configuration = match?.hasImageExperts == true ? settings.ofText() : settings
     let architecture = match ?? (isGGUF ? Architecture.unknownInGGUF : Architecture.unknown)
     self.architecture = architecture.name
     notes = checkpoint.warnings
@@ -95,7 +96,18 @@ extension MoEModel.Survey {
       let quantization = try QuantizationSettings(checkpoint)
       let stacks = resolve(wanted, below: layerCount, architecture, quantization, faultLimit: faultLimit)
       checkStacks(stacks, wanted, architecture)
-      if match != nil, !stacks.isEmpty, let layerCount { try reportLost(wanted, below: layerCount) }
+      if !stacks.isEmpty {
+        let lost = try lostLayers(wanted, below: match == nil ? 0 : layerCount ?? 0)
+        if !lost.isEmpty {
+          faults.append(MoEModel.PlacedFault(Self.lostLayers(lost, configuration, path: checkpoint.path)))
+        }
+        let found = outlines.map(\.index)
+        let absent = (wanted ?? []).subtracting(found + lost)
+        if !absent.isEmpty {
+          faults.append(
+            MoEModel.PlacedFault(Self.noSuchLayer(absent, (found + others).sorted(), path: checkpoint.path)))
+        }
+      }
     } catch {
       faults += error.faults.map { MoEModel.PlacedFault($0) }
     }
@@ -154,14 +166,14 @@ extension MoEModel.Survey {
     faults.append(MoEModel.PlacedFault(fault))
   }
 
-  private mutating func reportLost(_ wanted: Set<Int>?, below layerCount: Int) throws(MoEError) {
+  /// Layers that the configuration declares and that have no experts.
+  private func lostLayers(_ wanted: Set<Int>?, below layerCount: Int) throws(MoEError) -> [Int] {
     let found = Set(outlines.map(\.index))
     var lost: [Int] = []
     for layer in 0..<min(layerCount, Self.layerLimit) where wanted?.contains(layer) ?? true && !found.contains(layer) {
-      if try configuration.declaresMoE(layer: layer) == true { lost.append(layer) }
+      if try configuration.declaresMoE(layer: layer) ?? match?.hasExpertsEverywhere == true { lost.append(layer) }
     }
-    guard !lost.isEmpty else { return }
-    faults.append(MoEModel.PlacedFault(Self.lostLayers(lost, configuration, path: checkpoint.path)))
+    return lost
   }
 
   private static func identity(_ configuration: ModelConfiguration) -> String {

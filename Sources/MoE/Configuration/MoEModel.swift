@@ -48,12 +48,21 @@ public struct MoEModel: Sendable {
   /// The tensors of a gate and of the router behind it.
   public struct GateSource: Sendable {
     public let weight: TensorRecord
+    /// Whether the weight is stored `[H, E]`.
+    public let isTurned: Bool
     public let bias: TensorRecord?
     public let correctionBias: TensorRecord?
     public let hashTable: TensorRecord?
     /// Gemma-4's scale of the gate's input, with the ε of the norm before it.
     public let inputScale: NormSource?
     public let perExpertScale: TensorRecord?
+    /// The correction bias of image tokens, and the first of their ids.
+    public let images: ImageSource?
+  }
+
+  public struct ImageSource: Sendable {
+    public let bias: TensorRecord
+    public let sentinel: Int32
   }
 
   public struct SharedSource: Sendable {

@@ -28,7 +28,7 @@ public struct ModelConfiguration: Sendable {
     }
   }
 
-  private let scopes: [[String: JSONValue]]
+  private var scopes: [[String: JSONValue]]
   public let file: String
   /// What keys are called in the file, where that is another name: the metadata of a GGUF file.
   public let fileKeys: [String: String]
@@ -45,6 +45,18 @@ public struct ModelConfiguration: Sendable {
       scopes.append(object)
     }
     self.scopes = scopes
+  }
+
+  /// With the first of a pair, which is that of text, where a setting has one for text and one for images.
+  func ofText() -> Self {
+    let keys = ["moe_num_experts", "moe_intermediate_size", "moe_layer_start_index", "moe_layer_end_index"]
+    var result = self
+    for index in result.scopes.indices {
+      for key in keys {
+        if let pair = result.scopes[index][key]?.array, pair.count == 2 { result.scopes[index][key] = pair[0] }
+      }
+    }
+    return result
   }
 
   /// A key as the file has it, for messages.

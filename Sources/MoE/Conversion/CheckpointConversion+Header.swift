@@ -68,7 +68,9 @@ extension CheckpointConversion.Header {
     described.describe(
       experts: specification.expertCount, topK: layer.topK, hidden: layer.hiddenSize,
       intermediate: specification.intermediateSize, shared: shared, layers: layer.index..<count)
-    described.describe(layer.plan)
+    let hashed = model.layers.prefix { $0.plan.isByToken }
+    described.describe(hashLayers: hashed.count)
+    described.describe((model.layers.dropFirst(hashed.count).first ?? layer).plan)
     metadata = described.values
     let left = configuration.keys(besides: family.settingNames)
     if !left.isEmpty {
@@ -108,12 +110,56 @@ extension CheckpointConversion.Header {
     let modules = weights.filter { $0.shape.rank == 2 }.map { String($0.name.dropLast(".weight".utf8.count)) }
     let isQuantized = weights.contains { ![.bf16, .f16, .f32].contains($0.elementType) }
     for key in ["quantization_config", "compression_config", "expert_dtype"] { values[key] = nil }
-    values["quantization_config"] = own.quantization(type, ignoring: modules)
-    if values["quantization_config"] == nil, isQuantized, let previous {
-      values[previous] = kept
-    } else if isQuantized {
-      notes.append(
-        "modules besides the converted experts stay quantised as they were; config.json describes the experts only")
+    let description = own.quantization(type, ignoring: modules)
+    guard isQuantized, let previous, let kept else {
+      values["quantization_config"] = description
+      return
     }
+    values[description == nil ? previous : "quantization_config"] =
+      description.map { Self.joined($0, kept, modules: weights.compactMap(\.floatModule)) } ?? kept
+    if description != nil {
+      notes.append("modules besides the converted experts stay quantised as they were, as their tensors say")
+    }
+  }
+
+  /// The description of the experts, with what is needed to understand modules that stay as they were.
+  ///
+  /// - Parameter modules: those with weights of 8-bit floats.
+  private static func joined(_ experts: JSONValue, _ previous: JSONValue, modules: [String]) -> JSONValue {
+    guard var values = experts.object else { return experts }
+    let blocks = previous["weight_block_size"].flatMap { $0.isNull ? nil : $0 }
+    guard var groups = values["config_groups"]?.object else {
+      values["weight_block_size"] = values["weight_block_size"] ?? blocks
+      return .object(values)
+    }
+    if let others = previous["config_groups"]?.object {
+      for (name, group) in groups {
+        var group = group.object ?? [:]
+        group["targets"] = [#"re:.*\.experts\..*"#]
+        groups[name] = .object(group)
+      }
+      for (name, group) in others {
+        var group = group.object ?? [:]
+        group["format"] = group["format"] ?? previous["format"]
+        groups["kept_\(name)"] = .object(group)
+      }
+    } else if let blocks, !modules.isEmpty {
+      groups["kept"] = [
+        "targets": .array(modules.map { .string($0) }), "format": "float-quantized", "input_activations": .null,
+        "weights": [
+          "num_bits": 8, "type": "float", "strategy": "block", "block_structure": blocks, "symmetric": true,
+          "dynamic": false,
+        ],
+      ]
+    }
+    values["config_groups"] = .object(groups)
+    return .object(values)
+  }
+}
+
+extension OutputTensor {
+  /// The module of weights of 8-bit floats.
+  fileprivate var floatModule: String? {
+    [.f8e4m3, .f8e5m2].contains(elementType) ? String(name.dropLast(".weight".utf8.count)) : nil
   }
 }

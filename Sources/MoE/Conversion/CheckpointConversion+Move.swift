@@ -128,7 +128,7 @@ extension MoEModel.Layer {
   private var gateRecords: [TensorRecord] {
     [
       gate.weight, gate.bias, gate.correctionBias, gate.hashTable, gate.inputScale?.scale, gate.perExpertScale,
-      shared?.gate, latent?.down, latent?.up, outputNorm?.scale,
+      gate.images?.bias, shared?.gate, latent?.down, latent?.up, outputNorm?.scale,
     ].compactMap(\.self)
   }
 
@@ -142,6 +142,7 @@ extension MoEModel.Layer {
       (gate.hashTable, target.hashTable, nil),
       (gate.inputScale?.scale, target.gateInputScale, nil),
       (gate.perExpertScale, target.perExpertScale, nil),
+      (gate.images?.bias, target.imageBias, nil),
       (shared?.gate, target.sharedGate, [1, hiddenSize]),
       (latent?.down, target.latent?.down, nil),
       (latent?.up, target.latent?.up, nil),

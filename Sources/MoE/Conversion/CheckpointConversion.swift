@@ -120,9 +120,10 @@ public struct CheckpointConversion: Sendable {
   private func check(_ registry: ArchitectureRegistry) throws(MoEError) {
     let result: MoEModel
     let checkpoint = try declared()
-    result = try MoEModel(checkpoint, layers: Set(model.layers.map(\.index)), registry: registry)
+    result = try MoEModel(checkpoint, registry: registry)
     var faults: [Fault] = []
-    for (before, after) in zip(model.layers, result.layers) {
+    for before in model.layers {
+      let after = try result.layer(before.index)
       for ((name, old), (_, new)) in zip(before.behaviour, after.behaviour) where old != new {
         faults.append(
           Fault(

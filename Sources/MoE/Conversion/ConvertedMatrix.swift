@@ -44,6 +44,8 @@ struct ConvertedMatrix: Sendable {
     let specification = source.specification
     for (place, parts) in layout.matrices(of: specification.projections) {
       let sizes = specification.sizes(of: parts[0].projection)
+      var form = form
+      if case .scheme(let scheme) = form { form = .scheme(try place.oriented(scheme, sizes)) }
       for expert in 0..<specification.expertCount {
         var tensors = try weights(of: expert, prefix, place, sizes, form)
         if specification.hasBias {

@@ -20,7 +20,8 @@ public struct Gate<B: Backend>: Sendable {
 
   init(_ layer: MoEModel.Layer, of catalog: TensorCatalog, on backend: B) throws(MoEError) {
     router = try layer.makeRouter(catalog)
-    linear = try backend.makeLinear(layer.gate.weight, bias: layer.gate.bias, of: catalog)
+    linear = try backend.makeLinear(
+      layer.gate.weight, isTurned: layer.gate.isTurned, bias: layer.gate.bias, of: catalog)
     inputNorm = try layer.gate.inputScale.map { (source) throws(MoEError) in
       let factor = 1 / Float(layer.hiddenSize).squareRoot()
       return RootMeanSquareNorm(
@@ -42,12 +43,19 @@ extension MoEModel.Layer {
     case .topK(let recipe):
       return try TopKRouter(
         expertCount: idCount, topK: topK, recipe: recipe,
-        correctionBias: gate.correctionBias.map { (tensor) throws(MoEError) in try catalog.values(of: tensor) },
+        // Of a bias for text and one for images, the first.
+        correctionBias: gate.correctionBias.map { (tensor) throws(MoEError) in
+          Array(try catalog.values(of: tensor).prefix(idCount))
+        },
         perExpertScale: gate.perExpertScale.map { (tensor) throws(MoEError) in try catalog.values(of: tensor) })
     case .hash(let scoring, let normalization, let scale):
       let table = try gate.hashTable.map { (tensor) throws(MoEError) in try catalog.indices(of: tensor) } ?? []
+      let vision = try gate.images.map { (images) throws(MoEError) in
+        HashRouter.Vision(bias: try catalog.values(of: images.bias), imageSentinel: images.sentinel)
+      }
       return try HashRouter(
-        expertCount: idCount, topK: topK, table: table, scoring: scoring, normalization: normalization, scale: scale)
+        expertCount: idCount, topK: topK, table: table, scoring: scoring, normalization: normalization, scale: scale,
+        vision: vision)
     case .sparseMixer(let jitter):
       return try SparseMixerRouter(expertCount: idCount, jitter: jitter)
     }
@@ -56,13 +64,19 @@ extension MoEModel.Layer {
 
 extension Backend {
   /// A matrix of a checkpoint, `[out, in]`.
+  ///
+  /// - Parameter isTurned: whether it is stored `[in, out]`.
   func makeLinear(
-    _ tensor: TensorRecord, bias: TensorRecord? = nil, of catalog: TensorCatalog
+    _ tensor: TensorRecord, isTurned: Bool = false, bias: TensorRecord? = nil, of catalog: TensorCatalog
   ) throws(MoEError) -> Linear {
     // A matrix of one row may be stored as a vector.
     let sizes = tensor.logicalShape.dimensions
+    let (rows, columns) = (sizes.count > 1 ? sizes[0] : 1, sizes.last ?? 1)
+    let stored = try catalog.values(of: tensor)
+    let weights =
+      isTurned ? (0..<columns).flatMap { column in (0..<rows).map { stored[$0 * columns + column] } } : stored
     return try makeLinear(
-      weights: catalog.values(of: tensor), rows: sizes.count > 1 ? sizes[0] : 1, columns: sizes.last ?? 1,
+      weights: weights, rows: isTurned ? columns : rows, columns: isTurned ? rows : columns,
       bias: bias.map { (bias) throws(MoEError) in try catalog.values(of: bias) })
   }
 }

@@ -29,22 +29,38 @@ public struct MoELayer<B: Backend>: Sendable {
 
   /// Loads a layer of a model.
   ///
-  /// - Parameter weightType: what the experts' weights are converted or quantised to; nil for what they are.
+  /// - Parameters:
+  ///   - weightType: what the experts' weights are converted or quantised to; nil for what they are.
+  ///   - loading: where the experts go: all in this process, or on many ranks.
   public init(
     _ layer: MoEModel.Layer, of model: MoEModel, on backend: B, weightType: WeightType? = nil,
-    progress: (@Sendable (LoadProgress) -> Void)? = nil
+    by loading: some ExpertLoading = LocalLoading(), progress: (@Sendable (LoadProgress) -> Void)? = nil
+  ) throws(MoEError) {
+    try self.init(
+      layer, of: model,
+      experts: loading.load(
+        layer.experts, of: model.checkpoint.catalog, on: backend, isShared: false, weightType: weightType,
+        progress: progress), by: loading, weightType: weightType)
+  }
+
+  /// A layer around experts that are in memory already; what else it has is read from the checkpoint.
+  public init(
+    _ layer: MoEModel.Layer, of model: MoEModel, experts loaded: RoutedExperts<B>,
+    by loading: some ExpertLoading = LocalLoading(), weightType: WeightType? = nil
   ) throws(MoEError) {
     let catalog = model.checkpoint.catalog
+    let backend = loaded.backend
     gate = try Gate(layer, of: catalog, on: backend)
-    var experts = try RoutedExperts(
-      layer.experts, of: catalog, on: backend, weightType: weightType, router: gate.router, progress: progress)
+    var experts = loaded
+    experts.router = gate.router
     for id in 0..<layer.plan.zeroExpertCount {
       experts.substitutes[Int32(layer.specification.expertCount + id)] = .identity
     }
     self.experts = experts
     if let source = layer.shared {
       shared = SharedExperts(
-        try RoutedExperts(source.experts, of: catalog, on: backend, weightType: weightType),
+        try loading.load(
+          source.experts, of: catalog, on: backend, isShared: true, weightType: weightType, progress: nil),
         gate: try source.gate.map { (tensor) throws(MoEError) in try backend.makeLinear(tensor, of: catalog) },
         combination: source.combination)
     } else {

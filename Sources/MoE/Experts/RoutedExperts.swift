@@ -14,9 +14,12 @@ public import Checkpoints
 /// depends neither on the number of threads nor on the other tokens of the batch.
 public struct RoutedExperts<B: Backend>: Sendable {
   public let backend: B
-  /// The sizes of the model; those of `storage` may be padded.
+  /// The sizes of the model, or of this rank's share; those of `storage` may be padded.
   public let specification: LayerSpecification
-  public let storage: B.Storage
+  /// Who computes them.
+  public let runner: any ExpertRunner<B>
+  /// The experts in this process.
+  public var storage: B.Storage { runner.storage }
   /// What the router's logits are turned into experts by; needed only when routing is not given.
   public var router: (any Router)?
   /// Experts without weights, by id.
@@ -29,9 +32,19 @@ public struct RoutedExperts<B: Backend>: Sendable {
     backend: B, storage: B.Storage, specification: LayerSpecification? = nil, router: (any Router)? = nil,
     substitutes: [Int32: SubstituteExpert] = [:]
   ) {
+    self.init(
+      backend: backend, runner: LocalRunner(backend: backend, storage: storage),
+      specification: specification ?? backend.specification(of: storage), router: router, substitutes: substitutes)
+  }
+
+  /// Experts that are computed by whoever has them.
+  public init(
+    backend: B, runner: any ExpertRunner<B>, specification: LayerSpecification, router: (any Router)? = nil,
+    substitutes: [Int32: SubstituteExpert] = [:]
+  ) {
     self.backend = backend
-    self.storage = storage
-    self.specification = specification ?? backend.specification(of: storage)
+    self.runner = runner
+    self.specification = specification
     self.router = router
     self.substitutes = substitutes
   }
@@ -73,7 +86,7 @@ extension RoutedExperts {
   /// - Parameters:
   ///   - hidden: `[tokens, H]`.
   ///   - routing: `[tokens, topK]`; ids are experts or ``substitutes``, −1 is skipped.
-  ///   - shared: run beside the routed experts.
+  ///   - shared: run beside the routed experts; where these are on many ranks, while rows travel.
   ///   - sharedInput: what the shared experts read, where it is not `hidden`.
   /// - Throws: `invalidArgument` when lengths, ids or weights do not fit.
   public func forward(
@@ -83,8 +96,11 @@ extension RoutedExperts {
     try validateRows(hidden, width: width, tokenCount: routing.tokenCount, name: "hidden states")
     let (stored, substituted) = try split(routing)
     let stride = backend.specification(of: storage).hiddenSize
-    var routed = try backend.forward(storage, hidden: hidden.resized(rows: width, to: stride), routing: stored)
-      .resized(rows: stride, to: width)
+    var sharedOutput: [Float]?
+    var routed = try runner.forward(hidden.resized(rows: width, to: stride), routing: stored) { () throws(MoEError) in
+      sharedOutput = try shared?.forward(sharedInput ?? hidden, tokenCount: routing.tokenCount)
+    }
+    .resized(rows: stride, to: width)
     for slot in substituted {
       let row = slot / routing.topK * width
       let weight = routing.weights[slot]
@@ -93,8 +109,7 @@ extension RoutedExperts {
       case .constant(let value): for index in 0..<width { routed[row + index] += weight * value[index] }
       }
     }
-    return ExpertsOutput(
-      routed: routed, shared: try shared?.forward(sharedInput ?? hidden, tokenCount: routing.tokenCount))
+    return ExpertsOutput(routed: routed, shared: sharedOutput)
   }
 
   /// Routes and runs the experts: the *monolithic* entry.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright 2026 the swift-moe project authors
 
+public import Checkpoints
 internal import Tensors
 
 /// Where the tensors of a group of experts stand in a checkpoint.
@@ -75,6 +76,11 @@ public struct ExpertSource: Sendable {
     let distinct = Set(names.map(\.1))
     if distinct.count == 1, let name = distinct.first { return name }
     return names.map { "\($0.0.rawValue) \($0.1)" }.joined(separator: ", ")
+  }
+
+  /// The tensors they are stored in, by name.
+  public var tensors: [TensorRecord] {
+    Set(experts.joined().flatMap(\.pieces).map(\.tensor)).sorted { $0.name < $1.name }
   }
 
   /// Bytes of the experts in their files.

@@ -14,21 +14,27 @@ public struct IntermediateCut: Sendable, Hashable {
   /// What a user should know about it.
   public let note: String?
 
+  /// - Parameter encoding: what the weights are quantised to while they load; nil where they stay what they are.
   /// - Throws: `invalidArgument` when there are more ranks than there is to cut.
-  init(_ source: ExpertSource, over ranks: Int) throws(MoEError) {
+  init(
+    _ source: ExpertSource, over ranks: Int, encoding: (any QuantizationScheme)? = nil
+  ) throws(MoEError) {
     let size = source.specification.intermediateSize
     guard ranks <= size else {
       throw MoEError(
         .invalidArgument, "tensor parallel \(ranks) leaves ranks without a share of the intermediate size \(size)",
         expected: "at most \(size)", found: "\(ranks)", remedy: "expert parallel \(ranks) costs nothing")
     }
-    let block = Self.block(source)
+    let block =
+      encoding.map {
+        leastCommonMultiple($0.step(along: .rows, of: size), $0.step(along: .columns, of: size))
+      } ?? Self.block(source)
     guard ranks > 1, size % ranks != 0 || size / ranks % block != 0 else {
       ranges = Self.ranges(size: size, unit: 1, ranks: ranks)
       note = nil
       return
     }
-    let bits = source.formats.values.map(\.parameters.bits).max() ?? 16
+    let bits = encoding?.parameters.bits ?? source.formats.values.map(\.parameters.bits).max() ?? 16
     /// Bits of a row of weights with a scale of 16 bits for each group.
     func cost(_ count: Int, group: Int) -> Int { count * bits + (count + group - 1) / group * 16 }
 

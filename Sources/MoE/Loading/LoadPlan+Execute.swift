@@ -24,7 +24,49 @@ extension LoadPlan {
     from catalog: TensorCatalog, into storage: B.Storage, of backend: B, pool: WorkerPool = .shared,
     progress: (@Sendable (LoadProgress) -> Void)? = nil
   ) throws(MoEError) {
-    if let scales = try unsafe inputScales(Self.reader(catalog)) { try backend.setInputScales(scales, in: storage) }
+    do throws(MoEError) {
+      try unsafe execute(reading: Self.reader(catalog), into: storage, of: backend, pool, progress)
+    } catch {
+      throw MoEError(error.faults.map { Self.inFile($0, of: catalog) })
+    }
+  }
+
+  /// The same with tensors that are in memory, whole and without gaps, by name.
+  ///
+  /// - Throws: also `missingTensor` and `sizeMismatch` for tensors that are not as the plan says.
+  @unsafe
+  public func execute<B: Backend>(
+    from tensors: [String: UnsafeRawBufferPointer], into storage: B.Storage, of backend: B,
+    pool: WorkerPool = .shared
+  ) throws(MoEError) {
+    let read = Set(slots.flatMap(\.transfers).flatMap(\.reads).map(\.piece.tensor))
+    let faults = read.sorted { $0.name < $1.name }.compactMap { tensor -> Fault? in
+      let found = unsafe tensors[tensor.name]?.count
+      guard found != tensor.byteCount else { return nil }
+      return Fault(
+        found == nil ? .missingTensor : .sizeMismatch, "a tensor of the experts is not in memory",
+        subject: tensor.name, expected: "\(tensor.elementType) \(tensor.shape), \(tensor.byteCount) bytes",
+        found: found.map { "\($0) bytes" })
+    }
+    guard faults.isEmpty else { throw MoEError(faults) }
+    nonisolated(unsafe) let memory = unsafe tensors
+    try unsafe execute(
+      reading: { piece, run, target in
+        unsafe target.copyMemory(from: UnsafeRawBufferPointer(rebasing: memory[piece.tensor.name]![run]))
+      }, into: storage, of: backend, pool, nil)
+  }
+
+  private func execute<B: Backend>(
+    reading read: Transfer.SharedReader, into storage: B.Storage, of backend: B, _ pool: WorkerPool,
+    _ progress: (@Sendable (LoadProgress) -> Void)?
+  ) throws(MoEError) {
+    var wrongScales: [Fault] = []
+    do throws(MoEError) {
+      if let scales = try unsafe inputScales(read) { try backend.setInputScales(scales, in: storage) }
+    } catch {
+      // The rank's own scales are looked at with its weights; all that is wrong is told once.
+      wrongScales = error.faults
+    }
     var work: [(slot: Int, transfer: Transfer)] = []
     var counts: [Int] = []
     for (index, slot) in slots.enumerated() {
@@ -45,8 +87,7 @@ extension LoadPlan {
       do throws(MoEError) {
         let scratch = scratches.take(byteCount: transfer.scratchBytes)
         defer { scratches.give(scratch) }
-        try unsafe store(
-          transfer, slots[slot].slot, by: scratch, into: storage, of: backend, Self.reader(catalog))
+        try unsafe store(transfer, slots[slot].slot, by: scratch, into: storage, of: backend, read)
         let isLast = state.withLock { state in
           state.waiting[slot] -= 1
           return state.waiting[slot] == 0
@@ -54,7 +95,7 @@ extension LoadPlan {
         if isLast { try backend.finish(slots[slot].slot, in: storage) }
         guard isLast else { return }
       } catch {
-        state.withLock { $0.faults += error.faults.map { Self.inFile($0, of: catalog) } }
+        state.withLock { $0.faults += error.faults }
         return
       }
       state.withLock { state in
@@ -63,7 +104,11 @@ extension LoadPlan {
         progress?(state.progress)
       }
     }
-    let found = state.withLock { $0.faults }
+    let found =
+      wrongScales
+      + state.withLock { $0.faults }.filter { fault in
+        !wrongScales.contains { ($0.code, $0.subject) == (fault.code, fault.subject) }
+      }
     guard found.isEmpty else { throw MoEError(found) }
   }
 

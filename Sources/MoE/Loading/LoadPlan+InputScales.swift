@@ -33,16 +33,7 @@ extension LoadPlan {
     var faults: [Fault] = []
     for entry in inputScaleReads {
       let piece = entry.piece
-      var bytes = [UInt8](repeating: 0, count: piece.byteCount)
-      let failure = unsafe bytes.withUnsafeMutableBytes { target -> MoEError? in
-        do throws(MoEError) {
-          try unsafe read(piece, piece.offset..<piece.offset + piece.byteCount, target)
-          return nil
-        } catch {
-          return error
-        }
-      }
-      if let failure { throw failure }
+      let bytes = try unsafe piece.bytes([piece.offset..<piece.offset + piece.byteCount], read)
       let stored = piece.tensor.elementType.decode(bytes)[0]
       let scale = piece.role == .inputGlobalScale ? 1 / stored : stored
       guard scale > 0, scale.isFinite else {

@@ -44,7 +44,7 @@ extension LoadPlan {
 
 extension LoadPlan {
   /// Reads from files.
-  static func reader(_ catalog: TensorCatalog) -> Transfer.Reader {
+  static func reader(_ catalog: TensorCatalog) -> Transfer.SharedReader {
     { (piece, run, target) throws(MoEError) in
       do throws(CheckpointError) {
         unsafe try catalog.read(piece.tensor, range: run, into: target)

@@ -2,6 +2,7 @@
 // Copyright 2026 the swift-moe project authors
 
 internal import Checkpoints
+internal import Tensors
 
 /// What loading a rank's share of a layer's experts will do: a value made from headers alone, before anything is
 /// allocated.
@@ -28,6 +29,8 @@ public struct LoadPlan: Sendable {
   let source: ExpertSource
   /// What a user should know: shares that don't divide, types that are converted.
   public let notes: [String]
+  /// What will be slower than the format allows, each with its reason.
+  public let slowPaths: [String]
 
   /// One expert's way from the checkpoint into its slot.
   public struct Slot: Sendable {
@@ -61,18 +64,18 @@ public struct LoadPlan: Sendable {
         expected: "\(specification.expertCount) experts on \(rank.expertParallel) ranks",
         found: "\(placement.expertCount) on \(placement.rankCount)")
     }
-    let cut = try IntermediateCut(source, over: rank.tensorParallel)
+    let encoding = type.flatMap { $0.elementType == nil ? $0.scheme : nil }
+    let cut = try IntermediateCut(source, over: rank.tensorParallel, encoding: encoding)
     let kept = cut.ranges[rank.tensorRank]
     let experts = placement.experts(of: rank.expertRank)
 
     var local = specification
+    if let type { try local.convert(to: type) }
+    let whole = local.codes
     local.expertCount = experts.count
     local.intermediateSize = kept.count
-    if let type {
-      try local.convert(to: type)
-    } else {
-      local.cutCodes(at: cut.ranges.map(\.lowerBound))
-    }
+    local.cutCodes(at: cut.ranges.map(\.lowerBound))
+    let share = local.codes
     var tight = try backend.layout(of: local)
     if tight.codes != local.codes {
       local.decodeCodes()
@@ -87,7 +90,6 @@ public struct LoadPlan: Sendable {
     intermediate = kept
     inputScaleReads = Self.inputScaleReads(source, layout.activations)
     let codes = padded == local ? layout.codes : [:]
-    let encoding = type.flatMap { $0.elementType == nil ? $0.scheme : nil }
     slots = experts.enumerated().map { index, expert in
       let transfers = source.experts[expert.rawValue].map { matrix in
         let isDown = matrix.parts.contains { $0.projection == .down }
@@ -98,21 +100,21 @@ public struct LoadPlan: Sendable {
       }
       return Slot(slot: LocalExpert(rawValue: index), expert: expert, transfers: transfers)
     }
+    let decoded = DecodedProjection.all(
+      source, encoding, kept: codes, (whole, share, padded == local ? share : [:]), backend: backend.name)
+    slowPaths = decoded.map(\.note) + (backend is ReferenceBackend ? [Self.referenceNote] : [])
     notes =
-      [cut.note, Self.paddingNote(local, padded, backend.name)].compactMap(\.self)
-      + (type == nil ? Self.decodingNotes(source, kept: local.codes) : [])
+      [cut.note, Self.paddingNote(local, padded, backend.name), Self.encodingNote(slots, encoding)].compactMap(\.self)
+      + decoded.filter { !$0.isByBackend }.map(\.note)
   }
 
-  /// Quantised projections that can't be kept as codes by any backend.
-  private static func decodingNotes(_ source: ExpertSource, kept codes: [Projection: CodedForm]) -> [String] {
-    let formats = source.formats
-    return source.specification.projections.compactMap { projection in
-      guard let scheme = formats[projection], scheme.parameters.form != .dense16, codes[projection] == nil,
-        source.specification.codes[projection] == nil || !codes.isEmpty
-      else { return nil }
-      return "\(projection.rawValue) (\(scheme.name)) is decoded and kept as F32: its groups are no runs of columns "
-        + "that a row keeps"
-    }
+  private static let referenceNote = "the reference backend computes one number after the other, for checking"
+
+  /// That scales which the whole matrix shares take more than the rank's own bytes.
+  private static func encodingNote(_ slots: [Slot], _ encoding: (any QuantizationScheme)?) -> String? {
+    guard let encoding, slots.contains(where: { $0.transfers.contains(where: \.isWidened) }) else { return nil }
+    return "quantising to \(encoding.name) reads more than the rank's share, because its scales span what other ranks "
+      + "keep: so all ranks together hold what one would"
   }
 
   private static func paddingNote(
@@ -121,6 +123,14 @@ public struct LoadPlan: Sendable {
     guard padded != tight else { return nil }
     return "the \(backend) backend pads \(tight.hiddenSize) × \(tight.intermediateSize) (hidden × intermediate) to "
       + "\(padded.hiddenSize) × \(padded.intermediateSize)"
+  }
+
+  /// Makes slow paths a refusal.
+  ///
+  /// - Throws: `unsupportedByBackend` with every reason of ``slowPaths``.
+  public func requireFast() throws(MoEError) {
+    guard !slowPaths.isEmpty else { return }
+    throw MoEError(slowPaths.map { Fault(.unsupportedByBackend, "a slow path: \($0)", remedy: "allow it, or convert") })
   }
 
   /// Bytes read from files.

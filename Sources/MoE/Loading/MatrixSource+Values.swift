@@ -11,11 +11,11 @@ extension MatrixSource {
   ///   - rows: what was read of the stored matrix.
   ///   - columns: likewise.
   func scaleFaults(
-    in stored: StoredProjection, _ decoder: any TileDecoder, rows: [Range<Int>], columns: Range<Int>
+    in stored: [TensorRole: StoredTensor], _ decoder: any TileDecoder, rows: [Range<Int>], columns: Range<Int>
   ) -> [Fault] {
     var tally = FaultTally()
     for role in Self.activationScales {
-      guard let tensor = stored.tensors[role], tensor.elementType.isDecodable else { continue }
+      guard let tensor = stored[role], tensor.elementType.isDecodable else { continue }
       for (index, scale) in tensor.floats.enumerated() where !(scale > 0 && scale < .infinity) {
         tally.note(
           role, "a scale of activations is no finite number above 0", expected: "a finite number above 0",
@@ -73,12 +73,9 @@ extension MatrixSource {
       result.faults += tally.faults.map(located)
     }
     do throws(MoEError) {
-      var projection = StoredProjection(stem, rows: rows, columns: columns, stored)
-      // Plain weights have no order of their own but that of their tensor.
-      if isInputMajor { (projection.rows, projection.columns) = (columns, rows) }
-      let decoder = try scheme.decoder(of: projection)
+      let decoder = try decoder(of: stored, isTurned: !isInputMajor)
       result.faults += scaleFaults(
-        in: projection, decoder, rows: [0..<decoder.rows], columns: 0..<decoder.columns)
+        in: stored, decoder, rows: [0..<decoder.rows], columns: 0..<decoder.columns)
       var tally = FaultTally()
       let statistics = decoder.scan(selections, &tally)
       result.faults += tally.faults.map(located)
@@ -89,8 +86,20 @@ extension MatrixSource {
     return result
   }
 
+  /// The decoder of its tensors.
+  ///
+  /// - Parameter isTurned: whether plain weights `[in, out]` are given as `[out, in]`; otherwise they stay what they are.
+  func decoder(of stored: [TensorRole: StoredTensor], isTurned: Bool = true) throws(MoEError) -> any TileDecoder {
+    // Plain weights have no order of their own but that of their tensor.
+    guard isInputMajor else {
+      return try scheme.decoder(of: StoredProjection(stem, rows: rows, columns: columns, stored))
+    }
+    let decoder = try scheme.decoder(of: StoredProjection(stem, rows: columns, columns: rows, stored))
+    return isTurned ? TurnedDecoder(base: decoder) : decoder
+  }
+
   /// Whether plain weights are stored `[in, out]`.
-  private var isInputMajor: Bool { scheme is Unquantized && self[.weight]?.axes.first?.extent == .columns }
+  var isInputMajor: Bool { scheme is Unquantized && self[.weight]?.axes.first?.extent == .columns }
 
   /// The weights of each part.
   private var selections: [WeightSelection] {

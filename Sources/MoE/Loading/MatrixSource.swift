@@ -35,6 +35,8 @@ public struct MatrixSource: Sendable {
     /// The expert's first byte in the tensor.
     public var offset: Int
     public var byteCount: Int
+    /// Whether all experts of the tensor have it in common.
+    public var isShared = false
   }
 
   /// Bytes of all its tensors.
@@ -67,6 +69,34 @@ extension MatrixSource {
 extension ElementType {
   /// Itself where backends keep weights in this type.
   fileprivate var resident: Self? { [.bf16, .f16, .f32].contains(self) ? self : nil }
+}
+
+// MARK: - Building
+
+extension MatrixSource {
+  /// Adds a tensor that holds so many experts.
+  mutating func add(_ role: TensorRole, _ tensor: TensorRecord, _ axes: [StoredAxis], of experts: Int) {
+    var shape = tensor.shape.dimensions
+    let isShared = experts > 1 && shape.count == axes.count && tensor.shape.elementCount == 1
+    let experts = isShared ? 1 : experts
+    if shape.count > axes.count {
+      shape.removeFirst()
+    } else if experts > 1 {
+      shape[0] /= experts
+    }
+    pieces.append(
+      Piece(
+        role: role, tensor: tensor, shape: shape, axes: axes, offset: 0, byteCount: tensor.byteCount / experts,
+        isShared: isShared))
+  }
+
+  /// From the first expert of a tensor to another one.
+  mutating func move(to index: Int) {
+    expert = LogicalExpert(rawValue: index)
+    for piece in pieces.indices where !pieces[piece].isShared {
+      pieces[piece].offset = index * pieces[piece].byteCount
+    }
+  }
 }
 
 // MARK: - Slices

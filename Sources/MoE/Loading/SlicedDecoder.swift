@@ -6,47 +6,49 @@ internal import Tensors
 /// The decoder of a stored matrix, asked for rows of its projections and the columns of a slice.
 struct SlicedDecoder {
   private let source: MatrixSource
-  private let rows: Range<Int>
+  /// Those of the slice.
   private let columns: Range<Int>
   private let decoder: any TileDecoder
   /// Columns that codes can be taken apart at.
   private let step: Int
-  /// Whether the matrix is the slice, of one projection.
-  private let isEncoded: Bool
+  /// What of a projection the decoder's matrix is, where that was quantised; nil where it is the stored one.
+  private let region: EncodedRegion?
 
-  init(_ source: MatrixSource, _ rows: Range<Int>, _ columns: Range<Int>, _ decoder: any TileDecoder) {
+  init(_ source: MatrixSource, _ columns: Range<Int>, _ decoder: any TileDecoder) {
     self.source = source
-    self.rows = rows
     self.columns = columns
     self.decoder = decoder
     step = source.codedColumns
-    isEncoded = false
+    region = nil
   }
 
-  private init(_ slice: Self, encoded decoder: any TileDecoder) {
+  private init(_ slice: Self, _ region: EncodedRegion, encoded decoder: any TileDecoder) {
     source = slice.source
-    rows = slice.rows
-    columns = 0..<decoder.columns
+    let first = region.columns.lowerBound
+    columns = slice.columns.lowerBound - first..<slice.columns.upperBound - first
     self.decoder = decoder
     step = decoder.columns
-    isEncoded = true
+    self.region = region
   }
 
-  /// The slice of a projection, quantised and read again.
+  /// A part of a projection, quantised and read again.
   ///
   /// - Throws: what the scheme has against its sizes or values.
-  func encoded(_ part: MatrixSource.Part, by scheme: any QuantizationScheme) throws(MoEError) -> Self {
+  func encoded(
+    _ part: MatrixSource.Part, _ region: EncodedRegion, by scheme: any QuantizationScheme
+  ) throws(MoEError) -> Self {
+    let (rows, columns) = (region.rows, region.columns)
     var values = [Float](repeating: 0, count: rows.count * columns.count)
-    unsafe values.withUnsafeMutableBytes { _ = unsafe decode(part, rows, into: $0) }
+    let whole = Self(source, columns, decoder)
+    unsafe values.withUnsafeMutableBytes { _ = unsafe whole.decode(part, rows, into: $0) }
     let stored = try scheme.encode(values, rows: rows.count, columns: columns.count, name: source.stem)
-    return Self(self, encoded: try scheme.decoder(of: stored))
+    return Self(self, region, encoded: try scheme.decoder(of: stored))
   }
 
   /// Where rows of a projection are in the matrix of the decoder.
   private func stored(_ part: MatrixSource.Part, _ rows: Range<Int>) -> StridedRows {
-    isEncoded
-      ? StridedRows(first: rows.lowerBound - self.rows.lowerBound, step: 1, count: rows.count)
-      : source.storedRows(part.rows, rows)
+    guard let region else { return source.storedRows(part.rows, rows) }
+    return StridedRows(first: rows.lowerBound - region.rows.lowerBound, step: 1, count: rows.count)
   }
 
   /// Rows in 32-bit floats, written to the start of `bytes`.

@@ -12,6 +12,8 @@ public struct Transfer: Sendable {
   /// The first of the rank's rows, which is its row 0.
   let firstRow: Int
   public let columns: Range<Int>
+  /// What is read and decoded of the weights: more where they are quantised, and share scales with what is not kept.
+  let region: EncodedRegion
   public let reads: [Read]
   /// Whether a bias is there but another rank adds it: this one keeps zeros.
   public let omitsBias: Bool
@@ -48,10 +50,16 @@ public struct Transfer: Sendable {
     firstRow = rows.lowerBound
     self.columns = columns
     omitsBias = source[.bias] != nil && !biasRank
+    let region = EncodedRegion(encoding, rows: rows, columns: columns, of: source)
+    self.region = region
     reads = source.pieces.filter { $0.role != .bias || biasRank }.map {
-      Read(piece: $0, runs: source.runs($0, rows: rows, columns: columns))
+      let part = $0.role == .bias ? (rows, columns) : (region.rows, region.columns)
+      return Read(piece: $0, runs: source.runs($0, rows: part.0, columns: part.1))
     }
   }
+
+  /// Whether more is read than kept.
+  var isWidened: Bool { region.rows != rows || region.columns != columns }
 
   /// Bytes read from files.
   public var bytesToRead: Int { reads.reduce(0) { $0 + $1.runs.byteCount } }
@@ -87,7 +95,7 @@ public struct Transfer: Sendable {
       return max(sum, 2 * decodedRows * (columns.count + 3 * groups * MemoryLayout<Float>.stride))
     }
     // What is quantised is decoded whole, and encoded.
-    let encoded = encoding == nil ? 0 : 2 * rows.count * columns.count * MemoryLayout<Float>.stride
+    let encoded = encoding == nil ? 0 : 2 * region.rows.count * region.columns.count * MemoryLayout<Float>.stride
     return scratchBytes + stored + coded + encoded
   }
 
@@ -101,9 +109,8 @@ public struct Transfer: Sendable {
   /// The same transfer in parts that fit the caches, of rows that begin at multiples of `alignment`; whole where it is
   /// decoded, or where the rows lie too close together in the file.
   func parts(alignment: Int) -> [Transfer] {
-    guard isPlain, let type = source.denseType, let weight = source[.weight] else { return [self] }
-    let isInputMajor = weight.axes.first?.extent == .columns
-    let wanted = isInputMajor ? Self.runBytes : Self.partBytes / max(columns.count, 1)
+    guard isPlain, let type = source.denseType else { return [self] }
+    let wanted = source.isInputMajor ? Self.runBytes : Self.partBytes / max(columns.count, 1)
     let count = max(1, wanted / (type.bitWidth / 8) / alignment) * alignment
     return stride(from: rows.lowerBound, to: rows.upperBound, by: count).map { first in
       Transfer(self, rows: first..<min(first + count, rows.upperBound))
@@ -121,6 +128,7 @@ public struct Transfer: Sendable {
     self.rows = rows
     firstRow = whole.firstRow
     columns = whole.columns
+    region = EncodedRegion(nil, rows: rows, columns: columns, of: whole.source)
     omitsBias = whole.omitsBias
     codes = whole.codes
     encoding = whole.encoding
@@ -141,6 +149,11 @@ extension Transfer {
   /// Where the bytes of a tensor come from: a file, or memory.
   typealias Reader = (_ piece: MatrixSource.Piece, _ run: Range<Int>, UnsafeMutableRawBufferPointer) throws(MoEError) ->
     Void
+  /// One that several workers read by.
+  typealias SharedReader =
+    @Sendable (
+      _ piece: MatrixSource.Piece, _ run: Range<Int>, UnsafeMutableRawBufferPointer
+    ) throws(MoEError) -> Void
   /// What takes rows of a projection; valid during the call.
   typealias Receiver = (ParameterSlice) throws(MoEError) -> Void
 
@@ -156,21 +169,12 @@ extension Transfer {
       let piece = entry.piece
       guard !isRaw(piece) else {
         let bytes = unsafe take(entry.span.count, of: scratch, &used)
-        try unsafe self.read(entry, from: entry.span.lowerBound, into: bytes, read)
+        try unsafe piece.read(entry.runs.flatMap(\.ranges), from: entry.span.lowerBound, into: bytes, read)
         try unsafe self.emit(piece, at: UnsafeRawPointer(bytes.baseAddress!), from: entry.span.lowerBound, emit)
         continue
       }
       // What isn't read stays 0: decoding a slice does not look at it.
-      var bytes = [UInt8](repeating: 0, count: piece.byteCount)
-      let failure = unsafe bytes.withUnsafeMutableBytes { target -> MoEError? in
-        do throws(MoEError) {
-          try unsafe self.read(entry, from: piece.offset, into: target, read)
-          return nil
-        } catch {
-          return error
-        }
-      }
-      if let failure { throw failure }
+      let bytes = try unsafe piece.bytes(entry.runs.flatMap(\.ranges), read)
       stored[piece.role] = StoredTensor(piece.tensor.elementType, Shape(piece.shape), bytes)
     }
     if omitsBias {
@@ -184,13 +188,13 @@ extension Transfer {
       }
     }
     guard !isPlain else { return }
-    let projection = StoredProjection(source.stem, rows: source.rows, columns: source.columns, stored)
-    let whole = try source.scheme.decoder(of: projection)
-    try check(projection, whole)
-    let decoder = SlicedDecoder(source, rows, columns, whole)
+    let whole = try source.decoder(of: stored)
+    try check(stored, whole)
+    let decoder = SlicedDecoder(source, columns, whole)
     let floats = unsafe take(projections.map(decodedBytes).max() ?? 0, of: scratch, &used)
     for part in source.parts {
-      let decoder = try encoding.map { (scheme) throws(MoEError) in try decoder.encoded(part, by: scheme) } ?? decoder
+      let decoder =
+        try encoding.map { (scheme) throws(MoEError) in try decoder.encoded(part, region, by: scheme) } ?? decoder
       for first in stride(from: rows.lowerBound, to: rows.upperBound, by: Self.decodedRowLimit) {
         let some = first..<min(first + Self.decodedRowLimit, rows.upperBound)
         let content: ParameterSlice.Content =
@@ -205,12 +209,12 @@ extension Transfer {
   }
 
   /// - Throws: `invalidValue` for scales and zero points that have no meaning: nothing would be said of them later.
-  private func check(_ stored: StoredProjection, _ decoder: any TileDecoder) throws(MoEError) {
+  private func check(_ stored: [TensorRole: StoredTensor], _ decoder: any TileDecoder) throws(MoEError) {
     let read = source.parts.map { part in
-      let rows = source.storedRows(part.rows, rows)
+      let rows = source.storedRows(part.rows, region.rows)
       return rows.first - rows.first % rows.step..<rows.end
     }
-    var faults = source.scaleFaults(in: stored, decoder, rows: read.united, columns: columns)
+    var faults = source.scaleFaults(in: stored, decoder, rows: read.united, columns: region.columns)
     guard !faults.isEmpty else { return }
     for index in faults.indices { faults[index].message += " (expert \(source.expert.rawValue))" }
     throw MoEError(faults)
@@ -221,18 +225,6 @@ extension Transfer {
   ) -> UnsafeMutableRawBufferPointer {
     defer { used += count.aligned }
     return unsafe UnsafeMutableRawBufferPointer(rebasing: scratch[used..<used + count])
-  }
-
-  private func read(
-    _ entry: Read, from origin: Int, into bytes: UnsafeMutableRawBufferPointer, _ read: Reader
-  ) throws(MoEError) {
-    for runs in entry.runs {
-      for range in runs.ranges {
-        let target = unsafe UnsafeMutableRawBufferPointer(
-          rebasing: bytes[range.lowerBound - origin..<range.upperBound - origin])
-        try unsafe read(entry.piece, range, target)
-      }
-    }
   }
 
   /// Plain weights or a bias, whose byte `origin` of the tensor is at `base`.

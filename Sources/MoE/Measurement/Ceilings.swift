@@ -8,7 +8,8 @@ internal import Tensors
 public struct Ceilings: Sendable, Hashable {
   /// Bytes per second read from main memory.
   public var bytesPerSecond: Double
-  /// 32-bit floating-point operations per second; a fused multiply-add counts two.
+  /// Operations per second (a multiply-add counts two) of what multiplies activations of the backend's precision: of
+  /// fp32, bf16 or bytes.
   public var operationsPerSecond: Double
 }
 
@@ -42,7 +43,7 @@ public final class CeilingMeter {
     let kernels = unsafe moe_kernels_for(backend.instructionSet.isa)!
     let read = unsafe moe_measure_read(
       backend.pool.handle, kernels, memory.bytes.baseAddress!, Int64(memory.byteCount))
-    let multiply = unsafe moe_measure_fma(backend.pool.handle, kernels)
+    let multiply = unsafe moe_measure_dots(backend.pool.handle, kernels, backend.activations.packed ?? .f32)
     ceilings.bytesPerSecond = max(ceilings.bytesPerSecond, read * 1e9)
     ceilings.operationsPerSecond = max(ceilings.operationsPerSecond, multiply * 1e9)
   }

@@ -40,7 +40,7 @@ public struct ParallelLayout: Sendable, Hashable {
     self.init(tensorParallel: tensorParallel, expertParallel: expertParallel, uncheckedRank: rank)
   }
 
-  private static let largestSize = 1 << 16
+  static let largestSize = 1 << 16
 
   public var worldSize: Int { tensorParallel * expertParallel }
   public var tensorRank: Int { rank % tensorParallel }

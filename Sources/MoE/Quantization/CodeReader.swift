@@ -12,6 +12,8 @@ struct CodeReader: Sendable {
     /// A line of words for each *column* of the matrix, eight nibbles of neighbouring rows in a word, even ones first
     /// (AWQ): row j stands in slot [0, 4, 1, 5, 2, 6, 3, 7][j].
     case interleaved(rowWords: Int)
+    /// A byte for each code, `[in, out]`: the matrix turned, of so many rows.
+    case turned(rows: Int)
     /// Two nibbles in a byte, the *high* one first, over the matrix laid out flat (bitsandbytes).
     case flatHighFirst(columns: Int)
   }
@@ -54,6 +56,8 @@ struct CodeReader: Sendable {
       for (index, column) in columns.enumerated() {
         codes[index] = Self.field(bytes, bits, stream: row, index: column, streams: count)
       }
+    case .turned(let rows):
+      for (index, column) in columns.enumerated() { codes[index] = bytes[column * rows + row] }
     case .interleaved(let rowWords):
       for (index, column) in columns.enumerated() {
         codes[index] = interleaved(line: column, place: row, rowWords: rowWords)

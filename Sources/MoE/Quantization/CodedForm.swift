@@ -56,15 +56,31 @@ public struct CodedForm: Sendable, Hashable {
   public var scale: Number
   public var correction: Correction
   public var factor: Factor?
+  /// Whether codes stand for whole multiples of a power of two that fit a byte: of 4 bits at most any such, of more
+  /// bits successive ones, or those of signed integers. Bytes of activations multiply them as integers.
+  public var isIntegral: Bool
 
   public init(
-    bits: Int, group: Int?, scale: Number, correction: Correction = .none, factor: Factor? = nil
+    bits: Int, group: Int?, scale: Number, correction: Correction = .none, factor: Factor? = nil,
+    isIntegral: Bool = false
   ) {
     self.bits = bits
     self.group = group
     self.scale = scale
     self.correction = correction
     self.factor = factor
+    self.isIntegral = isIntegral
+  }
+
+  /// Whether a table of codes makes a form integral.
+  static func isIntegral(_ table: [Float]) -> Bool {
+    let half = table.count / 2
+    let isCounting = table.indices.allSatisfy { table[$0] == table[0] + Float($0) } && abs(table[0]) <= 255
+    let isSigned = table.indices.allSatisfy { table[$0] == Float($0 < half ? $0 : $0 - table.count) }
+    if isCounting || isSigned { return true }
+    guard table.count <= 16, table.allSatisfy({ $0.isFinite }) else { return false }
+    let unit = table.filter { $0 != 0 }.map { $0.ulp * Float($0.significandBitPattern.lowestUnit) }.min() ?? 1
+    return table.allSatisfy { (-128...127).contains($0 / unit) }
   }
 
   /// Bits of a weight, with what its groups share.
@@ -96,6 +112,11 @@ extension CodedForm: CustomStringConvertible {
     if let factor { text += ", \(factor.number.rawValue) factors" + (factor.group.map { " of \($0)" } ?? " of a row") }
     return text
   }
+}
+
+extension UInt32 {
+  /// The value of the lowest bit of a fraction of 23 bits and the 1 before it.
+  fileprivate var lowestUnit: UInt32 { 1 << UInt32(truncatingIfNeeded: (self | 1 << 23).trailingZeroBitCount) }
 }
 
 // MARK: - Cuts

@@ -41,6 +41,7 @@ struct GroupedDecoder: TileDecoder {
   func decode(rows: Range<Int>, columns: Range<Int>, into tile: inout MutableSpan<Float>) {
     precondition(tile.count == rows.count * columns.count, "the tile has another size")
     precondition(table.count >= 1 << codes.bits, "codes without a value")
+    if columns == 0..<self.columns, !tile.isEmpty, decodeByKernels(rows, into: &tile) { return }
     var buffer = [UInt8](repeating: 0, count: columns.count)
     var place = 0
     for row in rows {

@@ -50,7 +50,8 @@ public struct QuantizationParameters: Sendable, Hashable {
       group = size
     }
     guard group.map({ $0 % 8 == 0 }) ?? true else { return nil }
-    return CodedForm(bits: bits, group: group, scale: scale, correction: correction)
+    let isIntegral = [.int8, .int4Affine, .fp4E8M0, .fp4E4M3].contains(form)
+    return CodedForm(bits: bits, group: group, scale: scale, correction: correction, isIntegral: isIntegral)
   }
 
   /// Zero points of codes around the middle are signed; those of 8 bits less one reach 256.

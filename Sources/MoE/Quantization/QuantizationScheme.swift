@@ -38,6 +38,9 @@ public protocol QuantizationScheme: Sendable {
   /// The tensors of a projection on disk.
   var tensors: [QuantizedTensor] { get }
 
+  /// The same format with weights stored `[in, out]`; nil where that has no defined meaning, which is the default.
+  var inputMajor: Self? { get }
+
   var parameters: QuantizationParameters { get }
 
   /// How a backend may keep the weights as codes, without loss; nil where it can't, and they are decoded.
@@ -64,6 +67,8 @@ public protocol QuantizationScheme: Sendable {
 }
 
 extension QuantizationScheme {
+  public var inputMajor: Self? { nil }
+
   /// The form that ``parameters`` and the type of the scales give. Columns that a group index sends anywhere have none.
   public func codedForm(columns: Int, stored: [TensorRole: ElementType]) -> CodedForm? {
     guard parameters.form != .dense16, stored[.groupIndex] == nil, let type = stored[.scale],

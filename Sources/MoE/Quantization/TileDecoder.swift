@@ -20,6 +20,10 @@ public protocol TileDecoder: Sendable {
   /// - Precondition: The ranges are in the matrix.
   func coded(rows: Range<Int>, columns: Range<Int>) -> CodedWeights?
 
+  /// The step of the format around each weight of a row: numbers nearer than half of it to a weight round to it. nil where
+  /// the format doesn't tell.
+  func steps(row: Int) -> [Float]?
+
   /// What is wrong with the numbers that weights share: scales that are not finite, or not positive over weights that are
   /// not 0, zero points beyond the codes. It looks at weights only where a scale is 0 or less.
   ///
@@ -34,6 +38,8 @@ public protocol TileDecoder: Sendable {
 
 extension TileDecoder {
   public func coded(rows: Range<Int>, columns: Range<Int>) -> CodedWeights? { nil }
+
+  public func steps(row: Int) -> [Float]? { coded(rows: row..<row + 1, columns: 0..<columns)?.steps() }
 
   public func scaleFaults(rows: [Range<Int>], columns: Range<Int>) -> [ValueFault] { [] }
 

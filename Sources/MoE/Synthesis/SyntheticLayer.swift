@@ -69,10 +69,12 @@ struct SyntheticLayer {
   /// What the layer has in safetensors.
   func units() throws(MoEError) -> [SyntheticUnit] {
     var units = try experts(architecture.routedLayout(type, in: type.container), try routedExperts())
-    var tensors = [matrix(architecture.gateWeight[0], [idCount, hiddenSize], gain: 1.5)]
+    var gate = matrix(architecture.gateWeight[0], [idCount, hiddenSize], gain: 1.5)
+    if architecture.hasImageExperts { gate.shape = [hiddenSize, idCount] }
+    var tensors = [gate]
     if let name = architecture.gateBias.first { tensors.append(vector(name, [idCount], 0.1)) }
     if plan.correctionBias == .required, let name = architecture.correctionBias.first {
-      tensors.append(vector(name, [idCount], 0.1, elementType: .f32))
+      tensors.append(vector(name, architecture.hasImageExperts ? [2, idCount] : [idCount], 0.1, elementType: .f32))
     }
     if case .hash = plan.kind, let name = architecture.hashTable {
       let vocabulary = try context.configuration.size("vocab_size") ?? 1 << 17
@@ -127,6 +129,7 @@ struct SyntheticLayer {
   private func quantized(
     _ place: ProjectionLayout, _ expert: Int, _ sizes: ProjectionLayout.Sizes, _ scheme: any QuantizationScheme
   ) throws(MoEError) -> SyntheticUnit {
+    let scheme = try place.oriented(scheme, sizes)
     let rows = place.part == .whole ? sizes.rows : 2 * sizes.rows
     let isStacked = place.expertAxis == .leading
     let declared = try place.encodedTensors(expert: expert, sizes, scheme, prefix: prefix)

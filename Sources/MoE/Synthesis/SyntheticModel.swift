@@ -60,13 +60,14 @@ public struct SyntheticModel: Sendable {
     configuration.set(.layerCount, to: layers.upperBound)
     let plainType = type.elementType ?? .bf16
     configuration["torch_dtype"] = .string(["F32": "float32", "F16": "float16"][plainType.rawValue] ?? "bfloat16")
-    let final = ModelConfiguration(.object(configuration), file: "config.json")
+    var final = ModelConfiguration(.object(configuration), file: "config.json")
+    if architecture.hasImageExperts { final = final.ofText() }
     let stored = type.container == .gguf ? architecture.inGGUF() : architecture
     let made = try layers.map { (index) throws(MoEError) in
       try SyntheticLayer(stored, final, layer: index, type: type)
     }
-    units = try made.map { (layer) throws(MoEError) in try layer.units() }.flatMap(\.self)
     metadata = type.container == .gguf ? try Self.metadata(made[0], architecture, layers) : [:]
+    units = try made.map { (layer) throws(MoEError) in try layer.units() }.flatMap(\.self)
     let format = architecture.quantization(
       type, ignoring: ["lm_head", "model.embed_tokens"] + made.flatMap(\.gateModules))
     if let format { configuration["quantization_config"] = format }

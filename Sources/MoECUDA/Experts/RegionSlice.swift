@@ -6,6 +6,7 @@ internal import MoE
 internal import Tensors
 
 /// Rows of one array of an expert's matrix on their way into its region: where they go, and how some of them are packed.
+@safe
 struct RegionSlice {
   /// The place in the region.
   let offset: Int
@@ -29,7 +30,7 @@ struct RegionSlice {
     rowBytes = part.rowBytes(in: matrix)
     offset = Int(matrix[keyPath: part.offset]) + firstRow * rowBytes
     self.rowCount = rowCount
-    self.pack = pack
+    unsafe self.pack = pack
   }
 
   /// Bytes that are there already.
@@ -39,7 +40,7 @@ struct RegionSlice {
     offset = Int(matrix[keyPath: part.offset]) + (isTable ? 0 : firstRow * rowBytes)
     rowCount = bytes.count / max(rowBytes, 1)
     let width = rowBytes
-    pack = { (rows, target) in
+    unsafe pack = { (rows, target) throws(MoEError) in
       unsafe target.copyBytes(from: bytes[rows.lowerBound * width..<rows.upperBound * width])
     }
   }
@@ -55,7 +56,7 @@ extension RegionSlice {
       return Self(ElementType.f32.encode(try view.decoded()), .bias, of: matrix, firstRow: slice.firstRow)
     }
     let width = resident.bitWidth / 8
-    return Self(.weights, of: matrix, firstRow: slice.firstRow, rowCount: view.rows) { (rows, target) in
+    return unsafe Self(.weights, of: matrix, firstRow: slice.firstRow, rowCount: view.rows) { (rows, target) throws(MoEError) in
       let rowBytes = Int(matrix.row_bytes)
       if view.elementType == resident {
         for (index, row) in rows.enumerated() {
@@ -97,8 +98,8 @@ extension RegionSlice {
   private static func coded(
     _ weights: CodedWeights, _ slice: ParameterSlice, _ matrix: moe_matrix
   ) throws(MoEError) -> [Self] {
-    var slices = [
-      Self(.weights, of: matrix, firstRow: slice.firstRow, rowCount: weights.rows) { (rows, target) in
+    var slices = unsafe [
+      Self(.weights, of: matrix, firstRow: slice.firstRow, rowCount: weights.rows) { (rows, target) throws(MoEError) in
         for (index, row) in rows.enumerated() {
           unsafe pack(
             weights.codes[row * weights.columns..<(row + 1) * weights.columns], bits: weights.bits,

@@ -29,15 +29,17 @@ public final class CUDADevice: @unchecked Sendable {
   private let constants = Mutex<[[Float]: CUDABuffer]>([:])
   let staging = StagingPool()
 
+  @safe
   private struct Loaded: @unchecked Sendable {
-    var modules: [String: moe_cu_module] = [:]
-    var functions: [Kernel: moe_cu_function] = [:]
+    var modules: [String: moe_cu_module] = unsafe [:]
+    var functions: [Kernel: moe_cu_function] = unsafe [:]
   }
 
   /// Opens a device of this machine.
   public convenience init(ordinal: Int = 0) throws(MoEError) {
-    let compiler = NVRTC.shared.map { $0 as any KernelCompiler }
-    try self.init(ordinal: ordinal, driver: CUDADriver.shared.get(), compiler: compiler, cache: .standard)
+    let driver = try CUDADriver.shared.get()
+    try self.init(
+      ordinal: ordinal, driver: driver, compiler: NVRTC.shared.map { $0 as any KernelCompiler }, cache: .standard)
   }
 
   package init(
@@ -112,7 +114,7 @@ extension CUDADevice {
     let sources = KernelSource.files.filter { files.contains($0.name) }
     for (source, cubin) in try cache.load(sources, for: architecture, by: compiler) {
       var module: moe_cu_module?
-      try unsafe cubin.withUnsafeBytes { (bytes) throws(MoEError) in
+      try unsafe cubin.span.bytes.withUnsafeBytes { (bytes) throws(MoEError) in
         let image = unsafe bytes.baseAddress!
         try call("cuModuleLoadData (\(source.name))") { unsafe $0.load_module(&module, image) }
       }

@@ -39,7 +39,8 @@ final class StagingPool: Sendable {
 
   /// Lends a piece to `body`.
   func lend<Value>(on device: CUDADevice, _ body: (Staging) throws(MoEError) -> Value) throws(MoEError) -> Value {
-    let staging = try idle.withLock { $0.popLast() } ?? Staging(on: device)
+    let staging =
+      if let piece = idle.withLock({ $0.popLast() }) { piece } else { try Staging(on: device) }
     defer { idle.withLock { $0.append(staging) } }
     return try body(staging)
   }

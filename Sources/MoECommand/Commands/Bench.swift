@@ -4,6 +4,7 @@
 import ArgumentParser
 import Checkpoints
 import MoE
+import MoEDistributed
 import Tensors
 
 /// Times the routed experts of one layer against the ceilings of the machine.
@@ -11,9 +12,13 @@ struct Bench: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Time the routed experts of one layer, as shares of what the machine can do.",
     discussion: """
-      The ceilings (memory read, fp32 multiply-add) are measured in the same process on the same threads. Weights are \
+      The ceilings (memory read; multiply-adds in the precision of the activations) are measured in the same process on the same threads. Weights are \
       random and rotate over copies of the layer, so that one token's experts come from memory and not from a cache. \
       Times are minima; the median stands beside them.
+
+      On many ranks: the mean time of a forward on each, and the shares of dispatch, compute and combine.
+
+        mpirun -n 2 moe bench Granite-3-1B-A400M --expert-parallel 2
       """)
 
   @Argument(
@@ -43,6 +48,8 @@ struct Bench: ParsableCommand {
   @OptionGroup(title: "A roofline")
   var pictures: PictureOptions
 
+  @OptionGroup var ranks: RankOptions
+
   @OptionGroup var options: BackendOptions
 
   @Flag(help: "Print one JSON object.")
@@ -57,7 +64,15 @@ struct Bench: ParsableCommand {
   }
 
   func run() throws {
-    _ = try options.make()
+    try ranks.run {
+      try runAlone()
+    } together: { grid in
+      try runOnRanks(grid)
+    }
+  }
+
+  /// The sizes that were asked for.
+  private func wantedShape() throws -> ExpertShape {
     var shape = try self.shape ?? sizesOfPreset()
     if let experts {
       guard (shape.topK...1 << 20).contains(experts) else {
@@ -67,6 +82,36 @@ struct Bench: ParsableCommand {
       }
       shape.expertCount = experts
     }
+    return shape
+  }
+
+  /// Routings of batches of `count` tokens, more of them where they are small.
+  private func routings(_ shape: ExpertShape, _ count: Int) throws -> [Routing] {
+    try routing.routings(
+      expertCount: shape.expertCount, topK: shape.topK, tokenCount: count, count: count >= 64 ? 4 : 32)
+  }
+
+  private func runOnRanks(_ grid: RankGrid<MPICommunicator>) throws {
+    guard pictures.isEmpty else {
+      throw MoEError(.invalidArgument, "a roofline is drawn of one process", remedy: "leave the picture, or mpirun")
+    }
+    let (shape, backend) = (try wantedShape(), try options.cpu())
+    let placement = try ranks.parallel.placement(expertCount: shape.expertCount)
+    let bench = try RankBench(
+      shape, options.weightType ?? dtype, on: backend, grid, dispatch: ranks.way, placement: placement)
+    let error = try bench.check()
+    let rows = try tokens.counts.map { try bench.measure(routings(shape, $0), atLeast: seconds) }
+    guard grid.world.rank == 0, let layout = grid.layout else { return }
+    let way = ranks.dispatch.rawValue + (ranks.combine == .allReduce ? ", combined by all-reduce" : "")
+    let report = RankBenchReport(
+      shape: shape, typeName: "\(options.weightType ?? dtype)", layout: layout, dispatch: way, backend: backend,
+      error: error, rows: rows)
+    print(json ? report.object.serialized(pretty: true) : report.text)
+  }
+
+  private func runAlone() throws {
+    _ = try options.make()
+    let shape = try wantedShape()
     let backend = try options.cpu()
     let bench = try LayerBench(shape, options.weightType ?? dtype, on: backend)
     let error = try bench.check()
@@ -74,13 +119,12 @@ struct Bench: ParsableCommand {
     meter.measure()
     let rows = try tokens.counts.map { count in
       defer { meter.measure() }
-      let routings = try routing.routings(
-        expertCount: shape.expertCount, topK: shape.topK, tokenCount: count, count: count >= 64 ? 4 : 32)
-      return try bench.measure(routings, atLeast: seconds)
+      return try bench.measure(routings(shape, count), atLeast: seconds)
     }
     let report = BenchReport(
       shape: shape, typeName: "\(options.weightType ?? dtype)", threads: backend.pool.threadCount,
-      instructionSet: backend.instructionSet.rawValue, ceilings: meter.ceilings, error: error, rows: rows)
+      instructionSet: backend.instructionSet.rawValue, activations: backend.activations, ceilings: meter.ceilings,
+      error: error, rows: rows)
     print(json ? report.object.serialized(pretty: true) : report.text)
     try pictures.draw(report.picture, isQuiet: json)
   }

@@ -48,9 +48,12 @@ struct Check: ParsableCommand {
       .run(on: checkpoint, pool: try BackendOptions.pool(threads: threads)) { line.show(bytes: $0, of: $1) }
     line.finish()
     let seconds = now() - start
-    print(json ? object(report, seconds).serialized(pretty: true) : text(report, seconds))
+    print(
+      json ? report.object(readsValues: !headers, seconds: seconds).serialized(pretty: true) : text(report, seconds))
     let name = checkpoint.split(separator: "/").last.map(String.init) ?? checkpoint
     try pictures.draw(report.picture(title: name), isQuiet: json)
+    // What could not be opened is an error of the command, too, and not only a finding.
+    if report.architecture == nil { throw MoEError(report.findings.filter { $0.severity == .error }.map(\.fault)) }
     if !report.isWhole { throw ExitCode.failure }
   }
 }
@@ -97,40 +100,5 @@ extension Check {
     let indent = String(repeating: " ", count: 9)
     return [head + fault.message] + (details.isEmpty ? [] : [indent + details])
       + (count == 1 ? [] : [indent + "and \(count - 1) more of this kind (each with --all)"])
-  }
-}
-
-// MARK: - For programs
-
-extension Check {
-  private func object(_ report: CheckReport, _ seconds: Double) -> JSONValue {
-    let layers = report.layers.map { layer -> JSONValue in
-      [
-        "index": .integer(layer.index), "prefix": .string(layer.prefix),
-        "experts": layer.expertCount.map { .integer($0) } ?? .null, "shared": .bool(layer.hasSharedExperts),
-        "format": layer.format.map { .string($0) } ?? .null, "complete": .bool(layer.isComplete),
-        "values_read": .bool(layer.isRead),
-      ]
-    }
-    return [
-      "schema": 1, "command": "check", "path": .string(checkpoint),
-      "family": report.architecture.map { .string($0) } ?? .null, "whole": .bool(report.isWhole),
-      "values": .bool(!headers), "errors": .integer(report.count(.error)),
-      "warnings": .integer(report.count(.warning)), "notes": .integer(report.count(.note)),
-      "layers": .array(layers), "findings": .array(report.findings.map(Self.object)),
-      "bytes_read": .integer(report.bytesRead), "weights": .integer(report.weightCount), "seconds": .number(seconds),
-    ]
-  }
-
-  private static func object(_ finding: Finding) -> JSONValue {
-    func text(_ value: String?) -> JSONValue { value.map { .string($0) } ?? .null }
-    let (fault, place) = (finding.fault, finding.place)
-    return [
-      "severity": .string(finding.severity.rawValue), "code": .string(fault.code.rawValue),
-      "layer": place.layer.map { .integer($0) } ?? .null, "expert": place.expert.map { .integer($0) } ?? .null,
-      "shared": .bool(place.isShared), "projections": .array(place.projections.map { .string($0.rawValue) }),
-      "tensor": text(fault.subject), "file": text(fault.file), "message": .string(fault.message),
-      "expected": text(fault.expected), "found": text(fault.found), "remedy": text(fault.remedy),
-    ]
   }
 }

@@ -44,6 +44,7 @@ struct Demonstration {
   private func run(_ model: MoEModel, _ plans: [MoEModel.Layer], made: String?, on backend: some Backend) throws {
     let line = ProgressLine("loading")
     let start = now()
+    try options.announce(plans, on: backend)
     let layers = try plans.map { plan in
       try MoELayer(plan, of: model, on: backend, weightType: options.weightType) {
         line.show(bytes: $0.bytesRead, of: $0.bytesToRead)

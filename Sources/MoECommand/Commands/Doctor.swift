@@ -22,7 +22,7 @@ struct Doctor: ParsableCommand {
     let chosen = try BackendOptions.instructionSet()
     let threads = try options.threadCount()
     let memory = Self.memory()
-    let libraries = Self.libraries.map { (what: $0.what, state: Self.state(of: $0.names)) }
+    let libraries = Self.libraries.map { (what: $0.what, state: Self.state(of: $0.names, $0.use)) }
     if json {
       var object: [String: JSONValue] = [
         "schema": 1, "command": "doctor", "version": .string(Moe.configuration.version),
@@ -39,7 +39,7 @@ struct Doctor: ParsableCommand {
     table.append(["version", Moe.configuration.version])
     table.append(["processor", Processor.model])
     table.append(["features", Processor.features.joined(separator: " ")])
-    let forced = environment("MOE_ISA") == nil ? "the widest; MOE_ISA forces another" : "by MOE_ISA"
+    let forced = environment("MOE_ISA") == nil ? "the fastest; MOE_ISA forces another" : "by MOE_ISA"
     table.append(["instructions", "\(chosen.rawValue) (\(forced); usable: \(usable.joined(separator: ", ")))"])
     let reason =
       options.threads != nil ? "by --threads" : environment("MOE_THREADS") != nil ? "by MOE_THREADS" : "one for each"
@@ -50,19 +50,21 @@ struct Doctor: ParsableCommand {
     print(table.text.drop { $0.isNewline })
   }
 
-  /// Libraries that are found at run time, none of which this version uses yet.
-  private static let libraries: [(what: String, names: [String])] = [
-    ("CUDA", ["libcuda.so.1"]), ("NVRTC", ["libnvrtc.so.13", "libnvrtc.so.12"]),
-    ("NCCL", ["libnccl.so.2"]), ("MPI", ["libmpi.so.40", "libmpi.so.12"]),
+  /// Libraries that are found at run time, and what this version uses them for.
+  private static let libraries: [(what: String, names: [String], use: String)] = [
+    ("CUDA", ["libcuda.so.1"], "not used by this version"),
+    ("NVRTC", ["libnvrtc.so.13", "libnvrtc.so.12"], "not used by this version"),
+    ("NCCL", ["libnccl.so.2"], "not used by this version"),
+    ("MPI", ["libmpi.so.40", "libmpich.so.12", "libmpi.so.12"], "used under mpirun"),
   ]
 
-  private static func state(of names: [String]) -> String {
+  private static func state(of names: [String], _ use: String) -> String {
     for name in names {
       guard let handle = unsafe dlopen(name, RTLD_LAZY | RTLD_LOCAL) else { continue }
       unsafe dlclose(handle)
-      return "\(name) found; not used by this version"
+      return "\(name) found; \(use)"
     }
-    return "not found (\(names.joined(separator: ", "))); not used by this version"
+    return "not found (\(names.joined(separator: ", "))); \(use)"
   }
 
   private static func memory() -> (total: Int, available: Int) {

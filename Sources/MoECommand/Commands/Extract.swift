@@ -31,6 +31,11 @@ struct Extract: ParsableCommand {
   var rank = 0
 
   @Option(
+    help: ArgumentHelp(
+      "Quantise as a load with --quantize does, and write what comes of it (default: as stored).", valueName: "type"))
+  var quantize: WeightType?
+
+  @Option(
     name: .shortAndLong, help: ArgumentHelp("The safetensors file to write.", valueName: "file"),
     completion: .file(extensions: ["safetensors"]))
   var output: String
@@ -49,7 +54,7 @@ struct Extract: ParsableCommand {
     }
     let plan = try LoadPlan(
       source, on: ReferenceBackend(), as: try parallel.grid(rank: rank),
-      placement: try parallel.placement(expertCount: count))
+      placement: try parallel.placement(expertCount: count), weightType: quantize)
     for note in plan.notes { Console.note(note) }
     var wanted: [LogicalExpert: LoadPlan.Slot] = [:]
     for slot in plan.slots where experts?.numbers.contains(slot.expert.rawValue) ?? true { wanted[slot.expert] = slot }

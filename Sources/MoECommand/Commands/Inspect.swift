@@ -20,7 +20,7 @@ struct Inspect: ParsableCommand {
 
   func run() throws {
     let model = try MoEModel(opening: checkpoint)
-    print(json ? Self.object(model).serialized(pretty: true) : Self.text(model))
+    print(json ? model.object.serialized(pretty: true) : Self.text(model))
   }
 
   /// Layers that differ in nothing but their number share a section.
@@ -53,7 +53,7 @@ struct Inspect: ParsableCommand {
 
   private static func facts(_ layer: MoEModel.Layer) -> Facts {
     let specification = layer.specification
-    let bits = bitsPerWeight(layer)
+    let bits = layer.bitsPerWeight
     let perExpert = layer.experts.storedBytes / specification.expertCount
     var rows = [
       ("experts", "\(specification.expertCount), top \(layer.topK)"),
@@ -79,40 +79,5 @@ struct Inspect: ParsableCommand {
         ))
     }
     return Facts(rows: rows.map { Facts.Row(name: $0.0, value: $0.1) })
-  }
-
-  /// Stored bits, scales included, over weights.
-  private static func bitsPerWeight(_ layer: MoEModel.Layer) -> Double {
-    let weights = layer.specification.expertCount * layer.specification.parametersPerExpert
-    return 8 * Double(layer.experts.storedBytes) / Double(weights)
-  }
-
-  private static func object(_ model: MoEModel) -> JSONValue {
-    let layers = model.layers.map { layer -> JSONValue in
-      let specification = layer.specification
-      var object: [String: JSONValue] = [
-        "index": .integer(layer.index), "prefix": .string(layer.prefix),
-        "experts": .integer(specification.expertCount), "top_k": .integer(layer.topK),
-        "hidden_size": .integer(layer.hiddenSize), "expert_hidden_size": .integer(specification.hiddenSize),
-        "intermediate_size": .integer(specification.intermediateSize), "router": .string("\(layer.plan)"),
-        "activation": .string("\(specification.activation)"), "biases": .bool(specification.hasBias),
-        "format": .string(layer.experts.format),
-        "declared_activations": .string("\(specification.activations)"),
-        "bits_per_weight": .number(bitsPerWeight(layer)),
-        "layout": .string(layer.experts.layoutName),
-        "expert_bytes": .integer(layer.experts.storedBytes),
-      ]
-      if let shared = layer.shared {
-        object["shared_intermediate_size"] = .integer(shared.experts.specification.intermediateSize)
-      }
-      return .object(object)
-    }
-    return [
-      "schema": 1, "command": "inspect", "path": .string(model.checkpoint.path), "name": .string(model.checkpoint.name),
-      "family": .string(model.architecture), "files": .integer(model.checkpoint.catalog.files.count),
-      "tensors": .integer(model.checkpoint.catalog.records.count),
-      "bytes": .integer(model.checkpoint.catalog.byteCount),
-      "layers": .array(layers), "notes": .array(model.notes.map { .string($0) }),
-    ]
   }
 }

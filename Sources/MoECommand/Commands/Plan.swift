@@ -32,6 +32,9 @@ struct Plan: ParsableCommand {
 
   @OptionGroup var options: BackendOptions
 
+  @OptionGroup(title: "Memory of ranks, and how experts are cut")
+  var pictures: PictureOptions
+
   @Flag(help: "Print one JSON object.")
   var json = false
 
@@ -41,9 +44,14 @@ struct Plan: ParsableCommand {
 
   func run() throws {
     let model = try MoEModel(opening: checkpoint, layers: layers.map { Set($0.numbers) })
-    let plan = try plan(model, on: try options.make())
+    let plan = try ModelPlan(
+      model, on: try options.make(), over: try parallel.grid(), redundancy: parallel.redundantCount,
+      maxTokens: maxTokens, weightType: options.weightType
+    ) { (plan) throws(MoEError) in try options.admit([plan]) }
     for note in plan.notes { Console.note(note) }
-    print(json ? object(model, plan).serialized(pretty: true) : text(model, plan))
+    print(json ? plan.object(of: model).serialized(pretty: true) : text(model, plan))
+    try pictures.draw(
+      plan.picture(of: model, title: "Plan of \(model.checkpoint.name)", limit: deviceMemory?.count), isQuiet: json)
     if let limit = deviceMemory?.count {
       let faults = plan.ranks.filter { $0.needed > limit }.map { rank in
         Fault(
@@ -53,53 +61,6 @@ struct Plan: ParsableCommand {
       }
       if !faults.isEmpty { throw MoEError(faults) }
     }
-  }
-
-  /// The totals of one rank over all layers.
-  struct RankTotals {
-    var rank: Int
-    var slots: [Int] = []
-    var intermediate: [Range<Int>] = []
-    var bytesToRead = 0
-    var resident = 0
-    var staging = 0
-    /// Of a batch whose routed rows are spread evenly over the ranks, and of one that all goes to this rank.
-    var balancedWorkspace = 0
-    var worstWorkspace = 0
-
-    var peak: Int { resident + staging }
-    var needed: Int { max(peak, resident + worstWorkspace) }
-  }
-
-  struct ModelPlan {
-    var ranks: [RankTotals]
-    var notes: [String]
-  }
-
-  private func plan(_ model: MoEModel, on backend: some Backend) throws(MoEError) -> ModelPlan {
-    let grid = try parallel.grid()
-    let workers = WorkerPool.availableProcessors
-    var totals = grid.ranks.map { RankTotals(rank: $0.rank) }
-    var notes = model.notes
-    for layer in model.layers {
-      let count = layer.specification.expertCount
-      let placement = try parallel.placement(expertCount: count)
-      for rank in grid.ranks {
-        let plan = try LoadPlan(
-          layer.experts, on: backend, as: rank, placement: placement, weightType: options.weightType)
-        totals[rank.rank].add(plan, workers: workers, rows: maxTokens * layer.topK, slots: placement.logical.count)
-        if let shared = layer.shared {
-          // Shared experts are cut over the tensor-parallel ranks and held by every expert-parallel one.
-          let own = try ParallelLayout(
-            tensorParallel: rank.tensorParallel, expertParallel: 1, rank: rank.tensorRank)
-          totals[rank.rank].add(
-            try LoadPlan(shared.experts, on: backend, as: own, weightType: options.weightType), workers: workers,
-            rows: maxTokens, slots: nil)
-        }
-        notes += plan.notes.filter { !notes.contains($0) }
-      }
-    }
-    return ModelPlan(ranks: totals, notes: notes)
   }
 
   /// The least number of times that ranks must be multiplied for the experts to fit.
@@ -135,39 +96,5 @@ struct Plan: ParsableCommand {
   private static func summary(_ values: [String]) -> String {
     let distinct = values.reduce(into: [String]()) { if !$0.contains($1) { $0.append($1) } }
     return distinct.count <= 1 ? distinct.first ?? "–" : "\(distinct[0]) (and \(distinct.count - 1) other)"
-  }
-
-  private func object(_ model: MoEModel, _ plan: ModelPlan) -> JSONValue {
-    let ranks = plan.ranks.map { rank -> JSONValue in
-      [
-        "rank": .integer(rank.rank), "slots": .array(rank.slots.map { .integer($0) }),
-        "intermediate": .array(rank.intermediate.map { [.integer($0.lowerBound), .integer($0.upperBound)] }),
-        "bytes_to_read": .integer(rank.bytesToRead), "resident_bytes": .integer(rank.resident),
-        "peak_bytes": .integer(rank.peak), "workspace_bytes": .integer(rank.balancedWorkspace),
-        "worst_workspace_bytes": .integer(rank.worstWorkspace),
-      ]
-    }
-    return [
-      "schema": 1, "command": "plan", "path": .string(model.checkpoint.path), "backend": .string(options.backend),
-      "tensor_parallel": .integer(parallel.tensorParallel), "expert_parallel": .integer(parallel.expertParallel),
-      "max_tokens": .integer(maxTokens), "layers": .array(model.layers.map { .integer($0.index) }),
-      "ranks": .array(ranks), "notes": .array(plan.notes.map { .string($0) }),
-    ]
-  }
-}
-
-extension Plan.RankTotals {
-  /// - Parameter slots: all slots of the layer, where rows are spread over them; nil where every row comes here.
-  fileprivate mutating func add(_ plan: LoadPlan, workers: Int, rows: Int, slots total: Int?) {
-    if total != nil {
-      slots.append(plan.slots.count)
-      intermediate.append(plan.intermediate)
-    }
-    bytesToRead += plan.bytesToRead
-    resident += plan.residentBytes
-    staging = max(staging, plan.peakBytes(workers: workers) - plan.residentBytes)
-    let share = total.map { ($0 == 0 ? 0 : (rows * plan.slots.count + $0 - 1) / $0) } ?? rows
-    balancedWorkspace = max(balancedWorkspace, share * plan.layout.workspacePerRow)
-    worstWorkspace = max(worstWorkspace, rows * plan.layout.workspacePerRow)
   }
 }

@@ -4,6 +4,7 @@
 import ArgumentParser
 import Checkpoints
 import MoE
+import MoEDistributed
 
 /// Runs a layer on a file, or shows what this machine does with a checkpoint.
 struct Run: ParsableCommand {
@@ -15,7 +16,9 @@ struct Run: ParsableCommand {
       With a checkpoint: the same on it, with random input.
 
       With --layer, --input and --output: reads hidden_states [tokens, hidden] and writes topk_ids, topk_weights, \
-      routed_output, shared_output (where there is one) and output.
+      routed_output, shared_output (where there is one) and output. On many ranks rank 0 writes the same file:
+
+        mpirun -n 4 moe run CKPT --layer 3 --input x.safetensors -o y.safetensors --expert-parallel 4
       """)
 
   @Argument(help: "A folder, a safetensors file with config.json beside it, or a GGUF file.", completion: .directory)
@@ -52,7 +55,12 @@ struct Run: ParsableCommand {
     completion: .file(extensions: ["safetensors"]))
   var output: String?
 
+  @OptionGroup var ranks: RankOptions
+
   @OptionGroup var options: BackendOptions
+
+  @OptionGroup(title: "The memory of the load, as planned and as it was")
+  var pictures: PictureOptions
 
   @Flag(help: "Print one JSON object.")
   var json = false
@@ -62,7 +70,13 @@ struct Run: ParsableCommand {
     if input == nil, names.contains(where: { $0 != nil }) {
       throw ValidationError("--token-ids, --expert-input, --router-logits, --routing and --output go with --input")
     }
-    guard input != nil else { return }
+    guard input != nil else {
+      if try ranks.parallel.grid() != .single {
+        throw ValidationError("--tensor-parallel and --expert-parallel go with --input")
+      }
+      if !pictures.isEmpty { throw ValidationError("--html, --svg and --ascii go with --input") }
+      return
+    }
     if checkpoint == nil || layer == nil || output == nil {
       throw ValidationError("--input needs a checkpoint, --layer and --output")
     }
@@ -76,8 +90,14 @@ struct Run: ParsableCommand {
       let job = LayerJob(
         checkpoint: checkpoint, layer: layer, input: input, tensor: tensor, tokenIDs: tokenIds,
         expertInput: expertInput, routerLogits: routerLogits, routing: routing, output: output,
-        weightType: options.weightType, json: json)
-      try job.run(on: try options.make())
+        options: options, pictures: pictures, json: json)
+      try ranks.run {
+        try job.run(on: options.makeForRank(), by: LocalLoading(), .alone)
+      } together: { grid in
+        try job.run(
+          on: options.makeForRank(), by: ranks.loading(grid),
+          TokenSharing(grid: grid, isSpread: ranks.way == .allToAll))
+      }
     } else if let checkpoint {
       try Demonstration(options: options, layer: layer, json: json).run(checkpoint, made: nil)
     } else {

@@ -13,12 +13,14 @@ struct BackendOptions: ParsableArguments {
 
   @Option(
     help: ArgumentHelp(
-      "Worker threads (default: MOE_THREADS, or the processors of the affinity mask).", valueName: "count"))
+      "Worker threads (default: MOE_THREADS, or the processors of the affinity mask over the ranks on this host).",
+      valueName: "count"))
   var threads: Int?
 
   @Option(
     help: ArgumentHelp(
-      "Precision of activations: f32, or declared by the checkpoint (with --backend reference).", valueName: "type"))
+      "Precision of activations: f32, bf16 or int8 (with --backend cpu), or declared by the checkpoint (reference).",
+      valueName: "type"))
   var activations = "f32"
 
   @Option(help: ArgumentHelp("Keep the experts' weights in f32, f16 or bf16 (default: as stored).", valueName: "type"))
@@ -29,6 +31,9 @@ struct BackendOptions: ParsableArguments {
       "Quantise the experts while loading, to any type of 'moe synth --dtype' (default: as stored).",
       valueName: "type"))
   var quantize: WeightType?
+
+  @Flag(help: "Refuse what would run slower than its format and this machine allow, instead of noting it.")
+  var requireFast = false
 
   /// What the experts' weights are converted to; nil for what they are.
   var weightType: WeightType? { quantize ?? weightsType }
@@ -53,9 +58,14 @@ struct BackendOptions: ParsableArguments {
     }
   }
 
-  /// The backend that was asked for.
+  /// The backend that was asked for, for a process alone.
   func make() throws(MoEError) -> any Backend {
     try requireSingleProcess()
+    return try makeForRank()
+  }
+
+  /// The backend that was asked for, on each of many ranks.
+  func makeForRank() throws(MoEError) -> any Backend {
     switch backend {
     case "reference": return try reference()
     case "cpu": return try cpu()
@@ -66,6 +76,38 @@ struct BackendOptions: ParsableArguments {
     }
   }
 
+  /// Refuses plans with slow paths if that was asked for.
+  func admit(_ plans: [LoadPlan]) throws(MoEError) {
+    guard requireFast else { return }
+    var reasons: [Fault] = []
+    for plan in plans {
+      do throws(MoEError) {
+        try plan.requireFast()
+      } catch {
+        reasons += error.faults.filter { !reasons.contains($0) }
+      }
+    }
+    guard reasons.isEmpty else { throw MoEError(reasons) }
+  }
+
+  /// Notes what a rank's load of layers will do, where it is to be said, and refuses slow paths if that was asked for.
+  func announce(
+    _ layers: [MoEModel.Layer], on backend: some Backend, as rank: ParallelLayout = .single, aloud: Bool = true
+  ) throws(MoEError) {
+    let shared = try ParallelLayout(tensorParallel: rank.tensorParallel, expertParallel: 1, rank: rank.tensorRank)
+    var plans: [LoadPlan] = []
+    for layer in layers {
+      plans.append(try LoadPlan(layer.experts, on: backend, as: rank, weightType: weightType))
+      if let experts = layer.shared?.experts {
+        plans.append(try LoadPlan(experts, on: backend, as: shared, weightType: weightType))
+      }
+    }
+    try admit(plans)
+    guard aloud else { return }
+    let notes = plans.flatMap(\.notes)
+    for (index, note) in notes.enumerated() where !notes[..<index].contains(note) { Console.note(note) }
+  }
+
   /// The reference with the activations that were asked for.
   func reference() throws(MoEError) -> ReferenceBackend { ReferenceBackend(activations: try precision()) }
 
@@ -73,16 +115,22 @@ struct BackendOptions: ParsableArguments {
     if let precision = ActivationPrecision(rawValue: activations) { return precision }
     throw MoEError(
       .unsupportedByBackend, "activations in \(activations) are not part of this version", subject: "--activations",
-      remedy: "use f32 or declared")
+      remedy: "use f32, bf16, int8 or declared")
   }
 
   /// The CPU backend with the threads and instructions that were asked for.
   func cpu() throws(MoEError) -> CPUBackend {
-    CPUBackend(
-      pool: try Self.pool(threads: threads), instructionSet: try Self.instructionSet(), activations: try precision())
+    let instructions = try Self.instructionSet()
+    guard instructions != .portable || !requireFast else {
+      throw MoEError(
+        .unsupportedByBackend, "a slow path: portable instructions", subject: "--require-fast",
+        expected: "avx2 or avx512", found: instructions.rawValue)
+    }
+    return CPUBackend(
+      pool: try Self.pool(threads: threads), instructionSet: instructions, activations: try precision())
   }
 
-  /// The instruction set of `MOE_ISA`, or the widest.
+  /// The instruction set of `MOE_ISA`, or the fastest.
   static func instructionSet() throws(MoEError) -> InstructionSet {
     guard let name = environment("MOE_ISA") else { return .best }
     guard let set = InstructionSet(rawValue: name), set.isSupported else {
@@ -99,7 +147,7 @@ struct BackendOptions: ParsableArguments {
 
   private static func threadCount(_ threads: Int?) throws(MoEError) -> Int {
     if let threads { return threads }
-    guard let text = environment("MOE_THREADS") else { return WorkerPool.availableProcessors }
+    guard let text = environment("MOE_THREADS") else { return WorkerPool.defaultThreadCount }
     guard let count = Int(text), (1...4096).contains(count) else {
       throw MoEError(
         .invalidArgument, "no number of threads", subject: "MOE_THREADS", expected: "1...4096", found: text)
@@ -118,11 +166,10 @@ struct BackendOptions: ParsableArguments {
 
   /// Refuses to run as one of several ranks.
   private func requireSingleProcess() throws(MoEError) {
-    for name in ["OMPI_COMM_WORLD_SIZE", "PMI_SIZE"] {
-      guard let size = environment(name).flatMap({ Int($0) }), size > 1 else { continue }
-      throw MoEError(
-        .unsupported, "started as one of \(size) ranks, and this version runs in a single process", subject: name,
-        remedy: "start it without mpirun")
-    }
+    guard let launcher = Launcher.current, launcher.size > 1 else { return }
+    throw MoEError(
+      .unsupported, "started as one of \(launcher.size) ranks, which this does not use",
+      subject: launcher.family.rawValue,
+      remedy: "start it without mpirun; 'moe run --input' and 'moe bench' take --expert-parallel and --tensor-parallel")
   }
 }

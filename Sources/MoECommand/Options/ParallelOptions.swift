@@ -39,11 +39,15 @@ struct ParallelOptions: ParsableArguments {
 
   /// The experts of every rank, before any balancing.
   func placement(expertCount: Int) throws(MoEError) -> ExpertPlacement {
-    let count =
-      switch redundant {
-      case .count(let count): count
-      case .auto: ExpertPlacement.leastRedundant(expertCount: expertCount, ranks: expertParallel)
-      }
-    return try ExpertPlacement.initial(expertCount: expertCount, redundant: count, ranks: expertParallel)
+    try ExpertPlacement.initial(
+      expertCount: expertCount, redundant: redundantCount(expertCount), ranks: expertParallel)
+  }
+
+  /// Replicas in a layer of so many experts.
+  func redundantCount(_ expertCount: Int) -> Int {
+    switch redundant {
+    case .count(let count): count
+    case .auto: ExpertPlacement.leastRedundant(expertCount: expertCount, ranks: expertParallel)
+    }
   }
 }

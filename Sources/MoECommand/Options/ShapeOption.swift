@@ -30,6 +30,19 @@ struct ExpertShape: ExpressibleByArgument, Sendable {
     topK = try configuration.required(.topK)
   }
 
+  /// `H,I,E,k` or the name of a preset.
+  init(parsing text: String) throws(MoEError) {
+    if let shape = Self(argument: text) {
+      self = shape
+    } else if let preset = ModelPreset(named: text) {
+      try self.init(preset)
+    } else {
+      throw MoEError(
+        .invalidArgument, "no such shape", subject: "--shape",
+        expected: "H,I,E,k or one of \(ModelPreset.all.map(\.name).joined(separator: ", "))", found: text)
+    }
+  }
+
   var description: String { "\(hiddenSize),\(intermediateSize),\(expertCount),\(topK)" }
 }
 

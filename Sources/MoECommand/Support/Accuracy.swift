@@ -7,7 +7,13 @@ import MoEInspection
 /// How far an output is from that of the reference backend.
 enum Accuracy {
   /// Above this a run has failed.
-  static let largestError = 1e-4
+  static func largestError(_ activations: ActivationPrecision) -> Double {
+    switch activations {
+    case .f32, .declared: 1e-4
+    case .bf16: 0.01
+    case .int8: 0.05
+    }
+  }
 
   /// The root mean square of the difference over that of `expected`; NaN counts as infinite.
   static func relativeError(_ found: [Float], _ expected: [Float]) -> Double {
@@ -20,7 +26,10 @@ enum Accuracy {
   }
 
   /// - Throws: `invalidValue` for an error above the largest.
-  static func require(_ error: Double, of backend: String) throws(MoEError) {
+  static func require(
+    _ error: Double, of backend: String, _ activations: ActivationPrecision = .f32
+  ) throws(MoEError) {
+    let largestError = largestError(activations)
     guard error <= largestError else {
       throw MoEError(
         .invalidValue, "the output is not that of the reference backend", subject: backend,

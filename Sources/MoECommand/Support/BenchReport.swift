@@ -11,6 +11,7 @@ struct BenchReport {
   let typeName: String
   let threads: Int
   let instructionSet: String
+  let activations: ActivationPrecision
   let ceilings: Ceilings
   /// Relative to the Float64 reference.
   let error: Double
@@ -18,7 +19,7 @@ struct BenchReport {
 
   var text: String {
     var table = TextTable([
-      "tokens", "ms", "median", "GB/s", "of memory", "GFLOP/s", "of fp32", "of ceiling",
+      "tokens", "ms", "median", "GB/s", "of memory", "GFLOP/s", "of peak", "of ceiling",
     ])
     for row in rows {
       let (read, computed) = rates(row)
@@ -29,9 +30,10 @@ struct BenchReport {
       ])
     }
     return """
-      \(shape.description) \(typeName), \(threads) thread(s), \(instructionSet), \(Processor.model)
+      \(shape.description) \(typeName), activations \(activations.rawValue), \(threads) thread(s), \(instructionSet), \
+      \(Processor.model)
       ceilings: \(Format.rate(ceilings.bytesPerSecond)) memory read, \
-      \(Format.short(ceilings.operationsPerSecond / 1e9)) GFLOP/s fp32; error \(Format.scientific(error))
+      \(Format.short(ceilings.operationsPerSecond / 1e9)) GFLOP/s \(activations.rawValue); error \(Format.scientific(error))
 
       \(table.text)
       """
@@ -55,13 +57,14 @@ struct BenchReport {
         "tokens": .integer(row.tokenCount), "seconds": .number(row.minimum), "median_seconds": .number(row.median),
         "bytes": .integer(row.work.bytes), "operations": .integer(row.work.operations),
         "share_of_memory": .number(read / ceilings.bytesPerSecond),
-        "share_of_fp32": .number(computed / ceilings.operationsPerSecond),
+        "share_of_peak": .number(computed / ceilings.operationsPerSecond),
         "share_of_ceiling": .number(row.work.floor(ceilings) / row.minimum),
       ]
     }
     return [
       "schema": 1, "command": "bench", "shape": .string(shape.description), "dtype": .string(typeName),
       "threads": .integer(threads), "instruction_set": .string(instructionSet),
+      "activations": .string(activations.rawValue),
       "processor": .string(Processor.model), "error": .number(error),
       "ceilings": [
         "bytes_per_second": .number(ceilings.bytesPerSecond),

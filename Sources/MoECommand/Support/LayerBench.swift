@@ -58,7 +58,7 @@ struct LayerBench {
       truth, hidden: hidden,
       routing: Routing(topK: experts.count, ids: experts.indices.map(Int32.init), weights: weights))
     let error = Accuracy.relativeError(found, expected)
-    try Accuracy.require(error, of: backend.name)
+    try Accuracy.require(error, of: backend.name, backend.activations)
     return error
   }
 

@@ -18,6 +18,8 @@ public struct Histogram: Sendable, Hashable {
 
   private static let digits = Array("0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
 
+  private func end(_ value: Float) -> String { Axis.Unit.number.text(Double(value)) }
+
   /// A character for each bin: a page may have a hundred thousand of them. The height is the square root of the count,
   /// so that tails are seen.
   var attributes: String {
@@ -28,7 +30,7 @@ public struct Histogram: Sendable, Hashable {
           Self.digits[greatest > 0 ? Int((Double(count) / greatest).squareRoot() * Double(Self.digits.count - 1)) : 0]
         })
     }
-    return "data-h=\"\(sets.joined(separator: ","))\" data-r=\"\(range.lowerBound),\(range.upperBound)\" "
+    return "data-h=\"\(sets.joined(separator: ","))\" data-r=\"\(end(range.lowerBound)),\(end(range.upperBound))\" "
       + "data-c=\"\(caption.escaped)\" tabindex=\"0\""
   }
 }

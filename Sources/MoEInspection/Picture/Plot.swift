@@ -13,6 +13,8 @@ public struct Plot: Sendable {
     case line
     /// A value holds until the next.
     case step
+    /// A line above a filled ground.
+    case fill
     /// A step above a filled ground.
     case area
     case points
@@ -62,9 +64,13 @@ public struct Plot: Sendable {
     let points = series.flatMap(\.points)
     return (
       Scale(x, points.map(\.x)),
-      Scale(y, points.map(\.y) + references.map(\.value), fromZero: series.contains { $0.style == .area })
+      Scale(y, points.map(\.y) + references.map(\.value), fromZero: series.contains { $0.style.isFilled })
     )
   }
+}
+
+extension Plot.Style {
+  fileprivate var isFilled: Bool { self == .area || self == .fill }
 }
 
 extension Plot.Series {
@@ -128,7 +134,7 @@ extension Plot: Drawing {
   ) {
     let name = series.tone.name
     let corners = series.corners.map { place($0.x, $0.y) }
-    if series.style == .area, let first = corners.first, let last = corners.last {
+    if series.style.isFilled, let first = corners.first, let last = corners.last {
       canvas.path(
         [(x: first.x, y: ground)] + corners + [(x: last.x, y: ground)], "\(name) area", isClosed: true, tip: series.name
       )

@@ -15,10 +15,11 @@ import Testing
   /// 127 to the greatest magnitude, about three deviations, 0.7 %; e2m1 with a scale for 16 about 10 %. A product of
   /// random weights keeps ε. Gate and up have errors of their own, the activation stretches the gate's by up to 1.3, and
   /// the second input loses ε once more (of int8 twice that, as its tail is longer): ε · √(1 + 1.3² + 1) ≈ 2 ε, or 2.7 ε.
-  /// The scales that are stored in the cases clip the greatest inputs of the second product, which may cost as much again.
+  /// The scales that are stored in the cases clip the greatest inputs of the second product, a few of eight thousand, and
+  /// those weigh the most: by a calculation apart from this one 0.126 to 0.150 for three seeds, 0.044 to 0.049 unclipped.
   private static func bound(_ scheme: ActivationScheme) -> Double {
     switch scheme {
-    case .tensor(.fp8, isStatic: true): 0.13
+    case .tensor(.fp8, isStatic: true): 0.2
     case .tensor(.fp8, _), .token(.fp8, _), .group, .mxfp8: 0.052
     case .tensor(.int8, _), .token(.int8, _): 0.02
     case .mxfp4, .nvfp4: 0.3

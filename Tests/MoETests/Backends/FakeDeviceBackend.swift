@@ -55,6 +55,9 @@ final class FakeDevice: Sendable {
     var uploads = 0
     var downloads = 0
     var commands = 0
+    var replaces = 0
+    /// How many experts may be replaced before one can't be; nil for any number.
+    var replacesLeft: Int?
   }
 
   let state = Mutex(State())
@@ -73,9 +76,11 @@ final class FakeDevice: Sendable {
     }
   }
 
-  func set<Element: BitwiseCopyable>(_ buffer: FakeDeviceBackend.Buffer, _ values: [Element]) {
+  /// - Parameter start: in elements.
+  func set<Element: BitwiseCopyable>(_ buffer: FakeDeviceBackend.Buffer, _ values: [Element], at start: Int = 0) {
     let bytes = unsafe values.withUnsafeBytes { unsafe Array($0) }
-    state.withLock { $0.memory[buffer.handle]!.replaceSubrange(0..<bytes.count, with: bytes) }
+    let offset = start * MemoryLayout<Element>.stride
+    state.withLock { $0.memory[buffer.handle]!.replaceSubrange(offset..<offset + bytes.count, with: bytes) }
   }
 }
 
@@ -192,6 +197,12 @@ extension FakeDeviceBackend {
   }
 
   func replace(_ slot: LocalExpert, in storage: Storage, with bytes: UnsafeRawBufferPointer) throws(MoEError) {
+    let isFull = device.state.withLock { state in
+      defer { state.replacesLeft = state.replacesLeft.flatMap { $0 == 0 ? nil : $0 - 1 } }
+      state.replaces += 1
+      return state.replacesLeft == 0
+    }
+    if isFull { throw MoEError(.outOfMemory, "the device is full") }
     let values = unsafe Array(bytes.bindMemory(to: Float.self))
     storage.slots.withLock { $0[slot.rawValue] = values }
   }
@@ -249,9 +260,11 @@ extension FakeDeviceBackend {
     }
   }
 
-  func forward(
-    _ storage: Storage, hidden: Buffer, ids: Buffer, weights: Buffer, tokenCount: Int, topK: Int, into output: Buffer,
-    on queue: Queue
+  var rowType: ElementType { .f64 }
+
+  func forwardRows(
+    _ storage: Storage, hidden: Buffer, ids: Buffer, weights: Buffer, indices: Buffer, tokenCount: Int, topK: Int,
+    into rows: Buffer, on queue: Queue
   ) {
     queue.pending.append { device in
       let specification = storage.layout.specification
@@ -259,14 +272,34 @@ extension FakeDeviceBackend {
       let x = device.values(hidden, tokenCount * width, Float.self).map(Double.init)
       let ids = device.values(ids, tokenCount * topK, Int32.self)
       let weights = device.values(weights, tokenCount * topK, Float.self)
-      var result = [Double](repeating: 0, count: tokenCount * width)
+      let indices = device.values(indices, tokenCount * topK, Int32.self)
       for slot in ids.indices where ids[slot] >= 0 {
         let row = slot / topK * width
-        let weight = Double(weights[slot])
+        let weight = specification.weightOnInput ? Double(weights[slot]) : 1
         let values = storage.slots.withLock { $0[Int(ids[slot])]! }
-        let input = x[row..<row + width].map { specification.weightOnInput ? weight * $0 : $0 }
-        let expert = Self.expert(values, specification, input)
-        for index in 0..<width { result[row + index] += (specification.weightOnInput ? 1 : weight) * expert[index] }
+        let input = x[row..<row + width].map { weight * $0 }
+        device.set(rows, Self.expert(values, specification, input), at: Int(indices[slot]) * width)
+      }
+    }
+  }
+
+  func combine(
+    _ storage: Storage, rows: Buffer, ids: Buffer, weights: Buffer, indices: Buffer, tokenCount: Int, topK: Int,
+    into output: Buffer, on queue: Queue
+  ) {
+    queue.pending.append { device in
+      let specification = storage.layout.specification
+      let width = specification.hiddenSize
+      let ids = device.values(ids, tokenCount * topK, Int32.self)
+      let weights = device.values(weights, tokenCount * topK, Float.self)
+      let indices = device.values(indices, tokenCount * topK, Int32.self)
+      let used = indices.indices.filter { ids[$0] >= 0 }.map { Int(indices[$0]) }
+      let rows = device.values(rows, ((used.max() ?? -1) + 1) * width, Double.self)
+      var result = [Double](repeating: 0, count: tokenCount * width)
+      for slot in ids.indices where ids[slot] >= 0 {
+        let weight = specification.weightOnInput ? 1 : Double(weights[slot])
+        let (row, target) = (Int(indices[slot]) * width, slot / topK * width)
+        for column in 0..<width { result[target + column] += weight * rows[row + column] }
       }
       device.set(output, result.map { Float($0) })
     }

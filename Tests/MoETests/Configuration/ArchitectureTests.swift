@@ -32,7 +32,7 @@ import Testing
       tokenIDs: (0..<tokens).map { Int32($0 * 7 % 24) }, residual: randomValues(tokens * 32, seed: 6))
     for (index, (layer, reference)) in zip(layers, references).enumerated() {
       let specification = model.layers[index].specification
-      #expect(specification.expertCount == (try numbers.required(.expertCount)))
+      #expect(specification.expertCount == (try model.configuration.required(.expertCount)))
       #expect(specification.intermediateSize == 12)
       let (found, expected) = (try layer.forward(hidden, input), try reference.forward(hidden, input))
       #expect(found.routing.ids == expected.routing.ids)

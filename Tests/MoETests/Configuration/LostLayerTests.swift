@@ -27,8 +27,10 @@ import Testing
   ]
 
   /// A model of four MoE layers of which only some are left, and the declaration.
-  private func fixture(_ declaration: [String: JSONValue], keeping layers: [Int]) throws -> CheckpointFixture {
-    var configuration = try #require(TinyConfigurations.all["Mixtral"])
+  private func fixture(
+    _ declaration: [String: JSONValue], keeping layers: [Int], family: String = "Mixtral"
+  ) throws -> CheckpointFixture {
+    var configuration = try #require(TinyConfigurations.all[family])
     configuration["num_hidden_layers"] = 4
     var fixture = try CheckpointFixture(synthetic: configuration)
     fixture.configuration.merge(declaration) { _, new in new }
@@ -49,6 +51,22 @@ import Testing
   }
 
   @Test func nothingDeclaredIsNothingMissed() throws {
-    #expect(try fixture([:], keeping: [0, 2]).open().layers.map(\.index) == [0, 2])
+    let fixture = try fixture([:], keeping: [0, 2], family: "Mellum")
+    #expect(try fixture.open().layers.map(\.index) == [0, 2])
+  }
+
+  /// All layers of Mixtral have experts, and no configuration says so.
+  @Test func familiesWithExpertsEverywhere() throws {
+    expectFaults([.missingTensor], ["layer(s) 1, 3"]) { try fixture([:], keeping: [0, 2]).open() }
+  }
+
+  /// Of layers that are asked for, none is passed over.
+  @Test func layersThatAreNotThere() throws {
+    let folder = try TemporaryFolder()
+    try fixture(["num_dense_layers": 1], keeping: [1, 2, 3]).write(to: folder.path)
+    #expect(try MoEModel(opening: folder.path, layers: [2]).layers.map(\.index) == [2])
+    expectFaults([.invalidArgument], ["layer 0, 9 is no MoE layer", "1, 2, 3"]) {
+      _ = try MoEModel(opening: folder.path, layers: [0, 2, 9])
+    }
   }
 }

@@ -195,6 +195,12 @@ enum TinyConfigurations {
         "moe_num_experts": 8, "moe_k": 3, "moe_intermediate_size": 12, "moe_num_shared_experts": 2,
         "moe_norm_min": 1e-12,
       ]),
+    "Ernie-4.5-VL-MoE": family(
+      "ernie4_5_moe_vl", "Ernie4_5_VLMoeForConditionalGeneration",
+      [
+        "moe_num_experts": [8, 8], "moe_k": 3, "moe_intermediate_size": [12, 4], "moe_num_shared_experts": 2,
+        "moe_norm_min": 1e-12,
+      ]),
     "LongCat-Flash": family(
       "longcat_flash", "LongcatFlashForCausalLM",
       [

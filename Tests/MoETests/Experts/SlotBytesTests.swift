@@ -110,6 +110,34 @@ import Testing
     }
   }
 
+  /// The views that balancers move: one region for each expert, all of an expert in it, and nothing that experts share.
+  @Test func exportedWeights() throws {
+    func check(_ backend: some Backend) throws {
+      let random = RandomExperts(Self.test.specification, seed: 1)
+      let experts = RoutedExperts(backend: backend, storage: try random.store(on: backend))
+      let weights = try experts.weights
+      #expect(weights.count == 4)
+      #expect(try weights.identity == backend.layout(of: Self.test.specification).identity)
+      let hidden = randomValues(6 * 37, seed: 2)
+      let routing = try randomRouting(tokens: 6, topK: 2, experts: 4, seed: 3)
+      let before = try experts.forward(hidden, routing: routing).routed
+      // Experts 0 and 3 change places, and so do their ids.
+      let regions = try [0, 3].map { slot in
+        try unsafe weights.withBytes(of: LocalExpert(rawValue: slot)) { unsafe Array($0) }
+      }
+      #expect(regions.allSatisfy { $0.count == weights.bytesPerExpert })
+      for (slot, bytes) in zip([3, 0], regions) {
+        try unsafe bytes.withUnsafeBytes { try unsafe weights.replace(LocalExpert(rawValue: slot), with: $0) }
+      }
+      let swapped = try Routing(
+        topK: 2, ids: routing.ids.map { [3, 1, 2, 0][Int($0)] }, weights: routing.weights)
+      expectSameBits(try experts.forward(hidden, routing: swapped).routed, before, backend.name)
+      #expect(throws: MoEError.self) { try unsafe weights.withBytes(of: LocalExpert(rawValue: 4)) { _ in } }
+    }
+    try check(CPUBackend())
+    try check(ReferenceBackend())
+  }
+
   @Test func neverStored() throws {
     func check(_ backend: some Backend) throws {
       let storage = try backend.allocate(backend.layout(of: Self.test.specification))

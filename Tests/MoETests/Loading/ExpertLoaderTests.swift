@@ -72,6 +72,31 @@ import Testing
     }
   }
 
+  /// Nothing is in a file: plan and load come from declarations and pushes alone.
+  @Test func withoutFiles() throws {
+    let setup = try Setup(.fusedOutputMajor)
+    let tensors = setup.fixture.tensors
+    let checkpoint = try Checkpoint(
+      declaring: tensors.map { TensorDeclaration($0.key, $0.value.elementType, $0.value.shape) },
+      configuration: .object(setup.fixture.configuration))
+    let (_, registry) = StoredLayout.fusedOutputMajor.checkpoint(
+      RandomExperts(ExpertsCase(experts: 4, hidden: 10, intermediate: 6, hasBias: true).specification, seed: 9))
+    let layer = try MoEModel(checkpoint, registry: registry).layers[0]
+    let plan = try LoadPlan(layer.experts, on: setup.backend)
+    #expect(plan.bytesToRead == setup.plan.bytesToRead && plan.layout == setup.plan.layout)
+    let storage = try setup.backend.allocate(plan.layout)
+    expectFault(.unreadable, "was declared") {
+      try plan.execute(from: checkpoint.catalog, into: storage, of: setup.backend)
+    }
+    let loader = ExpertLoader(plan, into: storage, of: setup.backend)
+    for name in setup.experts.reversed() { try setup.push(name, to: loader) }
+    try loader.finish()
+    for slot in plan.slots {
+      let bytes = try unsafe setup.backend.withBytes(of: slot.slot, in: storage) { unsafe Array($0) }
+      #expect(try setup.bytes()[slot.slot.rawValue] == bytes)
+    }
+  }
+
   @Test func saysWhatATensorWasFor() throws {
     let rank = try ParallelLayout(tensorParallel: 1, expertParallel: 2, rank: 1)
     let setup = try Setup(.perExpert, rank: rank)

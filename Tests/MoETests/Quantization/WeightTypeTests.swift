@@ -10,7 +10,7 @@ import Testing
   static let names = [
     "f32", "f16", "bf16", "fp8-tensor", "fp8-channel", "fp8-block", "int8-channel", "int8-g128", "int4-g32",
     "int4-g128-asym", "mxfp4", "mxfp8", "nvfp4", "nf4", "q8_0", "q4_0", "q2_k", "q3_k", "q4_k", "q5_k", "q6_k",
-    "iq4_nl", "iq4_xs",
+    "iq4_nl", "iq4_xs", "q4_1", "q5_0", "q5_1", "tq1_0", "tq2_0",
   ]
 
   @Test(arguments: names) func roundTrip(name: String) throws {

@@ -118,7 +118,7 @@ import Testing
     // Uniform values of the deviation 1.2 / √in: none is far off, and they are not all the same.
     let values = try checkpoint.floats(of: down)[257 * 256..<258 * 256]
     let bound = 1.2 / Float(256).squareRoot() * Float(3).squareRoot()
-    #expect(values.allSatisfy { $0.magnitude < 1.3 * bound } && Set(values).count > 3)
+    #expect(values.allSatisfy { $0.magnitude < 1.3 * bound } && Set(values).count >= 3)
   }
 
   @Test func sizesThatDoNotDivide() throws {
@@ -137,7 +137,7 @@ import Testing
       _ = try SyntheticModel(configuration: TinyConfigurations.all["DBRX"]!, type: .mxfp8)
     }
     expectFaults([.unsupported], ["no name in GGUF"]) {
-      _ = try SyntheticModel(configuration: TinyConfigurations.all["Nemotron-H MoE"]!, type: .ggml(.q8_0))
+      _ = try SyntheticModel(configuration: TinyConfigurations.all["LongCat-Flash"]!, type: .ggml(.q8_0))
     }
   }
 

@@ -6,10 +6,12 @@ internal import Checkpoints
 internal import CMoEKernels
 internal import Tensors
 
-/// Experts on the processor: weights packed in panels of 32 columns, activations and sums in 32-bit floats.
+/// Experts on the processor: weights packed in panels of 32 columns, sums in 32 bits, activations in 32-bit floats or, if
+/// asked for, in bf16 or as bytes.
 ///
-/// **Precision.** Every output element is one 32-bit sum over its inputs in ascending order, so a token's bits depend
-/// neither on the number of threads nor on the other tokens; they do depend on the instruction set.
+/// **Precision.** Every output element is one 32-bit sum over its inputs in ascending order (of codes: over the sums of
+/// groups), so a token's bits depend neither on the number of threads nor on the other tokens; they do depend on the
+/// instruction set.
 ///
 /// ```swift
 /// let backend = CPUBackend()                                          // all processors, the widest instructions
@@ -18,11 +20,14 @@ internal import Tensors
 public struct CPUBackend: HostBackend {
   public let pool: WorkerPool
   public let instructionSet: InstructionSet
-  /// Activations are 32-bit floats; where others are asked for and declared, a layer is refused.
+  /// What the inputs of both products are rounded to; where they are asked for as declared, and declared, a layer is
+  /// refused.
   public let activations: ActivationPrecision
-  private let workspaces = BufferCache()
+  let workspaces = BufferCache()
 
   public var name: String { "cpu" }
+
+  public var arithmetic: String { "cpu, \(instructionSet.rawValue), activations \(activations.rawValue)" }
 
   /// - Precondition: `instructionSet` is supported.
   public init(
@@ -34,14 +39,14 @@ public struct CPUBackend: HostBackend {
     self.activations = activations
   }
 
-  private var kernels: OpaquePointer { unsafe moe_kernels_for(instructionSet.isa)! }
+  var kernels: OpaquePointer { unsafe moe_kernels_for(instructionSet.isa)! }
 
   public func layout(of specification: LayerSpecification) throws(MoEError) -> Layout {
     try specification.validate()
-    guard activations == .f32 || specification.activations == .unquantized else {
+    guard activations != .declared || specification.activations == .unquantized else {
       throw MoEError(
-        .unsupportedByBackend, "the cpu backend computes with activations in 32 bits, not as declared",
-        subject: "activations", expected: "f32", found: "\(specification.activations)",
+        .unsupportedByBackend, "the cpu backend computes with activations in f32, bf16 or int8, not as declared",
+        subject: "activations", expected: "f32, bf16 or int8", found: "\(specification.activations)",
         remedy: "use --backend reference, or --activations f32")
     }
     let packed = try specification.packedLayout()
@@ -134,32 +139,6 @@ public struct CPUBackend: HostBackend {
 // MARK: - Running
 
 extension CPUBackend {
-  public func forward(
-    _ storage: CPUStorage, hidden: HostBuffer, ids: HostBuffer, weights: HostBuffer, tokenCount: Int, topK: Int,
-    into output: HostBuffer, on queue: HostQueue
-  ) throws(MoEError) {
-    try validateBatch(tokenCount, topK)
-    let specification = storage.layout.specification
-    let width = specification.hiddenSize
-    let needed = unsafe moe_forward_workspace(
-      [storage.packed], Int32(specification.expertCount), Int64(tokenCount), Int32(topK), pool.handle)
-    let workspace = workspaces.take(byteCount: Int(needed))
-    defer { workspaces.give(workspace) }
-    var arguments = try unsafe moe_forward_arguments(
-      kernels: kernels, layout: storage.packed, activation: specification.activation.packed,
-      weight_on_input: specification.weightOnInput, experts: UnsafePointer(storage.regions),
-      expert_count: Int32(specification.expertCount), top_k: Int32(topK), tokens: Int64(tokenCount),
-      x: hidden.start(tokenCount * width, as: Float.self), x_stride: Int64(width),
-      ids: ids.start(tokenCount * topK, as: Int32.self), weights: weights.start(tokenCount * topK, as: Float.self),
-      out: output.start(tokenCount * width, as: Float.self), out_stride: Int64(width),
-      workspace: workspace.bytes.baseAddress!, workspace_bytes: Int64(workspace.byteCount))
-    guard unsafe moe_forward(pool.handle, &arguments) == .ok else {
-      throw MoEError(
-        .invalidArgument, "an expert id is out of range or its expert was never stored",
-        expected: "−1 or 0..<\(specification.expertCount)")
-    }
-  }
-
   public func makeLinear(
     weights: [Float], rows: Int, columns: Int, bias: [Float]?
   ) throws(MoEError) -> CPULinear {

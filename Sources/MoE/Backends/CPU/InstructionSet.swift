@@ -10,11 +10,17 @@ public enum InstructionSet: String, Sendable, Hashable, CaseIterable {
   case portable
   /// AVX2 with FMA and F16C.
   case avx2
+  /// AVX2 with dots of bytes (AVX-VNNI).
+  case avxvnni
   /// AVX-512 F, BW, VL and DQ.
   case avx512
+  /// AVX-512 with dots and lookups of bytes (VNNI, VBMI).
+  case avx512vnni
+  /// That with dots of bf16 (BF16).
+  case avx512bf16
 
-  /// The widest that this processor and its operating system support.
-  public static var best: Self { allCases.last { $0.isSupported }! }
+  /// The fastest that this processor and its operating system support.
+  public static var best: Self { allCases.first { $0.isa == moe_isa_best() }! }
 
   public var isSupported: Bool { moe_isa_supported(isa) }
 
@@ -22,7 +28,10 @@ public enum InstructionSet: String, Sendable, Hashable, CaseIterable {
     switch self {
     case .portable: .portable
     case .avx2: .avx2
+    case .avxvnni: .avxvnni
     case .avx512: .avx512
+    case .avx512vnni: .avx512vnni
+    case .avx512bf16: .avx512bf16
     }
   }
 }

@@ -44,6 +44,7 @@ extension ElementType {
 extension CodedForm {
   func packed(columns: Int) -> moe_form {
     var form = moe_form_coded(Int32(bits), Int64(group ?? 0), scale.packed)
+    form.integral = isIntegral
     switch correction {
     case .none: break
     case .zero(let number):
@@ -72,6 +73,18 @@ extension CodedForm.Number {
     case .e4m3: .e4m3fn
     case .u8: .u8
     case .i8: .i8
+    }
+  }
+}
+
+extension ActivationPrecision {
+  /// What the kernels round to; nil for what they don't.
+  var packed: moe_activations? {
+    switch self {
+    case .f32: .f32
+    case .bf16: .bf16
+    case .int8: .int8
+    case .declared: nil
     }
   }
 }

@@ -3,7 +3,7 @@
 
 internal import Checkpoints
 
-internal import Tensors
+public import Tensors
 
 /// The experts in plain loops and Float64: slow, and the truth that every other backend is held against.
 ///
@@ -19,6 +19,11 @@ public struct ReferenceBackend: HostBackend {
 
   public func layout(of specification: LayerSpecification) throws(MoEError) -> Layout {
     try specification.validate()
+    guard [.f32, .declared].contains(activations) else {
+      throw MoEError(
+        .unsupportedByBackend, "the reference rounds activations as declared or not at all", subject: "activations",
+        expected: "f32 or declared", found: activations.rawValue, remedy: "use --backend cpu for bf16 and int8")
+    }
     let schemes = activations == .declared ? specification.activations : .unquantized
     for case .unknown(let text) in [schemes.gateUp, schemes.down] {
       throw MoEError(
@@ -52,6 +57,8 @@ public struct ReferenceBackend: HostBackend {
     storage.inputScales.withLock { $0 = scales }
   }
 
+  public func inputScales(of storage: ReferenceStorage) -> InputScales? { storage.inputScales.withLock { $0 } }
+
   public func withBytes<Value>(
     of slot: LocalExpert, in storage: ReferenceStorage, _ body: (UnsafeRawBufferPointer) throws(MoEError) -> Value
   ) throws(MoEError) -> Value {
@@ -80,20 +87,24 @@ public struct ReferenceBackend: HostBackend {
 // MARK: - Running
 
 extension ReferenceBackend {
-  public func forward(
-    _ storage: ReferenceStorage, hidden: HostBuffer, ids: HostBuffer, weights: HostBuffer, tokenCount: Int, topK: Int,
-    into output: HostBuffer, on queue: HostQueue
+  public var rowType: ElementType { .f64 }
+
+  public func forwardRows(
+    _ storage: ReferenceStorage, hidden: HostBuffer, ids: HostBuffer, weights: HostBuffer, indices: HostBuffer,
+    tokenCount: Int, topK: Int, into output: HostBuffer, on queue: HostQueue
   ) throws(MoEError) {
     try validateBatch(tokenCount, topK)
-    let width = storage.layout.specification.hiddenSize
+    let specification = storage.layout.specification
+    let width = specification.hiddenSize
     let hidden = unsafe try hidden.elements(tokenCount * width, as: Float.self)
     let ids = unsafe try ids.elements(tokenCount * topK, as: Int32.self)
     let weights = unsafe try weights.elements(tokenCount * topK, as: Float.self)
-    let output = unsafe try output.elements(tokenCount * width, as: Float.self)
-    let specification = storage.layout.specification
+    let indices = unsafe try indices.elements(tokenCount * topK, as: Int32.self)
     let (schemes, scales) = (storage.layout.activations, storage.inputScales.withLock { $0 })
     // A row for each slot with an expert: what a product multiplies, and what may share a scale.
     let slots = (0..<tokenCount * topK).filter { unsafe ids[$0] >= 0 }
+    let rowCount = slots.map { unsafe Int(indices[$0]) + 1 }.max() ?? 0
+    let output = unsafe try output.elements(rowCount * width, as: Double.self)
     var rows = slots.map { slot in
       let weight = specification.weightOnInput ? unsafe Double(weights[slot]) : 1
       return (0..<width).map { unsafe weight * Double(hidden[slot / topK * width + $0]) }
@@ -106,13 +117,33 @@ extension ReferenceBackend {
       rows[row] = zip(gate, up).map { specification.activation(gate: $0, up: $1) }
     }
     try schemes.down.apply(to: &rows, scale: scales.down)
-    var sums = [Double](repeating: 0, count: tokenCount * width)
     for (row, slot) in slots.enumerated() {
-      let weight = specification.weightOnInput ? 1 : unsafe Double(weights[slot])
       let result = try unsafe storage.weights(of: Int(ids[slot])).apply(.down, to: rows[row])
-      for (index, value) in result.enumerated() { sums[slot / topK * width + index] += weight * value }
+      for (column, value) in result.enumerated() { unsafe output[Int(indices[slot]) * width + column] = value }
     }
-    for (index, sum) in sums.enumerated() { unsafe output[index] = Float(sum) }
+  }
+
+  public func combine(
+    _ storage: ReferenceStorage, rows: HostBuffer, ids: HostBuffer, weights: HostBuffer, indices: HostBuffer,
+    tokenCount: Int, topK: Int, into output: HostBuffer, on queue: HostQueue
+  ) throws(MoEError) {
+    try validateBatch(tokenCount, topK)
+    let specification = storage.layout.specification
+    let width = specification.hiddenSize
+    let ids = unsafe try ids.elements(tokenCount * topK, as: Int32.self)
+    let weights = unsafe try weights.elements(tokenCount * topK, as: Float.self)
+    let indices = unsafe try indices.elements(tokenCount * topK, as: Int32.self)
+    let output = unsafe try output.elements(tokenCount * width, as: Float.self)
+    for token in 0..<tokenCount {
+      var sums = [Double](repeating: 0, count: width)
+      for slot in token * topK..<(token + 1) * topK where unsafe ids[slot] >= 0 {
+        let weight = specification.weightOnInput ? 1 : unsafe Double(weights[slot])
+        let row = unsafe Int(indices[slot])
+        let values = unsafe try rows.elements((row + 1) * width, as: Double.self)
+        for column in 0..<width { unsafe sums[column] += weight * values[row * width + column] }
+      }
+      for (column, sum) in sums.enumerated() { unsafe output[token * width + column] = Float(sum) }
+    }
   }
 
   public func makeLinear(

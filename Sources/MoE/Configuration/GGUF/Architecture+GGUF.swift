@@ -20,6 +20,7 @@ extension Architecture {
     result.gateInputScale = gateInputScale.map { _ in "ffn_gate_inp.scale" }
     result.perExpertScale = perExpertScale.map { _ in "ffn_down_exps.scale" }
     result.hashTable = hashTable.map { _ in "ffn_gate_tid2eid.weight" }
+    result.imageBias = nil
     result.sharedLayouts = [
       .single(gate: isGated ? "ffn_gate_shexp" : nil, up: "ffn_up_shexp", down: "ffn_down_shexp")
     ]

@@ -42,8 +42,10 @@ struct GGUFFamily: Sendable {
     GGUFFamily("qwen2moe", "qwen2_moe", others: .common),
     GGUFFamily("qwen3moe", "qwen3_moe", defaults: ["norm_topk_prob": true], others: .common),
     GGUFFamily("olmoe", "olmoe", spelling: ["moe_intermediate_size": "intermediate_size"], others: .common),
+    GGUFFamily("jamba", "jamba"),
+    GGUFFamily("arctic", "arctic", spelling: localExperts),
     GGUFFamily("phimoe", "phimoe", spelling: localExperts),
-    GGUFFamily("granitemoe", "granitemoe", spelling: localExperts),
+    GGUFFamily("granitemoe", "granitemoe", twins: ["granitemoeshared"], spelling: localExperts),
     GGUFFamily("qwen3vlmoe", "qwen3_vl_moe_text"),
     GGUFFamily("qwen3next", "qwen3_next"),
     GGUFFamily("qwen35moe", "qwen3_5_moe_text"),
@@ -52,7 +54,6 @@ struct GGUFFamily: Sendable {
     GGUFFamily("hunyuan-moe", "hunyuan_v1_moe"),
     GGUFFamily("ernie4_5-moe", "ernie4_5_moe"),
     GGUFFamily("bailingmoe", "bailing_moe"),
-    GGUFFamily("deepseek", "deepseek_v2"),
     GGUFFamily("gpt-oss", "gpt_oss", spelling: localExperts, others: .sinks),
     GGUFFamily("grok", "grok-1"),
     GGUFFamily("gemma4", "gemma4_text", defaults: ["hidden_act": "gelu_pytorch_tanh"]),
@@ -67,6 +68,8 @@ struct GGUFFamily: Sendable {
     GGUFFamily(
       "deepseek2", "deepseek_v2", defaults: ["topk_method": "group_limited_greedy"], spelling: routedExperts,
       others: .latent),
+    // DeepSeek-MoE, the first; after the one that DeepSeek-V2 is written as.
+    GGUFFamily("deepseek", "deepseek_v2"),
     GGUFFamily("deepseek32", "deepseek_v32"),
     GGUFFamily("deepseek4", "deepseek_v4", names: ["swiglu_limits": "swiglu_limit"]),
     GGUFFamily("glm4moe", "glm4_moe", spelling: routedExperts, others: .postNorm),

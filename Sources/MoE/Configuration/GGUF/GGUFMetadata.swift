@@ -47,6 +47,11 @@ struct GGUFMetadata {
     }
   }
 
+  /// Adds how many of the first layers route by token id.
+  mutating func describe(hashLayers count: Int) {
+    if count > 0 { set("hash_layer_count", count) }
+  }
+
   /// Adds how they route.
   mutating func describe(_ plan: RouterPlan) {
     guard case .topK(let recipe) = plan.kind else { return }
@@ -60,4 +65,9 @@ struct GGUFMetadata {
     values["\(family.architecture).expert_weights_norm"] = .bool(recipe.normalization != .none)
     values["\(family.architecture).expert_weights_scale"] = .float32(recipe.scale * plan.postScale)
   }
+}
+
+extension RouterPlan {
+  /// Whether experts are chosen by token id.
+  var isByToken: Bool { if case .hash = kind { true } else { false } }
 }

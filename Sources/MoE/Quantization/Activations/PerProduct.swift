@@ -45,6 +45,11 @@ extension ActivationSchemes: CustomStringConvertible {
 public enum ActivationPrecision: String, Sendable, Hashable, CaseIterable {
   /// As they are, whatever the checkpoint declares.
   case f32
+  /// Rounded to bf16, to nearest, ties to even.
+  case bf16
+  /// As bytes with scales: amax / 127 of 64 inputs, or fewer where fewer share a scale of the weights, or 512 where a row
+  /// of weights has one scale.
+  case int8
   /// Quantised as the checkpoint declares.
   case declared
   /// Rounded to bf16, and the intermediate too.

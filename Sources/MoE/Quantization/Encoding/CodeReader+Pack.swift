@@ -28,6 +28,7 @@ extension CodeReader.Arrangement {
     switch self {
     case .rows(let rowBytes): rows * rowBytes
     case .columns(let count): (columns * bits + 31) / 32 * 4 * count
+    case .turned(let rows): rows * columns
     case .interleaved(let rowWords): 4 * columns * rowWords
     case .flatHighFirst: (rows * columns + 1) / 2
     }
@@ -39,6 +40,7 @@ extension CodeReader.Arrangement {
     switch self {
     case .rows(let rowBytes): return (row * rowBytes + position / 8, position % 8)
     case .columns(let count): return (4 * (position / 32 * count + row) + position / 8 % 4, position % 8)
+    case .turned(let rows): return (column * rows + row, 0)
     case .interleaved(let rowWords):
       let slot = row % 2 * 4 + row % 8 / 2
       return (4 * (column * rowWords + row / 8) + slot / 2, 4 * (slot % 2))

@@ -39,10 +39,11 @@ struct ScaleRule {
     return stored
   }
 
-  /// The scale, and where it has all bits its neighbours: for weights that are products of a code and a scale, one of
-  /// them is that scale.
+  /// The scale, and where it has all bits its neighbours and the power of two above it: for weights that are products of
+  /// a code and a scale, whether that was rounded to a power of two or not, one of them is that scale.
   func neighbours(_ scale: Float) -> [Float] {
-    type == .f32 ? [scale, scale.nextDown, scale.nextUp] : [scale]
+    guard type == .f32 else { return [scale] }
+    return [scale, scale.nextDown, scale.nextUp, E8M0.decode(E8M0.encode(scale, rounding: .up))]
   }
 
   /// The bytes of scales that have been rounded.

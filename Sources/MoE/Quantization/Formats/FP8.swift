@@ -14,6 +14,8 @@ public import Tensors
 /// | `compressed-tensors`, `float-quantized` | `weight_scale` by its `strategy` |
 /// | `modelopt` FP8, `quark` | `weight_scale` |
 ///
+/// fbgemm's Llama-4 has fused weights `[in, out]`, their scales `[1, out]` or `[out, 1]`.
+///
 /// Blocks at the edges may be smaller. e4m3fnuz and e5m2 weights have their own element types.
 public struct FP8: QuantizationScheme {
   public static let formatName = "fp8"
@@ -26,6 +28,8 @@ public struct FP8: QuantizationScheme {
   public var scaleType: ElementType
   /// What is declared for the input of the product.
   public var activations = ActivationScheme.unquantized
+  /// Whether weights are stored `[in, out]`.
+  public private(set) var isInputMajor = false
 
   public init(_ granularity: Granularity, scaleType: ElementType = .f32) {
     self.granularity = granularity
@@ -35,7 +39,7 @@ public struct FP8: QuantizationScheme {
   static let weightTypes: [ElementType] = [.f8e4m3, .f8e4m3fnuz, .f8e5m2, .f8e5m2fnuz]
   static let scaleTypes: [ElementType] = [.f32, .bf16, .f16, .f8e8m0]
   static let weightSuffixes = [".weight", ""]
-  static let scaleSuffixes = [".weight_scale", ".weight_scale_inv", ".scale", "_scale_inv", "_scale"]
+  static let scaleSuffixes = [".weight_scale", ".weight_scale_inv", ".scale", "_scale_inv", "_scale", "_weight_scale"]
 
   public static func recognize(_ found: ProjectionTensors, _ settings: ModuleSettings) throws(MoEError) -> Self? {
     guard let weight = found.first(weightSuffixes)?.header, weightTypes.contains(weight.elementType) else { return nil }
@@ -60,12 +64,13 @@ public struct FP8: QuantizationScheme {
       declared = .block(rows: 128, columns: 128)
     }
     guard let (ending, scale) = found.first(scaleSuffixes) else { return declared ?? .tensor }
-    let rows = found.shape(weight).dimensions.first ?? 0
+    let sizes = found.shape(weight).dimensions
+    let rows = sizes.first ?? 0
     let shape = found.shape(scale)
     if shape.rank < 2 { return shape.rank == 0 || shape == [1] && rows != 1 ? .tensor : .channel }
     if let declared { return declared }
     if shape == [1, 1] { return .tensor }
-    if shape == [rows, 1] { return .channel }
+    if sizes.contains(where: { shape == [$0, 1] || shape == [1, $0] }) { return .channel }
     throw MoEError(
       .configuration, "the size of the blocks is not given", file: settings.file, subject: found.stem + ending,
       expected: "weight_block_size", found: "scales of \(shape) for weights of \(found.shape(weight))")
@@ -73,13 +78,22 @@ public struct FP8: QuantizationScheme {
 
   public var name: String { "fp8, \(granularity)" }
 
+  /// With a scale for each row or for all of them.
+  public var inputMajor: Self? {
+    guard granularity == .channel || granularity == .tensor else { return nil }
+    var scheme = self
+    scheme.isInputMajor = true
+    return scheme
+  }
+
   public var tensors: [QuantizedTensor] {
     let types = [scaleType] + Self.scaleTypes.filter { $0 != scaleType }
     let suffixes = Self.scaleSuffixes
     let scale =
       switch granularity {
       case .tensor, .flat: QuantizedTensor.scalar(.scale, suffixes, types)
-      case .channel: QuantizedTensor(.scale, suffixes, types, layouts: [[.rows, .fixed(1)], [.rows]])
+      case .channel:
+        QuantizedTensor(.scale, suffixes, types, layouts: [[.rows, .fixed(1)], [.rows], [.fixed(1), .rows]])
       case .group(let size): QuantizedTensor(.scale, suffixes, types, [.rows, .columns(per: size)])
       case .block(let height, let width):
         QuantizedTensor(
@@ -87,7 +101,8 @@ public struct FP8: QuantizationScheme {
           [.rows(per: height, isRagged: true), .columns(per: width, isRagged: true)])
       }
     return [
-      QuantizedTensor(.weight, Self.weightSuffixes, Self.weightTypes, [.rows, .columns]), scale,
+      QuantizedTensor(
+        .weight, Self.weightSuffixes, Self.weightTypes, isInputMajor ? [.columns, .rows] : [.rows, .columns]), scale,
       .scalar(.inputScale, [".input_scale", "_input_scale"], isRequired: activations.isStatic),
       .scalar(.inputScaleLimit, [".input_scale_ub"], isRequired: false),
     ]
@@ -100,7 +115,8 @@ public struct FP8: QuantizationScheme {
   public func makeDecoder(_ stored: StoredProjection) throws(MoEError) -> any TileDecoder {
     let (weight, scale) = (stored.tensors[.weight]!, stored.tensors[.scale]!)
     return GroupedDecoder(
-      stored, CodeReader(weight.bytes, bits: 8, .rows(rowBytes: stored.columns)),
+      stored,
+      CodeReader(weight.bytes, bits: 8, isInputMajor ? .turned(rows: stored.rows) : .rows(rowBytes: stored.columns)),
       table: weight.elementType.miniFloat!.table, scales: scale.floats,
       .rowMajor(granularity, columns: stored.columns))
   }
@@ -113,7 +129,11 @@ public struct FP8: QuantizationScheme {
     let (codes, scales) = try encoder.encode(weights) { greatest throws(MoEError) in
       rule.neighbours(try rule.scale(greatest))
     }
-    return [.weight: codes, .scale: rule.bytes(scales)]
+    let stored =
+      isInputMajor
+      ? CodeReader.Arrangement.turned(rows: weights.rows).pack(
+        codes, rows: weights.rows, columns: weights.columns, bits: 8) : codes
+    return [.weight: stored, .scale: rule.bytes(scales)]
   }
 
   /// The least magnitude that fills the range of the codes, as vLLM has it; weights below it lose bits.

@@ -56,16 +56,18 @@ public struct GGMLBlocks: QuantizationScheme {
 
   public func codedForm(columns: Int, stored: [TensorRole: ElementType]) -> CodedForm? {
     let coding = type.coding!
+    let isIntegral = CodedForm.isIntegral(coding.table)
     guard coding.isTwoLevel else {
       let scale: CodedForm.Number = type == .mxfp4 ? .e8m0 : type == .nvfp4 ? .e4m3 : .f16
       return CodedForm(
         bits: coding.bits, group: coding.group, scale: scale, correction: coding.hasMinimums ? .minimum(.f16) : .none,
-        factor: stored[.globalScale].map { _ in CodedForm.Factor(group: nil, .f32) })
+        factor: stored[.globalScale].map { _ in CodedForm.Factor(group: nil, .f32) }, isIntegral: isIntegral)
     }
     return CodedForm(
       bits: coding.bits, group: coding.group, scale: Self.signedScales.contains(type) ? .i8 : .u8,
       correction: coding.hasMinimums ? .minimum(.u8) : .none,
-      factor: CodedForm.Factor(group: type.blockElements, Self.halfFactors.contains(type) ? .f16 : .f32))
+      factor: CodedForm.Factor(group: type.blockElements, Self.halfFactors.contains(type) ? .f16 : .f32),
+      isIntegral: isIntegral)
   }
 
   /// Types whose scales of groups may be negative.

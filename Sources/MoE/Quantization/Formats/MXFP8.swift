@@ -16,11 +16,13 @@ public struct MXFP8: QuantizationScheme {
   public init() {}
 
   static let groupSize = 32
+  static let weightSuffixes = [".weight", ""]
+  static let scaleSuffixes = [".weight_scale", "_weight_scale"]
 
   public static func recognize(_ found: ProjectionTensors, _ settings: ModuleSettings) throws(MoEError) -> Self? {
-    guard let weight = found[".weight"], weight.elementType == .f8e4m3, let scale = found[".weight_scale"] else {
-      return nil
-    }
+    guard let weight = found.first(weightSuffixes)?.header, weight.elementType == .f8e4m3,
+      let scale = found.first(scaleSuffixes)?.header
+    else { return nil }
     // fp8 with blocks may have E8M0 scales, too; bytes are MX.
     let isDeclared = try MXSettings.names(settings, ["mxfp8"])
     guard scale.elementType == .u8 || scale.elementType == .f8e8m0 && isDeclared else { return nil }
@@ -34,8 +36,8 @@ public struct MXFP8: QuantizationScheme {
 
   public var tensors: [QuantizedTensor] {
     [
-      QuantizedTensor(.weight, [".weight"], [.f8e4m3], [.rows, .columns]),
-      QuantizedTensor(.scale, [".weight_scale"], [.u8, .f8e8m0], [.rows, .columns(per: Self.groupSize)]),
+      QuantizedTensor(.weight, Self.weightSuffixes, [.f8e4m3], [.rows, .columns]),
+      QuantizedTensor(.scale, Self.scaleSuffixes, [.u8, .f8e8m0], [.rows, .columns(per: Self.groupSize)]),
       .scalar(.inputScale, [".input_scale"], isRequired: activations.isStatic),
     ]
   }

@@ -20,7 +20,8 @@ public struct NVFP4: QuantizationScheme {
 
   public static func recognize(_ found: ProjectionTensors, _ settings: ModuleSettings) throws(MoEError) -> Self? {
     let isInverse = found[".weight_packed"]?.elementType == .u8 && found[".weight_global_scale"] != nil
-    guard isInverse || found[".weight"]?.elementType == .u8 && found[".weight_scale_2"] != nil else { return nil }
+    let hasFactor = found.first([".weight_scale_2", "_weight_scale_2"]) != nil
+    guard isInverse || found.first([".weight", ""])?.header.elementType == .u8 && hasFactor else { return nil }
     try MXSettings.check(settings, groupSize: 16)
     var scheme = Self(isInverse: isInverse)
     scheme.activations = try .declared(for: found, settings)
@@ -31,12 +32,13 @@ public struct NVFP4: QuantizationScheme {
 
   public var tensors: [QuantizedTensor] {
     [
-      QuantizedTensor(.weight, [isInverse ? ".weight_packed" : ".weight"], [.u8], [.rows, .columns(per: 2)]),
-      QuantizedTensor(.scale, [".weight_scale"], [.f8e4m3], [.rows, .columns(per: 16)]),
-      .scalar(.globalScale, [isInverse ? ".weight_global_scale" : ".weight_scale_2"], [.f32, .bf16]),
+      QuantizedTensor(.weight, isInverse ? [".weight_packed"] : [".weight", ""], [.u8], [.rows, .columns(per: 2)]),
+      QuantizedTensor(.scale, [".weight_scale", "_weight_scale"], [.f8e4m3], [.rows, .columns(per: 16)]),
+      .scalar(
+        .globalScale, isInverse ? [".weight_global_scale"] : [".weight_scale_2", "_weight_scale_2"], [.f32, .bf16]),
       .scalar(
         isInverse ? .inputGlobalScale : .inputScale,
-        isInverse ? [".input_global_scale"] : [".input_scale", ".input_scale_2"], [.f32, .bf16],
+        isInverse ? [".input_global_scale"] : [".input_scale", ".input_scale_2", "_input_scale"], [.f32, .bf16],
         isRequired: activations.isStatic),
     ]
   }
@@ -57,7 +59,7 @@ public struct NVFP4: QuantizationScheme {
   }
 
   public func codedForm(columns: Int, stored: [TensorRole: ElementType]) -> CodedForm? {
-    CodedForm(bits: 4, group: 16, scale: .e4m3, factor: CodedForm.Factor(group: nil, .f32))
+    CodedForm(bits: 4, group: 16, scale: .e4m3, factor: CodedForm.Factor(group: nil, .f32), isIntegral: true)
   }
 
   public func makeEncoding(_ weights: WeightMatrix) throws(MoEError) -> [TensorRole: [UInt8]] {

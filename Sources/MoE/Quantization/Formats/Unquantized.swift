@@ -45,7 +45,8 @@ public struct Unquantized: QuantizationScheme {
   }
 }
 
-private struct DenseDecoder: TileDecoder {
+/// Plain numbers, row after row.
+struct DenseDecoder: TileDecoder {
   let rows: Int
   let columns: Int
   let weight: StoredTensor

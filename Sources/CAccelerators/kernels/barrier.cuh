@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright 2026 the swift-moe project authors
+
+// Waiting: for copies (mbarrier), for warps (named barriers), for the whole grid, and for the kernel before.
+#pragma once
+#include "common.cuh"
+
+namespace barrier {
+
+__device__ __forceinline__ void initialize(u32 address, u32 count) {
+  asm volatile("mbarrier.init.shared::cta.b64 [%0], %1;" ::"r"(address), "r"(count) : "memory");
+}
+/// Makes initialised barriers visible to the copy engine.
+__device__ __forceinline__ void fenceInitialization() { asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory"); }
+
+__device__ __forceinline__ void arrive(u32 address) {
+  asm volatile("mbarrier.arrive.shared::cta.b64 _, [%0];" ::"r"(address) : "memory");
+}
+/// Arrives at the barrier in the same place of another block of the cluster. Orders nothing but what the tensor cores
+/// have read: a release for the whole cluster would be a fence of all memory.
+__device__ __forceinline__ void arriveAt(u32 address, u32 member) {
+  asm volatile(
+    "{\n .reg .b32 remote;\n mapa.shared::cluster.u32 remote, %0, %1;\n"
+    " mbarrier.arrive.shared::cluster.b64 _, [remote];\n}\n" ::"r"(address), "r"(member) : "memory");
+}
+/// All threads of the cluster.
+__device__ __forceinline__ void meetCluster() {
+  asm volatile("barrier.cluster.arrive.release.aligned;\nbarrier.cluster.wait.acquire.aligned;" ::: "memory");
+}
+/// Arrives, and announces that `bytes` will be copied.
+__device__ __forceinline__ void arriveExpecting(u32 address, u32 bytes) {
+  asm volatile("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;" ::"r"(address), "r"(bytes) : "memory");
+}
+__device__ __forceinline__ void wait(u32 address, u32 parity) {
+  asm volatile(
+    "{\n .reg .pred done;\n"
+    "again:\n mbarrier.try_wait.parity.shared::cta.b64 done, [%0], %1;\n"
+    " @!done bra again;\n}\n" ::"r"(address), "r"(parity) : "memory");
+}
+
+/// Waits until `threads` threads have come to named barrier `id`.
+__device__ __forceinline__ void meet(u32 id, u32 threads) {
+  asm volatile("bar.sync %0, %1;" ::"r"(id), "r"(threads) : "memory");
+}
+
+/// Counts for those who wait at the barrier, without waiting.
+__device__ __forceinline__ void come(u32 id, u32 threads) {
+  asm volatile("bar.arrive %0, %1;" ::"r"(id), "r"(threads) : "memory");
+}
+
+/// A grid's meeting place in device memory, zeroed once; every launch leaves it ready for the next.
+struct Grid {
+  u32 arrived;
+  u32 generation;
+};
+__device__ __forceinline__ u32 generation(const Grid* grid) {
+  u32 value;
+  asm volatile("ld.relaxed.gpu.global.u32 %0, [%1];" : "=r"(value) : "l"(&grid->generation) : "memory");
+  return value;
+}
+/// One thread for each block, after its block's writes; `blocks` blocks come.
+__device__ __forceinline__ void arriveAtGrid(Grid* grid, u32 blocks) {
+  u32 before;
+  asm volatile("atom.add.acq_rel.gpu.global.u32 %0, [%1], 1;" : "=r"(before) : "l"(&grid->arrived) : "memory");
+  if (before != blocks - 1) return;
+  asm volatile("st.relaxed.gpu.global.u32 [%0], 0;" ::"l"(&grid->arrived) : "memory");
+  asm volatile("red.add.release.gpu.global.u32 [%0], 1;" ::"l"(&grid->generation) : "memory");
+}
+/// `before` is the generation read ahead of this block's arrival.
+__device__ __forceinline__ void waitForGrid(const Grid* grid, u32 before) {
+  u32 now;
+  do {
+    asm volatile("ld.acquire.gpu.global.u32 %0, [%1];" : "=r"(now) : "l"(&grid->generation) : "memory");
+  } while (now == before);
+}
+
+/// Waits until the kernel before has finished and its writes can be seen (programmatic dependent launch).
+__device__ __forceinline__ void waitForPreviousKernel() { asm volatile("griddepcontrol.wait;" ::: "memory"); }
+/// Lets the kernel after start: call it after `waitForPreviousKernel`.
+__device__ __forceinline__ void releaseNextKernel() { asm volatile("griddepcontrol.launch_dependents;" ::: "memory"); }
+
+/// Moves registers between the warpgroups of a block: every warp of the group calls it.
+template <int count> __device__ __forceinline__ void giveRegisters() {
+  asm volatile("setmaxnreg.dec.sync.aligned.u32 %0;" ::"n"(count));
+}
+template <int count> __device__ __forceinline__ void takeRegisters() {
+  asm volatile("setmaxnreg.inc.sync.aligned.u32 %0;" ::"n"(count));
+}
+
+}  // namespace barrier

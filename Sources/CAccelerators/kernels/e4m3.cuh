@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright 2026 the swift-moe project authors
+
+// The 8-bit float with 3 bits of mantissa.
+#pragma once
+#include "common.cuh"
+
+/// Two floats as e4m3, to nearest, ties to even, saturating: `low` in the low byte.
+__device__ __forceinline__ u32 packE4M3(float low, float high) {
+  u16 packed;
+  asm("cvt.rn.satfinite.e4m3x2.f32 %0, %1, %2;" : "=h"(packed) : "f"(high), "f"(low));
+  return packed;
+}
+
+/// Two codes as fp16.
+__device__ __forceinline__ u32 unpackE4M3(u32 codes) {
+  u32 values;
+  asm("cvt.rn.f16x2.e4m3x2 %0, %1;" : "=r"(values) : "h"((u16)codes));
+  return values;
+}
+
+/// Bytes 0 and 2, and bytes 1 and 3, as fp16 times 2⁻⁸: sign, exponent and mantissa only have to move.
+__device__ __forceinline__ void widenE4M3(u32 codes, u32& even, u32& odd) {
+  even = (codes << 7 & 0x3f803f80u) | (codes << 8 & 0x80008000u);
+  odd = (codes >> 1 & 0x3f803f80u) | (codes & 0x80008000u);
+}
+constexpr float widenedScale = 256.f;

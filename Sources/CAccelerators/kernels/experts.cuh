@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright 2026 the swift-moe project authors
+
+// Which experts a few tokens go to: found by every block for itself, in shared memory.
+#pragma once
+#include "barrier.cuh"
+
+/// At most this many tokens; more go the way of the sorted rows.
+constexpr int maxTokens = 8;
+/// At most this many (token, slot) pairs: 8 tokens of 32 slots.
+constexpr int maxPairs = 256;
+constexpr int maxExperts = 1024;
+
+/// The experts that have a token, ascending, and what goes to each.
+struct TouchedExperts {
+  int count;
+  u16 expert[maxPairs];
+  /// Bit t: token t goes there.
+  u8 tokens[maxPairs];
+  /// [count, tokens]: the router's weight, summed over a token's slots in their order.
+  float weight[maxPairs * maxTokens];
+  u32 present[maxExperts / 32];
+  int ids[maxPairs];
+  float slotWeights[maxPairs];
+
+  /// Before `find`, and before what it reads is there.
+  __device__ void clear() {
+    for (int i = threadIdx.x; i < maxExperts / 32; i += blockDim.x) present[i] = 0;
+    for (int i = threadIdx.x; i < maxPairs; i += blockDim.x) tokens[i] = 0;
+    __syncthreads();
+  }
+
+  /// Every thread of the block calls it; a slot with a negative id is skipped.
+  __device__ void find(const int* topKIds, const float* topKWeights, int tokenCount, int topK) {
+    const int pairs = tokenCount * topK, pair = threadIdx.x;
+    if (pair < pairs) {
+      const int id = topKIds[pair];
+      slotWeights[pair] = topKWeights[pair];
+      ids[pair] = id;
+      if (id >= 0) atomicOr(&present[id >> 5], 1u << (id & 31));
+    }
+    __syncthreads();
+    if (threadIdx.x == blockDim.x - 1) count = rank(maxExperts);
+    if (pair < pairs && ids[pair] >= 0) {
+      const int id = ids[pair], token = pair / topK, index = rank(id);
+      expert[index] = (u16)id;
+      atomicOr((u32*)&tokens[index & ~3], 1u << ((index & 3) * 8 + token));
+      float sum = 0;
+      bool first = true;
+      for (int other = token * topK; other < (token + 1) * topK; ++other)
+        if (ids[other] == id) {
+          first = first && other >= pair;
+          sum += slotWeights[other];
+        }
+      if (first) weight[index * tokenCount + token] = sum;
+    }
+    __syncthreads();
+  }
+
+ private:
+  /// How many touched experts come before `id`.
+  __device__ int rank(int id) const {
+    int before = 0;
+    for (int word = 0; word < (id >> 5); ++word) before += __popc(present[word]);
+    return (id & 31) ? before + __popc(present[id >> 5] & ((1u << (id & 31)) - 1)) : before;
+  }
+};

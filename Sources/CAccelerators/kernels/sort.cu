@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright 2026 the swift-moe project authors
+
+// Rows by expert: a stable counting sort of the (token, slot) pairs, in one launch, without atomics on the result.
+//
+// Every block counts its pairs; the blocks meet; every block then knows where its pairs of each expert go. Pairs keep
+// their order, so the result is the same in every run. Pairs with a negative id are left out.
+#include "barrier.cuh"
+
+constexpr int warps = 8;
+constexpr int threads = warps * 32;
+constexpr int maxExperts = 1024;
+
+struct SortArguments {
+  const int* ids;    // [pairs]
+  int* offsets;      // [experts + 1]: first row of each expert
+  int* rows;         // [pairs]: the pair of each row
+  int* counts;       // [blocks, experts]: scratch
+  barrier::Grid* grid;
+  int pairs, experts;
+};
+
+/// Before `sum[i]`: the sum of what comes earlier; returns the total. One warp.
+__device__ __forceinline__ int scan(int* sum, int count) {
+  int carry = 0;
+  for (int base = 0; base < count; base += 32) {
+    const int i = base + lane(), own = i < count ? sum[i] : 0;
+    int value = own;
+#pragma unroll
+    for (int step = 1; step < 32; step *= 2) {
+      const int other = __shfl_up_sync(~0u, value, step);
+      if (lane() >= step) value += other;
+    }
+    if (i < count) sum[i] = carry + value - own;
+    carry += __shfl_sync(~0u, value, 31);
+  }
+  return carry;
+}
+
+extern "C" __global__ void __launch_bounds__(threads) experts_sort(const __grid_constant__ SortArguments p) {
+  __shared__ int next[warps][maxExperts];
+  __shared__ int total[maxExperts];
+  const int warp = threadIdx.x / 32;
+  barrier::waitForPreviousKernel();
+  barrier::releaseNextKernel();
+  const u32 generation = barrier::generation(p.grid);
+  for (int i = threadIdx.x; i < warps * maxExperts; i += threads) next[i / maxExperts][i % maxExperts] = 0;
+  __syncthreads();
+
+  // Each warp has a run of pairs of its own: 32 at a time, equal experts found by matching.
+  const int perWarp = ceilDivide(ceilDivide(p.pairs, (int)gridDim.x * warps), 32) * 32;
+  const int begin = (blockIdx.x * warps + warp) * perWarp, end = smaller(begin + perWarp, p.pairs);
+  for (int base = begin; base < end; base += 32) {
+    const int i = base + lane(), id = i < end ? p.ids[i] : -1;
+    const u32 equal = __match_any_sync(~0u, id);
+    if (id >= 0 && (equal & ((1u << lane()) - 1)) == 0) next[warp][id] += __popc(equal);
+    __syncwarp();
+  }
+  __syncthreads();
+  for (int expert = threadIdx.x; expert < p.experts; expert += threads) {
+    int sum = 0;
+    for (int w = 0; w < warps; ++w) {
+      const int own = next[w][expert];
+      next[w][expert] = sum;
+      sum += own;
+    }
+    total[expert] = sum;
+    if (gridDim.x > 1) p.counts[blockIdx.x * p.experts + expert] = sum;
+  }
+  __syncthreads();
+  if (gridDim.x > 1) {
+    if (threadIdx.x == 0) {
+      __threadfence();
+      barrier::arriveAtGrid(p.grid, gridDim.x);
+      barrier::waitForGrid(p.grid, generation);
+    }
+    __syncthreads();
+    for (int expert = threadIdx.x; expert < p.experts; expert += threads) {
+      int before = 0, all = 0;
+#pragma unroll 8
+      for (int block = 0; block < gridDim.x; ++block) {
+        const int count = __ldcg(p.counts + block * p.experts + expert);
+        before += block < blockIdx.x ? count : 0;
+        all += count;
+      }
+      for (int w = 0; w < warps; ++w) next[w][expert] += before;
+      total[expert] = all;
+    }
+    __syncthreads();
+  }
+  if (warp == 0) {
+    const int rows = scan(total, p.experts);
+    if (blockIdx.x == 0 && lane() == 0) p.offsets[p.experts] = rows;
+  }
+  __syncthreads();
+  if (blockIdx.x == 0)
+    for (int expert = threadIdx.x; expert < p.experts; expert += threads) p.offsets[expert] = total[expert];
+  for (int base = begin; base < end; base += 32) {
+    const int i = base + lane(), id = i < end ? p.ids[i] : -1;
+    const u32 equal = __match_any_sync(~0u, id), earlier = equal & ((1u << lane()) - 1);
+    if (id >= 0) p.rows[total[id] + next[warp][id] + __popc(earlier)] = i;
+    __syncwarp();
+    if (id >= 0 && earlier == 0) next[warp][id] += __popc(equal);
+    __syncwarp();
+  }
+}

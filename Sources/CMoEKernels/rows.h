@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright 2026 the swift-moe project authors
+
+#ifndef MOE_ROWS_H
+#define MOE_ROWS_H
+
+#include "coded.h"
+#include "moe_forward.h"
+
+/// Inputs of a block: many rows go over a panel in pieces of at most this many inputs, so that the piece and the rows'
+/// part of it stay in the near caches, and loads and stores of sums are rare.
+enum { MOE_BLOCK = 512 };
+
+/// How rows are kept, and with that what multiplies them. Four bytes of a row are one step of a tile in each: one float,
+/// a pair of bf16, four signed bytes.
+typedef enum moe_dot {
+  /// fp32 multiply-add.
+  MOE_DOT_F32,
+  /// bf16 pairs into fp32 (AVX512-BF16).
+  MOE_DOT_BF16,
+  /// Signed bytes times unsigned ones into 32-bit integers.
+  MOE_DOT_I8,
+} moe_dot;
+
+enum { MOE_DOT_COUNT = 3 };
+
+/// What the rows of one product are like.
+typedef struct moe_row_form {
+  moe_dot dot;
+  /// What the values are rounded to.
+  moe_activations precision;
+  /// Inputs that share a sum, and a scale where the values are bytes: a power of two up to MOE_BLOCK.
+  int64_t segment;
+  /// Weights have zeros or minimums, which take the sum of a segment.
+  bool has_sums;
+} moe_row_form;
+
+/// Rows of activations in blocks of MOE_BLOCK inputs.
+///
+/// Block b of row r is at data + (b · pitch + r) · moe_row_stride; numbers of segment s of block b at index
+/// (b · MOE_BLOCK / segment + s) · pitch + r.
+typedef struct moe_rows {
+  moe_row_form form;
+  int64_t inputs, pitch;
+  uint8_t *data;
+  /// Of bytes: a value is byte · scale.
+  float *scales;
+  /// Of the values, and of the bytes.
+  float *sums;
+  int32_t *byte_sums;
+} moe_rows;
+
+static inline int64_t moe_dot_bytes(moe_dot dot) { return dot == MOE_DOT_F32 ? 4 : dot == MOE_DOT_BF16 ? 2 : 1; }
+
+/// Bytes between the rows of a block; the 64 beyond the block keep rows out of each other's cache sets.
+static inline int64_t moe_row_stride(moe_dot dot) { return MOE_BLOCK * moe_dot_bytes(dot) + 64; }
+
+static inline int64_t moe_blocks(int64_t inputs) { return moe_ceil_div(inputs, MOE_BLOCK); }
+
+/// Rows need more than their values in fp32.
+static inline bool moe_has_numbers(const moe_row_form *form) { return form->has_sums || form->dot == MOE_DOT_I8; }
+
+/// Places `pitch` rows at `memory` (null: to measure) and returns the bytes they take, a multiple of 64.
+static inline int64_t moe_rows_place(moe_rows *rows, moe_row_form form, int64_t inputs, int64_t pitch,
+                                     uint8_t *memory) {
+  int64_t blocks = moe_blocks(inputs), data = blocks * pitch * moe_row_stride(form.dot);
+  int64_t numbers = moe_round_up(blocks * (MOE_BLOCK / form.segment) * pitch * (int64_t)sizeof(float), 64);
+  *rows = (moe_rows){.form = form, .inputs = inputs, .pitch = pitch};
+  if (memory) {
+    rows->data = memory;
+    rows->scales = (float *)(memory + data);
+    rows->sums = (float *)(memory + data + numbers);
+    rows->byte_sums = (int32_t *)(memory + data + 2 * numbers);
+  }
+  return data + (moe_has_numbers(&form) ? 3 * numbers : 0);
+}
+
+static inline int64_t moe_rows_bytes(moe_row_form form, int64_t inputs, int64_t pitch) {
+  moe_rows rows;
+  return moe_rows_place(&rows, form, inputs, pitch, NULL);
+}
+
+/// The same rows without the first ones; without data there are none to leave out.
+static inline moe_rows moe_rows_from(moe_rows rows, int64_t first) {
+  if (!rows.data) return rows;
+  rows.data += first * moe_row_stride(rows.form.dot);
+  rows.scales += first;
+  rows.sums += first;
+  rows.byte_sums += first;
+  return rows;
+}
+
+static inline uint8_t *moe_rows_data(const moe_rows *rows, int64_t k) {
+  return rows->data + k / MOE_BLOCK * rows->pitch * moe_row_stride(rows->form.dot) +
+         k % MOE_BLOCK * moe_dot_bytes(rows->form.dot);
+}
+
+/// Index of the numbers of the segment that begins at input k.
+static inline int64_t moe_rows_segment(const moe_rows *rows, int64_t k) { return k / rows->form.segment * rows->pitch; }
+
+#endif

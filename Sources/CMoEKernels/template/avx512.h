@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright 2026 the swift-moe project authors
+
+// What 64-byte vectors can.
+
+#define LANES 16
+#define FUSED
+#define PERMUTE(v, i) __builtin_ia32_permvarsf512(v, i)
+#define HALF_DOT(w, x) ((vi)_mm512_madd_epi16((__m512i)(w), (__m512i)(x)))
+#define SHUFFLE_BYTES(table, i)                                                                                        \
+  ((vu)_mm512_shuffle_epi8(_mm512_broadcast_i32x4(_mm_loadu_si128((const __m128i *)(table))), (__m512i)(i)))
+#define PERMUTE_HALVES(all, table, i)                                                                                  \
+  ((vu)(all ? _mm512_permutex2var_epi16(_mm512_loadu_si512(table), (__m512i)(i), _mm512_loadu_si512((table) + 32))     \
+            : _mm512_permutexvar_epi16((__m512i)(i), _mm512_loadu_si512(table))))
+#define INTERLEAVE_LOW(a, b) ((vu)_mm512_unpacklo_epi8((__m512i)(a), (__m512i)(b)))
+#define INTERLEAVE_HIGH(a, b) ((vu)_mm512_unpackhi_epi8((__m512i)(a), (__m512i)(b)))
+/// Of each four lanes the first two bytes, then the others.
+#define PAIRS_FIRST(x)                                                                                                 \
+  ((vu)_mm512_shuffle_epi8((__m512i)(x), _mm512_broadcast_i32x4(_mm_setr_epi8(0, 1, 4, 5, 8, 9, 12, 13, 2, 3, 6, 7,    \
+                                                                              10, 11, 14, 15))))
+#define EACH_ROWS(F, e)                                                                                                \
+  F(e, 1) F(e, 2) F(e, 3) F(e, 4) F(e, 5) F(e, 6) F(e, 7) F(e, 8) F(e, 9) F(e, 10) F(e, 11) F(e, 12)
+#define MOST_ROWS {12, 12, 12, 12, 12}
+#define TILE_SUMS 24
+#define TILE_SUMS_AT_MOST 24
+#define TILE_VECTORS 2

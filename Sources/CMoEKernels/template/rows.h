@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright 2026 the swift-moe project authors
+
+// Rows of activations, as tiles want them.
+
+enum { EIGHT = 8 };
+
+typedef float v8f __attribute__((ext_vector_type(EIGHT)));
+typedef int32_t v8i __attribute__((ext_vector_type(EIGHT)));
+typedef uint32_t v8u __attribute__((ext_vector_type(EIGHT)));
+typedef uint16_t v8h __attribute__((ext_vector_type(EIGHT)));
+typedef int8_t v8b __attribute__((ext_vector_type(EIGHT)));
+
+// Always inline: how eight floats are passed depends on the instruction set.
+
+INLINE v8f load8(const float *x, int64_t count) {
+  v8f v = 0;
+  memcpy(&v, x, count >= EIGHT ? sizeof v : (size_t)count * sizeof(float));
+  return v;
+}
+
+/// To nearest, ties to even; NaN stays NaN.
+INLINE v8u bf16_bits(v8f x) {
+  v8u bits = (v8u)x, rounded = bits + 0x7fff + (bits >> 16 & 1);
+  v8u is_nan = (v8u)((v8i)(bits & 0x7fffffff) > 0x7f800000);
+  return ((is_nan & (bits | 0x400000)) | (~is_nan & rounded)) & 0xffff0000;
+}
+
+INLINE float sum8(v8f x) {
+  return ((x[0] + x[4]) + (x[2] + x[6])) + ((x[1] + x[5]) + (x[3] + x[7]));
+}
+
+/// The greatest magnitude, NaN if there is one: magnitudes are ordered as their bits are.
+INLINE float magnitude8(v8i greatest) {
+  int32_t most = 0;
+  UNROLL for (int i = 0; i < EIGHT; i++) most = greatest[i] > most ? greatest[i] : most;
+  return ((union { int32_t i; float f; }){most}).f;
+}
+
+/// One segment: `count` values, zeros up to `filled`.
+INLINE void prepare_segment(moe_dot dot, moe_activations precision, const moe_rows *rows, int64_t index,
+                            const float *x, int64_t count, int64_t filled, uint8_t *out) {
+  float scale = 0, inverse = 0;
+  if (precision == MOE_ACTIVATIONS_I8) {
+    v8i greatest = 0;
+    for (int64_t k = 0; k < count; k += EIGHT) {
+      v8i size = (v8i)load8(x + k, count - k) & 0x7fffffff;
+      greatest = __builtin_elementwise_max(greatest, size);
+    }
+    float most = magnitude8(greatest);
+    scale = most * (1.0f / 127);
+    inverse = most < 1e-30f ? 0 : 127 / most;
+  }
+  v8f sum = 0;
+  v8i byte_sum = 0;
+  for (int64_t k = 0; k < filled; k += EIGHT) {
+    v8f value = k < count ? load8(x + k, count - k) : (v8f)(0);
+    if (precision == MOE_ACTIVATIONS_BF16) value = (v8f)bf16_bits(value);
+    if (precision == MOE_ACTIVATIONS_I8) {
+      v8f shifted = value * inverse + 12582912.0f;  // rounds to an integer in the low bits
+      v8i code = (v8i)shifted - 0x4b400000;
+      byte_sum += code;
+      if (dot == MOE_DOT_I8) {
+        v8b bytes = __builtin_convertvector(code, v8b);
+        memcpy(out + k, &bytes, sizeof bytes);
+      }
+      value = __builtin_convertvector(code, v8f) * scale;
+    }
+    sum += value;
+    if (dot == MOE_DOT_F32) memcpy(out + k * 4, &value, sizeof value);
+    if (dot == MOE_DOT_BF16) {
+      v8h halves = __builtin_convertvector((v8u)value >> 16, v8h);
+      memcpy(out + k * 2, &halves, sizeof halves);
+    }
+  }
+  if (dot == MOE_DOT_I8) {
+    int32_t total = 0;
+    UNROLL for (int i = 0; i < EIGHT; i++) total += byte_sum[i];
+    rows->scales[index] = scale;
+    rows->byte_sums[index] = total;
+    rows->sums[index] = scale * (float)total;
+  } else if (rows->form.has_sums) {
+    rows->sums[index] = sum8(sum);
+  }
+}
+
+INLINE void prepare_as(moe_dot dot, moe_activations precision, const moe_rows *rows, int64_t r, int64_t first,
+                       int64_t count, const float *x) {
+  uint8_t *out = moe_rows_data(rows, first) + r * moe_row_stride(dot);
+  int64_t segment = rows->form.segment, filled = moe_round_up(count, 32);
+  for (int64_t k = 0; k < filled; k += segment) {
+    int64_t values = moe_max(0, moe_min(segment, count - k));
+    prepare_segment(dot, precision, rows, moe_rows_segment(rows, first + k) + r, x + k, values,
+                    moe_min(segment, filled - k), out + k * moe_dot_bytes(dot));
+  }
+}
+
+static void prepare(const moe_rows *rows, int64_t r, int64_t first, int64_t count, const float *x) {
+  switch (rows->form.dot) {
+  case MOE_DOT_I8: prepare_as(MOE_DOT_I8, MOE_ACTIVATIONS_I8, rows, r, first, count, x); break;
+  case MOE_DOT_BF16: prepare_as(MOE_DOT_BF16, MOE_ACTIVATIONS_BF16, rows, r, first, count, x); break;
+  case MOE_DOT_F32:
+    switch (rows->form.precision) {
+    case MOE_ACTIVATIONS_F32: prepare_as(MOE_DOT_F32, MOE_ACTIVATIONS_F32, rows, r, first, count, x); break;
+    case MOE_ACTIVATIONS_BF16: prepare_as(MOE_DOT_F32, MOE_ACTIVATIONS_BF16, rows, r, first, count, x); break;
+    case MOE_ACTIVATIONS_I8: prepare_as(MOE_DOT_F32, MOE_ACTIVATIONS_I8, rows, r, first, count, x); break;
+    }
+  }
+}
