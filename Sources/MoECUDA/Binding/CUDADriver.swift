@@ -20,7 +20,7 @@ public final class CUDADriver: @unchecked Sendable {
   package static let shared: Result<CUDADriver, MoEError> = Result { () throws(MoEError) -> CUDADriver in try CUDADriver() }
 
   /// - Parameter functions: those of a library, or of something that behaves as one.
-  package init(_ functions: moe_cuda_driver) { unsafe self.functions = functions }
+  package init(_ functions: moe_cuda_driver) { self.functions = functions }
 
   static let libraryNames = ["libcuda.so.1", "libcuda.so"]
 
@@ -31,7 +31,7 @@ public final class CUDADriver: @unchecked Sendable {
         .device, "there is no CUDA driver on this machine", expected: Self.libraryNames[0],
         remedy: "install NVIDIA's driver, or use --backend cpu")
     }
-    let functions = unsafe UnsafeMutablePointer<moe_cuda_driver>.allocate(capacity: 1)
+    let functions = UnsafeMutablePointer<moe_cuda_driver>.allocate(capacity: 1)
     defer { unsafe functions.deallocate() }
     if let missing = unsafe moe_cuda_driver_load(library, functions) {
       throw unsafe MoEError(
@@ -39,7 +39,7 @@ public final class CUDADriver: @unchecked Sendable {
         found: "no \(String(cString: missing))")
     }
     unsafe self.init(functions.pointee)
-    try call("cuInit") { unsafe $0.`init`(0) }
+    try call("cuInit") { $0.`init`(0) }
   }
 
   /// Calls a function of the driver.
@@ -47,7 +47,7 @@ public final class CUDADriver: @unchecked Sendable {
   /// - Parameter name: what it is called in the driver's manual, for the error.
   /// - Throws: `outOfMemory` where that is the reason, else `device`, with the driver's words.
   package func call(_ name: @autoclosure () -> String, _ body: (moe_cuda_driver) -> Int32) throws(MoEError) {
-    let result = unsafe body(functions)
+    let result = body(functions)
     guard result != MOE_CU_SUCCESS else { return }
     throw MoEError(
       result == MOE_CU_OUT_OF_MEMORY ? .outOfMemory : .device, "\(name()) failed", found: text(of: result))

@@ -38,7 +38,7 @@ package final class NVRTC: KernelCompiler, @unchecked Sendable {
         expected: "libnvrtc.so in the loader's path, in MOE_NVRTC, in /usr/local/cuda, or as a Python package",
         remedy: "pip install nvidia-cuda-nvrtc, or make the kernels elsewhere by 'moe kernels build'")
     }
-    let functions = unsafe UnsafeMutablePointer<moe_nvrtc>.allocate(capacity: 1)
+    let functions = UnsafeMutablePointer<moe_nvrtc>.allocate(capacity: 1)
     defer { unsafe functions.deallocate() }
     if let missing = unsafe moe_nvrtc_load(library, functions) {
       throw unsafe MoEError(

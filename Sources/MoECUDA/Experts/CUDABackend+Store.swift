@@ -43,7 +43,7 @@ extension CUDABackend {
   ) throws(MoEError) -> Value {
     try storage.checkReadable(slot)
     let start = try storage.offset(of: slot)
-    let copy = unsafe UnsafeMutableRawBufferPointer.allocate(byteCount: storage.layout.bytesPerExpert, alignment: 64)
+    let copy = UnsafeMutableRawBufferPointer.allocate(byteCount: storage.layout.bytesPerExpert, alignment: 64)
     defer { unsafe copy.deallocate() }
     try unsafe storage.memory.download(copy, at: start, on: makeQueue())
     return try unsafe body(UnsafeRawBufferPointer(copy))
@@ -52,7 +52,7 @@ extension CUDABackend {
   public func replace(
     _ slot: LocalExpert, in storage: CUDAStorage, with bytes: UnsafeRawBufferPointer
   ) throws(MoEError) {
-    try unsafe checkRegion(bytes.count, of: storage.layout)
+    try checkRegion(bytes.count, of: storage.layout)
     let start = try storage.offset(of: slot)
     let queue = try makeQueue()
     try unsafe storage.memory.upload(bytes, at: start, on: queue)

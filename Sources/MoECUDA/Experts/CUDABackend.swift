@@ -4,7 +4,7 @@
 internal import CAccelerators
 public import MoE
 internal import Synchronization
-public import Tensors
+internal import Tensors
 
 /// Experts on an NVIDIA GPU of compute capability 8.0 or later.
 ///

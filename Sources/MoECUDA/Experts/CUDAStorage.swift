@@ -2,7 +2,7 @@
 // Copyright 2026 the swift-moe project authors
 
 internal import CAccelerators
-public import MoE
+internal import MoE
 internal import Tensors
 
 /// The experts of a layer in a device's memory, each in a contiguous region.

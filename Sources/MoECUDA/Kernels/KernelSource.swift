@@ -12,7 +12,7 @@ package struct KernelSource: Sendable, Hashable {
   private static let all: [KernelSource] = {
     var count = 0
     let sources = unsafe moe_kernel_sources(&count)
-    return unsafe (0..<count).map {
+    return (0..<count).map {
       unsafe KernelSource(name: String(cString: sources[$0].name), text: String(cString: sources[$0].text))
     }
   }()

@@ -2,7 +2,7 @@
 // Copyright 2026 the swift-moe project authors
 
 internal import CAccelerators
-public import MoE
+internal import MoE
 internal import Tensors
 
 /// An array in a device's memory; freed with the last reference, once the device is done with it.
@@ -42,18 +42,18 @@ public final class CUDABuffer: Sendable {
 
   /// Copies host memory to its start, in the order of `queue`; the host memory may change when this returns.
   func upload(_ bytes: UnsafeRawBufferPointer, at offset: Int = 0, on queue: CUDAQueue) throws(MoEError) {
-    try unsafe require(offset + bytes.count)
-    guard let base = unsafe bytes.baseAddress, unsafe !bytes.isEmpty else { return }
+    try require(offset + bytes.count)
+    guard let base = bytes.baseAddress, unsafe !bytes.isEmpty else { return }
     let (stream, target) = unsafe (queue.stream, address + UInt64(offset))
-    try unsafe device.call("cuMemcpyHtoDAsync") { unsafe $0.copy_to_device(target, base, bytes.count, stream) }
+    try device.call("cuMemcpyHtoDAsync") { unsafe $0.copy_to_device(target, base, bytes.count, stream) }
   }
 
   /// Copies its start to host memory and waits.
   func download(_ bytes: UnsafeMutableRawBufferPointer, at offset: Int = 0, on queue: CUDAQueue) throws(MoEError) {
-    try unsafe require(offset + bytes.count)
-    guard let base = unsafe bytes.baseAddress, unsafe !bytes.isEmpty else { return try queue.synchronize() }
+    try require(offset + bytes.count)
+    guard let base = bytes.baseAddress, unsafe !bytes.isEmpty else { return try queue.synchronize() }
     let (stream, source) = unsafe (queue.stream, address + UInt64(offset))
-    try unsafe device.call("cuMemcpyDtoHAsync") { unsafe $0.copy_to_host(base, source, bytes.count, stream) }
+    try device.call("cuMemcpyDtoHAsync") { unsafe $0.copy_to_host(base, source, bytes.count, stream) }
     try queue.synchronize()
   }
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright 2026 the swift-moe project authors
 
-package import CAccelerators
+internal import CAccelerators
 internal import Checkpoints
 package import MoE
 internal import Synchronization
@@ -109,17 +109,17 @@ public final class CUDADevice: @unchecked Sendable {
 extension CUDADevice {
   /// Makes kernels ready, compiling those that are in no cache.
   func load(_ kernels: [Kernel]) throws(MoEError) {
-    let there = unsafe loaded.withLock { unsafe Set($0.modules.keys) }
+    let there = loaded.withLock { unsafe Set($0.modules.keys) }
     let files = Set(kernels.map(\.file)).subtracting(there)
     let sources = KernelSource.files.filter { files.contains($0.name) }
     for (source, cubin) in try cache.load(sources, for: architecture, by: compiler) {
       var module: moe_cu_module?
       try unsafe cubin.span.bytes.withUnsafeBytes { (bytes) throws(MoEError) in
-        let image = unsafe bytes.baseAddress!
+        let image = bytes.baseAddress!
         try call("cuModuleLoadData (\(source.name))") { unsafe $0.load_module(&module, image) }
       }
       let added = unsafe module!
-      unsafe loaded.withLock { unsafe $0.modules[source.name] = added }
+      loaded.withLock { unsafe $0.modules[source.name] = added }
     }
   }
 
@@ -130,7 +130,7 @@ extension CUDADevice {
     var function: moe_cu_function?
     try call("cuModuleGetFunction") { unsafe $0.function(&function, module, kernel.rawValue) }
     let found = unsafe function!
-    unsafe loaded.withLock { unsafe $0.functions[kernel] = found }
+    loaded.withLock { unsafe $0.functions[kernel] = found }
     return unsafe found
   }
 }

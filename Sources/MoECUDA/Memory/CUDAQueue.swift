@@ -70,8 +70,8 @@ public final class CUDAQueue {
       shared_bytes: 0, stream: stream, attributes: nil, attribute_count: 0)
     var arguments = arguments
     try unsafe withUnsafeMutablePointer(to: &arguments) { (pointer) throws(MoEError) in
-      var parameters: UnsafeMutableRawPointer? = unsafe UnsafeMutableRawPointer(pointer)
-      try unsafe device.call("the launch of \(kernel.rawValue)") {
+      var parameters: UnsafeMutableRawPointer? = UnsafeMutableRawPointer(pointer)
+      try device.call("the launch of \(kernel.rawValue)") {
         unsafe $0.launch(&launch, function, &parameters, nil)
       }
     }

@@ -52,10 +52,4 @@ public enum ActivationPrecision: String, Sendable, Hashable, CaseIterable {
   case int8
   /// Quantised as the checkpoint declares.
   case declared
-  /// Rounded to bf16, and the intermediate too.
-  case bf16
-  /// Quantised to e4m3: with a scale for 128 columns where weights have one, else for each row.
-  case fp8
-  /// Quantised to int8, with a scale for each row.
-  case int8
 }
