@@ -113,7 +113,7 @@ typedef struct moe_product_arguments {
 } moe_product_arguments;
 
 /// output[token] = Σ over slots, in order, of weight · rows[index of the slot]
-typedef struct moe_combine_arguments {
+typedef struct moe_device_combine_arguments {
   /// f32 [any, columns]
   MOE_ADDRESS(const float) rows;
   /// [tokens, top_k]: the row of a slot; negative ones are skipped.
@@ -125,7 +125,7 @@ typedef struct moe_combine_arguments {
   /// [tokens, columns] in `output_number`
   MOE_ADDRESS(void) output;
   int tokens, top_k, columns, output_number;
-} moe_combine_arguments;
+} moe_device_combine_arguments;
 
 /// output [tokens, rows] = input [tokens, columns] · weightsᵀ + bias, all f32.
 typedef struct moe_linear_device_arguments {

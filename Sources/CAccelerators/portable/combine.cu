@@ -5,7 +5,7 @@
 #include "numbers.cuh"
 
 /// Grid: [tokens, columns / 256], 256 threads.
-extern "C" __global__ void moe_combine(const __grid_constant__ moe_combine_arguments p) {
+extern "C" __global__ void moe_combine(const __grid_constant__ moe_device_combine_arguments p) {
   const int token = blockIdx.x, column = blockIdx.y * 256 + threadIdx.x;
   if (column >= p.columns) return;
   float sum = 0;

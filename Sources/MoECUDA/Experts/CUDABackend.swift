@@ -13,7 +13,7 @@ internal import Tensors
 /// so that a sequence of calls can be captured as a graph.
 ///
 /// **Precision.** Sums are 32-bit. With activations in `f32`, inputs and the intermediate are 32-bit and weights exact;
-/// with `bf16`, both are rounded to bf16, and so are weights that are no bf16. With `declared`, `fp8` or `int8` they are
+/// with `bf16`, both are rounded to bf16, and so are weights that are no bf16. With `declared` or `fp8` they are
 /// first quantised, by the rules of ``ActivationScheme``, and then multiplied in 32 bits. An output is one sum over each
 /// of its columns and then over the slots in order, so two runs give the same bits.
 ///
@@ -111,7 +111,10 @@ extension ActivationPrecision {
   fileprivate func schemes(of specification: LayerSpecification) throws(MoEError) -> ActivationSchemes {
     switch self {
     case .f32, .bf16: return .unquantized
-    case .int8: return ActivationSchemes(gateUp: .token(.int8), down: .token(.int8))
+    case .int8:
+      throw MoEError(
+        .unsupportedByBackend, "the cuda backend takes no activations as bytes unless a checkpoint declares them",
+        subject: "activations", expected: "f32, bf16, fp8 or declared", found: "int8")
     case .fp8:
       func scheme(_ projection: Projection) -> ActivationScheme {
         // Weights with a scale for 128 columns go with activations that have one, too.

@@ -93,7 +93,7 @@ package struct KernelCache: Sendable {
       path += "/\(part)"
       guard mkdir(path, 0o755) != 0, errno != EEXIST else { continue }
       throw MoEError(
-        .device, "the folder of kernels can't be made", file: path, found: String(cString: unsafe strerror(errno)),
+        .device, "the folder of kernels can't be made", file: path, found: unsafe String(cString: strerror(errno)),
         remedy: "set MOE_KERNEL_CACHE to a folder that can be written")
     }
   }

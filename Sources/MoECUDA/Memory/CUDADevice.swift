@@ -36,7 +36,7 @@ public final class CUDADevice: @unchecked Sendable {
   }
 
   /// Opens a device of this machine.
-  public convenience init(ordinal: Int = 0) throws(MoEError) {
+  convenience init(ordinal: Int = 0) throws(MoEError) {
     let driver = try CUDADriver.shared.get()
     try self.init(
       ordinal: ordinal, driver: driver, compiler: NVRTC.shared.map { $0 as any KernelCompiler }, cache: .standard)

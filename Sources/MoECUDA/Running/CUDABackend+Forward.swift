@@ -38,7 +38,7 @@ extension CUDABackend {
       storage, activations, queue, hidden: hidden, inputType, ids: ids, weights: weights, slots: tokenCount * topK,
       topK: topK)
     try pass.products(into: pass.address(pass.workspace.rows), indices: nil)
-    var combine = moe_combine_arguments()
+    var combine = moe_device_combine_arguments()
     combine.rows = pass.address(pass.workspace.rows)
     combine.indices = pass.address(pass.workspace.rowOfSlot)
     combine.weights = specification.weightOnInput ? 0 : weights.address
@@ -74,7 +74,7 @@ extension CUDABackend {
     try validateBatch(tokenCount, topK)
     guard tokenCount > 0 else { return }
     let specification = storage.layout.specification
-    var combine = moe_combine_arguments()
+    var combine = moe_device_combine_arguments()
     combine.rows = rows.address
     combine.indices = indices.address
     combine.ids = ids.address
