@@ -45,8 +45,8 @@ typedef struct moe_row_comparison {
 } moe_row_comparison;
 
 /// Adds rows 0 ..< rows to a comparison; `first_row` is what is added to a row's number.
-void moe_compare_rows(const moe_kernels *kernels, const moe_stored_rows *a, const moe_stored_rows *b, int64_t first_row, int64_t rows,
-                      int64_t columns, moe_row_comparison *sum);
+void moe_compare_rows(const moe_kernels *kernels, const moe_stored_rows *a, const moe_stored_rows *b,
+                      int64_t first_row, int64_t rows, int64_t columns, moe_row_comparison *sum);
 
 /// Σ of the squares of the error that rounding leaves on average in each weight of rows 0 ..< rows: `variances`[code] ·
 /// scale² of codes, and a twelfth of the square of the last place of numbers, which need no variances.

@@ -2,10 +2,12 @@
 // Copyright 2026 the swift-moe project authors
 
 extension GroupedDecoder {
-  /// The codes of whole groups of columns, with a scale for each row and group.
+  /// The codes of whole groups of columns, with a scale for each row and group. Columns of a row that is one group may be
+  /// cut anywhere.
   func coded(rows: Range<Int>, columns: Range<Int>) -> CodedWeights? {
-    guard let size = groupSize, columns.lowerBound % size == 0,
-      columns.upperBound % size == 0 || columns.upperBound == self.columns, !columns.isEmpty
+    guard let size = groupSize, !columns.isEmpty,
+      size == self.columns
+        || columns.lowerBound % size == 0 && (columns.upperBound % size == 0 || columns.upperBound == self.columns)
     else { return nil }
     var all: [UInt8] = []
     all.reserveCapacity(rows.count * columns.count)

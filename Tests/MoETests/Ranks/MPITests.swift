@@ -15,7 +15,9 @@ struct MPITests {
   }
 
   /// One type of each form of weights.
-  static let forms = ["bf16", "fp8-block", "int8-g128", "int4-g64-asym", "mxfp4", "nvfp4", "nf4", "q4_k"]
+  static let forms = [
+    "bf16", "fp8-block", "int8-channel", "int8-g128", "int4-g64-asym", "mxfp4", "nvfp4", "nf4", "q4_k",
+  ]
 
   /// Every family, every case of the oracle and every form of weights, in every way of running, before, while and after
   /// experts move, with replicas, with experts that don't divide, and with a group of 2, 4 and 3 ranks.
