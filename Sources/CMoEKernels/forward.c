@@ -154,7 +154,8 @@ static moe_operand operand(const pass *pass, int64_t i, const moe_matrix_layout 
   return (moe_operand){.form = matrix->form,
                        .decoder = (const moe_decoder *)(base + matrix->decoder_offset),
                        .base = base + matrix->offset + panel * matrix->panel_step,
-                       .step = matrix->panel_step};
+                       .step = matrix->panel_step,
+                       .bytes = matrix->panel_bytes};
 }
 
 /// A unit of A: an active expert, some of its panels, a chunk of its rows.

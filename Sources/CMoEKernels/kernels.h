@@ -37,8 +37,9 @@ typedef struct moe_segments {
   /// What stands at the piece's first input.
   int64_t first;
   int64_t words[MOE_SEGMENTS];
-  /// Of the groups and super-groups that segments are in.
+  /// Of the groups that segments are in; of super-groups, and which of them.
   int64_t numbers[MOE_SEGMENTS], factors[MOE_SEGMENTS];
+  int64_t super_group[MOE_SEGMENTS], super_count;
 } moe_segments;
 
 /// What the codes of a piece share, segment by segment: weight = scale · code − minimum.
@@ -62,8 +63,9 @@ typedef struct moe_tile_work {
   float *c;
   int64_t c_stride;
   bool resume;
-  /// Meanwhile the memory from here on is prefetched, `ahead_step` bytes for every 64 of the piece.
-  const uint8_t *ahead[MOE_FUSED_PANELS];
+  /// Meanwhile the memory from here on is prefetched, `ahead_step` bytes for every 64 of the piece. Where the tile reads
+  /// codes: what is read after panels that end there.
+  const uint8_t *ahead[MOE_FUSED_PANELS], *end[MOE_FUSED_PANELS];
   int64_t ahead_step;
   /// The following only of codes: numbers of the rows' segments, `pitch` apart, and of the panels'.
   const float *scales, *sums;

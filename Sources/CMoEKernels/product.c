@@ -3,7 +3,7 @@
 
 #include "product.h"
 
-/// Panels that are read side by side while few rows stream through.
+/// Panels that are read side by side while few rows stream through, at most.
 enum { STREAMS = MOE_FUSED_PANELS };
 
 /// At the start of the scratch, where operands are codes: numbers of pieces of two panels, and a piece unpacked.
@@ -131,7 +131,7 @@ static moe_rows gather(const moe_product *p, int64_t first, int64_t blocks) {
 /// `count` inputs of one panel, or of two alike, from input k on.
 typedef struct piece {
   int64_t panel, k, count;
-  /// What is read next.
+  /// What is read next; of a fused piece, after its panels.
   const uint8_t *ahead[STREAMS];
 } piece;
 
@@ -143,11 +143,12 @@ static void find_segments(const moe_form *form, int64_t segment, int64_t k, int6
   int64_t next_group = at.group_start + group, next_super = at.super_start + super_group;
   int64_t step = moe_tile_step(moe_stored_bits(form->bits)), words = moe_stored_bits(form->bits) * MOE_PANEL * segment / 8;
   out->first = at.first;
-  int64_t i = 0;
+  out->factors[0] = at.factors;
+  int64_t i = 0, super = 0;
   for (; k < end; k += segment, i++) {
     if (k == next_group) {
       if (k == next_super) {
-        at.factors = at.words;
+        out->factors[++super] = at.words;
         at.words += super_bytes;
         next_super += super_group;
       }
@@ -157,12 +158,13 @@ static void find_segments(const moe_form *form, int64_t segment, int64_t k, int6
     }
     out->words[i] = at.words;
     out->numbers[i] = at.numbers;
-    out->factors[i] = at.factors;
+    out->super_group[i] = super;
     // Words that reach over the end of a segment lie where they begin.
     if (segment % step != 0) words = moe_words_bytes(form, k + segment) - moe_words_bytes(form, k);
     at.words += words;
   }
   out->count = i;
+  out->super_count = super + 1;
 }
 
 static void fill_work(const moe_product *p, const rows_part *rows, const piece *piece, moe_tile_work *work) {
@@ -210,7 +212,10 @@ static void run_fused(const moe_product *p, const rows_part *rows, const piece *
   moe_tile_work work;
   fill_work(p, rows, piece, &work);
   take_numbers(p, piece, panels, segments, &work);
-  for (int i = 0; i < panels; i++) work.b[i] = panel_at(p, piece->panel + i);
+  for (int i = 0; i < panels; i++) {
+    work.b[i] = panel_at(p, piece->panel + i);
+    work.end[i] = work.b[i] + operand(p, piece->panel + i)->bytes;
+  }
   tile(&work);
 }
 
@@ -283,6 +288,12 @@ static const moe_segments *segments_at(const moe_product *p, int64_t panel, int6
   return segments;
 }
 
+/// Codes of 8 bits times bytes are done as fast as one stream comes.
+static int64_t streams_of(const moe_product *p) {
+  bool alone = p->rows_at.form.dot == MOE_DOT_I8 && moe_stored_bits(p->operands[0].form.bits) == 8;
+  return alone && p->rows <= MOE_FUSED_ROWS ? 1 : STREAMS;
+}
+
 /// A few rows: one tile holds them, and the panels are read in the order in which they lie in memory.
 static void stream(const moe_product *p) {
   const moe_row_form *form = &p->rows_at.form;
@@ -291,17 +302,16 @@ static void stream(const moe_product *p) {
   bool alike = !p->paired || (p->rows <= MOE_FUSED_ROWS && are_alike(&p->operands[0], &p->operands[1]));
   moe_rows rows = p->rows_at;
   if (!rows.data && !in_place) rows = gather(p, 0, moe_blocks(p->inputs));
-  for (int64_t first = 0; first < p->panel_count; first += STREAMS) {
-    int panels = (int)moe_min(STREAMS, p->panel_count - first);
+  const int64_t streams = streams_of(p);
+  for (int64_t first = 0; first < p->panel_count; first += streams) {
+    int panels = (int)moe_min(streams, p->panel_count - first);
     for (int64_t k = 0; k < inputs; k += piece_size) {
       piece piece = {.panel = first, .k = k, .count = moe_min(piece_size, inputs - k)};
       rows_part part = {.data = (const uint8_t *)(p->x ? row(p, 0) + k : NULL)};
       if (!in_place) part = part_at(&rows, k);
       for (int i = 0; i < panels; i++) {
         int64_t panel = first + i, later = panel_at(p, i) - p->operands[0].base;  // from the start of what comes next
-        piece.ahead[i] = k + piece_size < inputs            ? input_at(p, panel, k + piece_size)
-                         : panel + STREAMS < p->panel_count ? panel_at(p, panel + STREAMS)
-                                                            : p->next + later;
+        piece.ahead[i] = panel + streams < p->panel_count ? panel_at(p, panel + streams) : p->next + later;
       }
       const moe_segments *segments = segments_at(p, first, k, piece.count);
       moe_tile tile = fused_tile(p, &piece, panels, alike);
@@ -309,6 +319,8 @@ static void stream(const moe_product *p) {
         run_fused(p, &part, &piece, panels, segments, tile);
         continue;
       }
+      if (k + piece_size < inputs)
+        for (int i = 0; i < panels; i++) piece.ahead[i] = input_at(p, first + i, k + piece_size);
       for (int i = 0; i < panels; i++, piece.panel++, piece.ahead[0] = piece.ahead[1])
         multiply(p, &part, &piece, i == 0 ? segments : segments_at(p, piece.panel, k, piece.count), 1);
     }

@@ -6,13 +6,13 @@
 
 #include "kernels.h"
 
-/// Panels of one form: panel i at `base` + i · `step`.
+/// Panels of one form: panel i is the `bytes` bytes at `base` + i · `step`.
 typedef struct moe_operand {
   moe_form form;
   /// Of codes.
   const moe_decoder *decoder;
   const uint8_t *base;
-  int64_t step;
+  int64_t step, bytes;
 } moe_operand;
 
 /// Rows of activations times panels of weights.

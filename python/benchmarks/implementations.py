@@ -23,7 +23,8 @@ import torch
 from swift_moe.integration import experts_of
 from transformers import DynamicCache, Qwen3MoeConfig, Qwen3MoeForCausalLM
 
-OURS = {"swift_moe bf16": None, "swift_moe int4": "int4-g128"}
+# Weights and activations: those of the model itself, and a quantised form.
+OURS = {"swift_moe bf16": (None, "bf16"), "swift_moe int4": ("int4-g128", "int8")}
 THEIRS = ("eager", "batched_mm", "grouped_mm")
 # Seconds of a prefill that is not repeated.
 SLOW = 5.0
@@ -102,8 +103,8 @@ class Stopwatch:
 
 def prepare(model: Any) -> list[str]:
     """The implementations, ours with packed experts."""
-    for name, weights in OURS.items():
-        swift_moe.register(name, weights=weights)
+    for name, (weights, activations) in OURS.items():
+        swift_moe.register(name, weights=weights, activations=activations)
         start = time.perf_counter()
         resident = swift_moe.prepare(model, name)
         print(f"{name}: {resident / 1e9:.2f} GB packed in {time.perf_counter() - start:.1f} s", flush=True)

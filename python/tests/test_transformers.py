@@ -56,6 +56,12 @@ def test_quantised_on_the_fly(family: str, weights: str, low: float, high: float
     assert error(run(model, "quantised"), run(model, "eager")) > 1e-3
 
 
+@pytest.mark.parametrize("activations, low, high", [("bf16", 1e-4, 1e-2), ("int8", 2e-3, 5e-2)])
+def test_rounded_activations(activations: str, low: float, high: float) -> None:
+    swift_moe.register("rounded", activations=activations)
+    assert low < swift_moe.verify(make("Qwen3Moe"), PROMPT, name="rounded", quiet=True).worst < high
+
+
 def test_weights_that_change_are_packed_again() -> None:
     model = make("Qwen3Moe")
     first = run(model, "swift_moe")

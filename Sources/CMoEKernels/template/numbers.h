@@ -30,7 +30,11 @@ INLINE vf number_vector(moe_number number, const uint8_t *p) {
     vu exponent = load_bytes(p) << 23;
     return choose((vi)exponent == 0, splat(0x1p-127f), from_bits(exponent));
   }
-  case MOE_NUMBER_E4M3FN: return small_float(load_bytes(p), 3, (127 - 7) << 23);
+  case MOE_NUMBER_E4M3FN: {
+    // Exponent and fraction in place, then a power of two moves the bias and normalises subnormals.
+    vu code = load_bytes(p);
+    return from_bits((code & 0x7f) << 20 | (code & 0x80) << 24) * splat(0x1p120f);
+  }
   case MOE_NUMBER_U8: return __builtin_convertvector((vi)load_bytes(p), vf);
   case MOE_NUMBER_I8: return __builtin_convertvector((vi)(load_bytes(p) << 24) >> 24, vf);
   }
@@ -100,20 +104,26 @@ INLINE const uint8_t *walk_on(group_walk *walk, int64_t k, const uint8_t *p) {
 
 // MARK: For tiles
 
-/// The 32 numbers of each segment, which are `after` bytes behind `places`.
-INLINE void convert_as(moe_number number, const uint8_t *panel, const int64_t *places, int64_t after, int64_t count,
-                       float (*out)[MOE_PANEL]) {
-  for (int64_t i = 0; i < count; i++)
-    UNROLL for (int v = 0; v < MOE_PANEL / LANES; v++)
-      store(out[i] + v * LANES,
-            number_vector(number, panel + places[i] + after + v * LANES * moe_number_bytes(number)));
+/// The 32 numbers of each segment that are `after` bytes behind the group's first, times those of its super-group.
+INLINE void convert_as(moe_number number, bool scaled, const uint8_t *panel, const moe_segments *segments, int64_t after, float (*factors)[MOE_PANEL], float (*out)[MOE_PANEL]) {
+  for (int64_t i = 0; i < segments->count; i++)
+    UNROLL for (int v = 0; v < MOE_PANEL / LANES; v++) {
+      vf x = number_vector(number, panel + segments->numbers[i] + after + v * LANES * moe_number_bytes(number));
+      if (scaled) x *= load(factors[segments->super_group[i]] + v * LANES);
+      store(out[i] + v * LANES, x);
+    }
 }
 
-static void convert(moe_number number, const uint8_t *panel, const int64_t *places, int64_t after, int64_t count,
-                    float (*out)[MOE_PANEL]) {
+static void convert(moe_number number, const uint8_t *panel, const moe_segments *segments, int64_t after,
+                    float (*factors)[MOE_PANEL], float (*out)[MOE_PANEL]) {
   switch (number) {
 #define CASE(number)                                                                                                   \
-  case number: convert_as(number, panel, places, after, count, out); break;
+  case number:                                                                                                         \
+    if (factors)                                                                                                       \
+      convert_as(number, true, panel, segments, after, factors, out);                               \
+    else                                                                                                               \
+      convert_as(number, false, panel, segments, after, factors, out);                              \
+    break;
     CASE(MOE_NUMBER_F32)
     CASE(MOE_NUMBER_F16)
     CASE(MOE_NUMBER_BF16)
@@ -125,30 +135,33 @@ static void convert(moe_number number, const uint8_t *panel, const int64_t *plac
   }
 }
 
-INLINE void multiply_all(float (*x)[MOE_PANEL], float (*y)[MOE_PANEL], int64_t count) {
-  for (int64_t i = 0; i < count; i++)
-    UNROLL for (int v = 0; v < MOE_PANEL; v += LANES) store(x[i] + v, load(x[i] + v) * load(y[i] + v));
+/// Factors of the super-groups of a piece; ones where there are none.
+INLINE void take_factors(const moe_form *form, const uint8_t *panel, const moe_segments *segments, int64_t after,
+                         float unit, float (*out)[MOE_PANEL]) {
+  for (int64_t i = 0; i < segments->super_count; i++)
+    for (int v = 0; v < MOE_PANEL / LANES; v++) {
+      const uint8_t *p = panel + segments->factors[i] + after + v * LANES * moe_number_bytes(form->factor);
+      store(out[i] + v * LANES, form->super_group ? number_vector(form->factor, p) * splat(unit) : splat(unit));
+    }
 }
 
 static void take_numbers(const moe_form *form, const moe_decoder *decoder, const uint8_t *panel,
                          const moe_segments *segments, bool bytes, moe_numbers *out) {
-  int64_t count = segments->count;
-  int64_t bytes_of_scales = MOE_PANEL * moe_number_bytes(form->scale);
-  convert(form->scale, panel, segments->numbers, 0, count, out->scale);
-  float factors[MOE_SEGMENTS][MOE_PANEL];
-  if (form->super_group) {
-    convert(form->factor, panel, segments->factors, 0, count, factors);
-    multiply_all(out->scale, factors, count);
-  }
-  if (form->correction != MOE_CORRECTION_NONE)
-    convert(form->correction_number, panel, segments->numbers, bytes_of_scales, count, out->minimum);
-  if (form->correction == MOE_CORRECTION_ZERO) multiply_all(out->minimum, out->scale, count);
-  if (form->correction == MOE_CORRECTION_MINIMUM && form->super_group) {
-    convert(form->factor, panel, segments->factors, MOE_PANEL * moe_number_bytes(form->factor), count, factors);
-    multiply_all(out->minimum, factors, count);
-  }
-  if (bytes && decoder->unit != 1)
-    for (int64_t i = 0; i < count; i++)
+  float factors[MOE_SEGMENTS][MOE_PANEL], unit = bytes ? decoder->unit : 1;
+  bool factored = form->super_group != 0, scaled = factored || unit != 1;
+  if (scaled) take_factors(form, panel, segments, 0, unit, factors);
+  convert(form->scale, panel, segments, 0, scaled ? factors : NULL, out->scale);
+  int64_t after = MOE_PANEL * moe_number_bytes(form->scale);
+  switch (form->correction) {
+  case MOE_CORRECTION_NONE: return;
+  case MOE_CORRECTION_ZERO:
+    convert(form->correction_number, panel, segments, after, NULL, out->minimum);
+    for (int64_t i = 0; i < segments->count; i++)
       UNROLL for (int v = 0; v < MOE_PANEL; v += LANES)
-        store(out->scale[i] + v, load(out->scale[i] + v) * splat(decoder->unit));
+        store(out->minimum[i] + v, load(out->minimum[i] + v) * (load(out->scale[i] + v) * splat(1 / unit)));
+    return;
+  case MOE_CORRECTION_MINIMUM:
+    if (factored) take_factors(form, panel, segments, MOE_PANEL * moe_number_bytes(form->factor), 1, factors);
+    convert(form->correction_number, panel, segments, after, factored ? factors : NULL, out->minimum);
+  }
 }

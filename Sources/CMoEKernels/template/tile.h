@@ -42,11 +42,11 @@ INLINE vf segment_start(moe_weights weights, const moe_tile_work *w, int32_t off
 }
 
 /// total + what the sum over a segment of row m yields.
-INLINE vf segment_end(moe_weights weights, bool minimums, const moe_tile_work *w, const moe_numbers *numbers,
+INLINE vf segment_end(moe_weights weights, const moe_tile_work *w, const moe_numbers *numbers,
                       int64_t segment, int64_t index, int m, int vector, vf sum, vf total) {
   if (weights == MOE_WEIGHTS_BYTES) sum = __builtin_convertvector((vi)sum, vf) * splat(w->scales[index + m]);
   total = multiply_add(sum, load(numbers->scale[segment] + vector * LANES), total);
-  if (!minimums) return total;
+  if (!w->has_minimums) return total;
   return multiply_add(splat(-w->sums[index + m]), load(numbers->minimum[segment] + vector * LANES), total);
 }
 
@@ -54,7 +54,7 @@ INLINE vf segment_end(moe_weights weights, bool minimums, const moe_tile_work *w
 
 /// `rows` rows and `vectors` vectors of outputs from `first` on: rows · vectors sums stay in registers, and where they
 /// fit those of the segments too.
-INLINE const uint8_t *tile_pass(moe_weights weights, bool segmented, bool minimums, int rows, int first, int vectors,
+INLINE const uint8_t *tile_pass(moe_weights weights, bool segmented, int rows, int first, int vectors,
                                 const moe_tile_work *work, const uint8_t *ahead) {
   enum { EVERY = MOE_PANEL / LANES };
   vf total[MOE_TILE_ROWS][EVERY], sum[MOE_TILE_ROWS][EVERY];
@@ -104,11 +104,11 @@ INLINE const uint8_t *tile_pass(moe_weights weights, bool segmented, bool minimu
         if (!segmented) {
           total[m][v] = sum[m][v];
         } else if (keep) {
-          total[m][v] = segment_end(weights, minimums, work, work->numbers, ordinal, index, m, first + v, sum[m][v],
+          total[m][v] = segment_end(weights, work, work->numbers, ordinal, index, m, first + v, sum[m][v],
                                     total[m][v]);
         } else {
           vf before = work->resume || start > 0 ? load(to) : splat(0);
-          store(to, segment_end(weights, minimums, work, work->numbers, ordinal, index, m, first + v, sum[m][v], before));
+          store(to, segment_end(weights, work, work->numbers, ordinal, index, m, first + v, sum[m][v], before));
         }
       }
   }
@@ -119,21 +119,25 @@ INLINE const uint8_t *tile_pass(moe_weights weights, bool segmented, bool minimu
   return ahead;
 }
 
-INLINE void tile_as(moe_weights weights, bool segmented, bool minimums, int rows, const moe_tile_work *work) {
+INLINE void tile(moe_weights weights, bool segmented, int rows, const moe_tile_work *work) {
   int vectors = rows * (MOE_PANEL / LANES) <= TILE_SUMS ? MOE_PANEL / LANES : TILE_VECTORS;
   const uint8_t *ahead = work->ahead[0];
   for (int first = 0; first < MOE_PANEL / LANES; first += vectors)
-    ahead = tile_pass(weights, segmented, minimums, rows, first, vectors, work, ahead);
-}
-
-INLINE void tile(moe_weights weights, bool segmented, int rows, const moe_tile_work *work) {
-  if (segmented && work->has_minimums)
-    tile_as(weights, segmented, true, rows, work);
-  else
-    tile_as(weights, segmented, false, rows, work);
+    ahead = tile_pass(weights, segmented, rows, first, vectors, work, ahead);
 }
 
 // MARK: Codes that are decoded on the way
+
+/// Bytes that are prefetched ahead of what is read, and where to: to L1 where decoding takes longer than reading, so that
+/// it waits for nothing; else to L2, and far enough for what stands between the words.
+INLINE int64_t fused_ahead(bool bytes, int stored) { return !bytes ? 4096 : stored == 8 ? 2048 : 8192; }
+
+INLINE void fetch(bool bytes, const uint8_t *p) {
+  if (bytes)
+    __builtin_prefetch(p, 0, 2);
+  else
+    __builtin_prefetch(p, 0, 3);
+}
 
 /// One step of one panel.
 INLINE void fused_step(int stored, moe_decoder_kind kind, moe_weights weights, int rows, decoding d,
@@ -158,8 +162,7 @@ INLINE void fused_step(int stored, moe_decoder_kind kind, moe_weights weights, i
     }
 }
 
-INLINE void fused_as(int stored, moe_decoder_kind kind, bool bytes, bool minimums, int panels, int rows,
-                     const moe_tile_work *work) {
+INLINE void fused(int stored, moe_decoder_kind kind, bool bytes, int panels, int rows, const moe_tile_work *work) {
   const moe_weights weights = bytes ? MOE_WEIGHTS_BYTES : MOE_WEIGHTS_F32;
   const int step = moe_tile_step(stored), step_bytes = MOE_PANEL * step * stored / 8;
   vf total[MOE_FUSED_PANELS][MOE_FUSED_ROWS][VECTORS];
@@ -177,8 +180,9 @@ INLINE void fused_as(int stored, moe_decoder_kind kind, bool bytes, bool minimum
     UNROLL for (int p = 0; p < panels; p++) {
       int64_t skip = work->segments->words[ordinal];
       words[p] = work->b[p] + skip;
-      ahead[p] = work->ahead[p] + skip - work->segments->first;
-      __builtin_prefetch(ahead[p] - 64);  // what the segment shares
+      ahead[p] = words[p] + fused_ahead(bytes, stored);
+      if (ahead[p] >= work->end[p]) ahead[p] = work->ahead[p] + (ahead[p] - work->end[p]);
+      fetch(bytes, ahead[p] - 64);  // what the segment shares
       UNROLL for (int m = 0; m < rows; m++)
         UNROLL for (int v = 0; v < VECTORS; v++)
           sum[p][m][v] = segment_start(weights, work, offset, index, m);
@@ -186,7 +190,7 @@ INLINE void fused_as(int stored, moe_decoder_kind kind, bool bytes, bool minimum
     int64_t end = moe_min(start + work->segment, work->inputs);
     for (int64_t k = start; k < end; k += step) {
       UNROLL for (int p = 0; p < panels; p++) {
-        UNROLL for (int line = 0; line < step_bytes; line += 64) __builtin_prefetch(ahead[p] + line);
+        UNROLL for (int line = 0; line < step_bytes; line += 64) fetch(bytes, ahead[p] + line);
         fused_step(stored, kind, weights, rows, d, words[p], work->a + k * (bytes ? 1 : 4), sum[p]);
         words[p] += step_bytes;
         ahead[p] += step_bytes;
@@ -195,18 +199,11 @@ INLINE void fused_as(int stored, moe_decoder_kind kind, bool bytes, bool minimum
     UNROLL for (int p = 0; p < panels; p++)
       UNROLL for (int m = 0; m < rows; m++)
         UNROLL for (int v = 0; v < VECTORS; v++)
-          total[p][m][v] = segment_end(weights, minimums, work, &work->numbers[p], ordinal, index, m, v, sum[p][m][v],
+          total[p][m][v] = segment_end(weights, work, &work->numbers[p], ordinal, index, m, v, sum[p][m][v],
                                        total[p][m][v]);
   }
   UNROLL for (int p = 0; p < panels; p++)
     UNROLL for (int m = 0; m < rows; m++)
       UNROLL for (int v = 0; v < VECTORS; v++)
         store(work->c + m * work->c_stride + p * MOE_PANEL + v * LANES, total[p][m][v]);
-}
-
-INLINE void fused(int stored, moe_decoder_kind kind, bool bytes, int panels, int rows, const moe_tile_work *work) {
-  if (work->has_minimums)
-    fused_as(stored, kind, bytes, true, panels, rows, work);
-  else
-    fused_as(stored, kind, bytes, false, panels, rows, work);
 }

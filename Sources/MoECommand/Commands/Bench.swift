@@ -3,6 +3,7 @@
 
 import ArgumentParser
 import Checkpoints
+import Glibc
 import MoE
 import MoEDistributed
 import Tensors
@@ -45,6 +46,13 @@ struct Bench: ParsableCommand {
   @Option(help: ArgumentHelp("Seconds for each batch size.", valueName: "seconds"))
   var seconds = 1.0
 
+  @Flag(
+    help: """
+      Take batch sizes from standard input, a list a line, and answer each by a line of JSON: for programs that \
+      measure in turns with others.
+      """)
+  var ask = false
+
   @OptionGroup(title: "A roofline")
   var pictures: PictureOptions
 
@@ -61,6 +69,7 @@ struct Bench: ParsableCommand {
     guard options.backend != "reference" else {
       throw ValidationError("the reference backend is for checking, not for timing")
     }
+    if ask && (json || !pictures.isEmpty) { throw ValidationError("--ask prints lines of JSON and nothing else") }
   }
 
   func run() throws {
@@ -117,16 +126,35 @@ struct Bench: ParsableCommand {
     let error = try bench.check()
     let meter = try CeilingMeter(backend)
     meter.measure()
-    let rows = try tokens.counts.map { count in
-      defer { meter.measure() }
-      return try bench.measure(routings(shape, count), atLeast: seconds)
+    func report(_ counts: [Int]) throws -> BenchReport {
+      let rows = try counts.map { count in
+        defer { meter.measure() }
+        return try bench.measure(routings(shape, count), atLeast: seconds)
+      }
+      return BenchReport(
+        shape: shape, typeName: "\(options.weightType ?? dtype)", threads: backend.pool.threadCount,
+        instructionSet: backend.instructionSet.rawValue, activations: backend.activations, ceilings: meter.ceilings,
+        error: error, rows: rows)
     }
-    let report = BenchReport(
-      shape: shape, typeName: "\(options.weightType ?? dtype)", threads: backend.pool.threadCount,
-      instructionSet: backend.instructionSet.rawValue, activations: backend.activations, ceilings: meter.ceilings,
-      error: error, rows: rows)
+    if ask { return try answer { try report($0).results } }
+    let report = try report(tokens.counts)
     print(json ? report.object.serialized(pretty: true) : report.text)
     try pictures.draw(report.picture, isQuiet: json)
+  }
+
+  /// Says that it is ready by an empty list, then answers each line of standard input.
+  private func answer(_ results: ([Int]) throws -> JSONValue) throws {
+    func line(_ value: JSONValue) {
+      print(value.serialized())
+      fflush(nil)
+    }
+    line([])
+    while let asked = readLine() {
+      guard let counts = TokenCounts(argument: asked)?.counts else {
+        throw MoEError(.invalidArgument, "not batch sizes", expected: "numbers from 1, as in 1,8,64", found: asked)
+      }
+      line(try results(counts))
+    }
   }
 
   private func sizesOfPreset() throws(MoEError) -> ExpertShape {

@@ -172,7 +172,7 @@ extension Demonstration {
     facts.append(["machine", "\(Processor.model)\(machine)"])
     facts.append([
       "ceilings",
-      "\(Format.rate(ceilings.bytesPerSecond)) memory read, \(Format.short(ceilings.operationsPerSecond / 1e9)) GFLOP/s fp32",
+      "\(Format.rate(ceilings.bytesPerSecond)) memory read, \(Format.short(ceilings.operationsPerSecond / 1e9)) GFLOP/s \(options.activations)",
     ])
     var table = TextTable(["tokens", "ms", "tokens/s", "GB/s", "GFLOP/s", "of ceiling", "error"])
     for row in rows {

@@ -28,6 +28,8 @@ struct Doctor: ParsableCommand {
         "schema": 1, "command": "doctor", "version": .string(Moe.configuration.version),
         "processor": .string(Processor.model), "features": .array(Processor.features.map { .string($0) }),
         "instruction_sets": .array(usable.map { .string($0) }), "instruction_set": .string(chosen.rawValue),
+        "products": .object(
+          Dictionary(uniqueKeysWithValues: chosen.products.map { ($0.precision.rawValue, .string($0.instruction)) })),
         "processors": .integer(WorkerPool.availableProcessors), "threads": .integer(threads),
         "memory_bytes": .integer(memory.total), "memory_available_bytes": .integer(memory.available),
       ]
@@ -41,6 +43,8 @@ struct Doctor: ParsableCommand {
     table.append(["features", Processor.features.joined(separator: " ")])
     let forced = environment("MOE_ISA") == nil ? "the fastest; MOE_ISA forces another" : "by MOE_ISA"
     table.append(["instructions", "\(chosen.rawValue) (\(forced); usable: \(usable.joined(separator: ", ")))"])
+    let products = chosen.products.map { "\($0.precision.rawValue) by \($0.instruction)" }
+    table.append(["products", products.joined(separator: ", ")])
     let reason =
       options.threads != nil ? "by --threads" : environment("MOE_THREADS") != nil ? "by MOE_THREADS" : "one for each"
     table.append(["threads", "\(threads) on \(WorkerPool.availableProcessors) processor(s) (\(reason))"])

@@ -50,18 +50,23 @@ struct BenchReport {
       })
   }
 
+  /// A row for each batch size.
+  var results: JSONValue {
+    .array(
+      rows.map { row -> JSONValue in
+        let (read, computed) = rates(row)
+        return [
+          "tokens": .integer(row.tokenCount), "seconds": .number(row.minimum), "median_seconds": .number(row.median),
+          "bytes": .integer(row.work.bytes), "operations": .integer(row.work.operations),
+          "share_of_memory": .number(read / ceilings.bytesPerSecond),
+          "share_of_peak": .number(computed / ceilings.operationsPerSecond),
+          "share_of_ceiling": .number(row.work.floor(ceilings) / row.minimum),
+        ]
+      })
+  }
+
   var object: JSONValue {
-    let results = rows.map { row -> JSONValue in
-      let (read, computed) = rates(row)
-      return [
-        "tokens": .integer(row.tokenCount), "seconds": .number(row.minimum), "median_seconds": .number(row.median),
-        "bytes": .integer(row.work.bytes), "operations": .integer(row.work.operations),
-        "share_of_memory": .number(read / ceilings.bytesPerSecond),
-        "share_of_peak": .number(computed / ceilings.operationsPerSecond),
-        "share_of_ceiling": .number(row.work.floor(ceilings) / row.minimum),
-      ]
-    }
-    return [
+    [
       "schema": 1, "command": "bench", "shape": .string(shape.description), "dtype": .string(typeName),
       "threads": .integer(threads), "instruction_set": .string(instructionSet),
       "activations": .string(activations.rawValue),
@@ -70,7 +75,7 @@ struct BenchReport {
         "bytes_per_second": .number(ceilings.bytesPerSecond),
         "operations_per_second": .number(ceilings.operationsPerSecond),
       ],
-      "results": .array(results),
+      "results": results,
     ]
   }
 

@@ -97,6 +97,7 @@ def register(
     name: str = NAME,
     *,
     weights: str | None = None,
+    activations: str = "f32",
     backend: str = "cpu",
     threads: int = 0,
     checkpoint: Checkpoint | None = None,
@@ -109,11 +110,13 @@ def register(
 
     Several may be registered, each under a name with options of its own:
 
-    >>> swift_moe.register("experts_int4", weights="int4-g128", release=True)
+    >>> swift_moe.register("experts_int4", weights="int4-g128", activations="int8", release=True)
 
     Args:
         weights: what the model's weights are converted to when they are packed, at the first forward or by `prepare`; as
             they are when None.
+        activations: what tokens and the intermediate are rounded to before they are multiplied: "f32" (not at all),
+            "bf16", which is what transformers itself does in a model of bfloat16, or "int8".
         threads: workers; 0 is one for each processor.
         checkpoint: where experts are loaded from instead, as they are stored there; then `prepare` must be called.
         release: whether the model's own expert weights are given up once they are packed.
@@ -121,7 +124,7 @@ def register(
     import torch
     from transformers.integrations.moe import ALL_EXPERTS_FUNCTIONS
 
-    options = Options(weights=weights, backend=backend, threads=threads, experts_only=True)
+    options = Options(weights, backend, activations, threads, experts_only=True)
     options.struct()
     implementation = Implementation(name, options, checkpoint, release)
     _implementations[name] = implementation
@@ -164,7 +167,14 @@ def prepare(model: Any, name: str = NAME) -> int:
 
 
 def from_pretrained(
-    path: str, *, name: str | None = None, model_class: Any = None, weights: str | None = None, threads: int = 0, **arguments: Any
+    path: str,
+    *,
+    name: str | None = None,
+    model_class: Any = None,
+    weights: str | None = None,
+    activations: str = "f32",
+    threads: int = 0,
+    **arguments: Any,
 ) -> Any:
     """A model of a checkpoint whose routed experts this library loads from it, quantised as they are stored there.
 
@@ -175,7 +185,7 @@ def from_pretrained(
     Args:
         name: of the experts implementation that is registered for it.
         model_class: an auto class; AutoModelForCausalLM when None.
-        weights, threads: as in `register`.
+        weights, activations, threads: as in `register`.
         arguments: for the class's own `from_pretrained`, which gets the remaining tensors as its state.
     """
     import torch
@@ -188,7 +198,7 @@ def from_pretrained(
     if hasattr(config, "quantization_config"):
         del config.quantization_config
     name = name or f"{NAME}:{path}"
-    register(name, weights=weights, threads=threads, checkpoint=checkpoint)
+    register(name, weights=weights, activations=activations, threads=threads, checkpoint=checkpoint)
     with torch.device("meta"):
         skeleton = (model_class or transformers.AutoModelForCausalLM).from_config(config)
     with _without_expert_weights(skeleton):

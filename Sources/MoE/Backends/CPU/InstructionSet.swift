@@ -24,6 +24,20 @@ public enum InstructionSet: String, Sendable, Hashable, CaseIterable {
 
   public var isSupported: Bool { moe_isa_supported(isa) }
 
+  /// What multiplies activations of each precision.
+  public var products: [(precision: ActivationPrecision, instruction: String)] {
+    let multiplyAdd = self == .portable ? "mulps and addps" : "vfmadd231ps"
+    let bytes =
+      switch self {
+      case .portable: "integers of 32 bits"
+      case .avx2, .avx512: "vpmaddwd"
+      case .avxvnni, .avx512vnni, .avx512bf16: "vpdpbusd"
+      }
+    return [
+      (.f32, multiplyAdd), (.bf16, self == .avx512bf16 ? "vdpbf16ps" : "\(multiplyAdd) of rounded inputs"), (.int8, bytes),
+    ]
+  }
+
   var isa: moe_isa {
     switch self {
     case .portable: .portable
