@@ -49,7 +49,7 @@ let package = Package(
     .executableTarget(
       name: "MoECommand",
       dependencies: [
-        "MoEDistributed", "MoEInspection", "MoE", "Checkpoints", "Tensors", "CMoEKernels", argumentParser,
+        "MoECUDA", "MoEDistributed", "MoEInspection", "MoE", "Checkpoints", "Tensors", "CMoEKernels", argumentParser,
       ],
       swiftSettings: swiftSettings),
 
@@ -59,6 +59,9 @@ let package = Package(
     .testTarget(
       name: "MoETests",
       dependencies: ["RankCheck", "MoEDistributed", "MoEInspection", "MoE", "Checkpoints", "Tensors"],
+      swiftSettings: swiftSettings),
+    .testTarget(
+      name: "MoECUDATests", dependencies: ["MoECUDA", "MoE", "Checkpoints", "Tensors", "CAccelerators"],
       swiftSettings: swiftSettings),
     // All of it calls C.
     .testTarget(
@@ -72,6 +75,9 @@ let package = Package(
     ),
     .executableTarget(
       name: "RankCheck", dependencies: ["MoEDistributed", "MoE", "Checkpoints", "Tensors"], path: "Tests/RankCheck",
+      swiftSettings: swiftSettings),
+    .executableTarget(
+      name: "DeviceCheck", dependencies: ["MoECUDA", "MoE", "Checkpoints", "Tensors"], path: "Tests/DeviceCheck",
       swiftSettings: swiftSettings),
   ],
   swiftLanguageModes: [.v6],

@@ -22,6 +22,12 @@ MOE_TEXT(matrix_cuh) = {
 MOE_TEXT(epilogue_cuh) = {
 #embed "portable/epilogue.cuh" suffix(, 0)
 };
+MOE_TEXT(common_cuh) = {
+#embed "kernels/common.cuh" suffix(, 0)
+};
+MOE_TEXT(wgmma_cuh) = {
+#embed "kernels/wgmma.cuh" suffix(, 0)
+};
 MOE_TEXT(combine_cu) = {
 #embed "portable/combine.cu" suffix(, 0)
 };
@@ -54,6 +60,8 @@ const moe_kernel_source *moe_kernel_sources(size_t *count) {
       {"warp.cuh", warp_cuh},
       {"matrix.cuh", matrix_cuh},
       {"epilogue.cuh", epilogue_cuh},
+      {"common.cuh", common_cuh},
+      {"wgmma.cuh", wgmma_cuh},
       {"portable/combine.cu", combine_cu},
       {"portable/linear.cu", linear_cu},
       {"portable/products_bf16.cu", products_bf16_cu},

@@ -6,7 +6,7 @@
 
 // What the host and the portable kernels say to each other: read by C, by Swift and by NVRTC, so it includes nothing.
 
-#if defined(__CUDACC_RTC__) || defined(MOE_EMULATED_KERNEL)
+#ifdef __CUDACC_RTC__
 #define MOE_ADDRESS(type) type *
 #else
 #define MOE_ADDRESS(type) unsigned long long
@@ -205,5 +205,18 @@ typedef struct moe_quantize_arguments {
   int is_static;
   float scale;
 } moe_quantize_arguments;
+
+/// What the kernels that measure a device read and do.
+typedef struct moe_measure_arguments {
+  MOE_ADDRESS(const void) memory;
+  /// Of 16 bytes.
+  long long words;
+  /// Nothing is written to it, which the compiler doesn't know.
+  MOE_ADDRESS(float) output;
+  int rounds;
+} moe_measure_arguments;
+
+/// Operations of a block in a round of `moe_measure_bf16` and `moe_measure_f32`.
+enum { MOE_MEASURE_BF16_OPERATIONS = 1 << 22, MOE_MEASURE_F32_OPERATIONS = 1 << 19 };
 
 #endif

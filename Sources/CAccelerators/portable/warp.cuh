@@ -4,8 +4,6 @@
 // Instructions that C++ has no words for: of warps, of matrices, of 16-bit numbers.
 #pragma once
 
-#ifndef MOE_EMULATED_KERNEL
-
 constexpr unsigned allLanes = 0xffffffffu;
 
 __device__ __forceinline__ float floatOfHalf(unsigned short bits) {
@@ -42,8 +40,6 @@ __device__ __forceinline__ void multiply(float (&d)[4], const unsigned (&a)[4], 
                : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
                : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
 }
-
-#endif
 
 /// The sum, or the greatest, over a warp, in every lane. The order is always the same.
 __device__ __forceinline__ float warpSum(float value) {

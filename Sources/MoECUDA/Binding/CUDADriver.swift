@@ -17,7 +17,9 @@ public final class CUDADriver: @unchecked Sendable {
   private let functions: moe_cuda_driver
 
   /// The driver of this machine.
-  package static let shared: Result<CUDADriver, MoEError> = Result { () throws(MoEError) -> CUDADriver in try CUDADriver() }
+  package static let shared: Result<CUDADriver, MoEError> = Result { () throws(MoEError) -> CUDADriver in
+    try CUDADriver()
+  }
 
   /// - Parameter functions: those of a library, or of something that behaves as one.
   package init(_ functions: moe_cuda_driver) { self.functions = functions }

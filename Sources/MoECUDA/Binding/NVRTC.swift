@@ -12,7 +12,7 @@ package protocol KernelCompiler: Sendable {
   var identity: String { get }
 
   /// - Returns: a cubin.
-  func compile(_ source: KernelSource, for architecture: Architecture) throws(MoEError) -> [UInt8]
+  func compile(_ source: KernelSource, for architecture: DeviceArchitecture) throws(MoEError) -> [UInt8]
 }
 
 /// NVIDIA's run-time compiler, wherever it is found.
@@ -25,6 +25,9 @@ package final class NVRTC: KernelCompiler, @unchecked Sendable {
 
   /// The compiler of this machine.
   package static let shared: Result<NVRTC, MoEError> = Result { () throws(MoEError) -> NVRTC in try NVRTC() }
+
+  /// The same for whoever takes any compiler.
+  package static var available: Result<any KernelCompiler, MoEError> { shared.map { $0 as any KernelCompiler } }
 
   private init() throws(MoEError) {
     var found: (path: String, library: UnsafeMutableRawPointer)?
@@ -54,7 +57,7 @@ package final class NVRTC: KernelCompiler, @unchecked Sendable {
     self.path = path
   }
 
-  package func compile(_ source: KernelSource, for architecture: Architecture) throws(MoEError) -> [UInt8] {
+  package func compile(_ source: KernelSource, for architecture: DeviceArchitecture) throws(MoEError) -> [UInt8] {
     var program: moe_nvrtc_program?
     defer { if unsafe program != nil { _ = unsafe functions.destroy_program(&program) } }
     let headers = KernelSource.headers
@@ -70,7 +73,8 @@ package final class NVRTC: KernelCompiler, @unchecked Sendable {
     let status = unsafe Self.withTexts(options) { unsafe functions.compile_program(program, Int32(options.count), $0) }
     guard status == 0 else {
       throw MoEError(
-        .device, "the kernel does not compile for \(architecture)", subject: source.name, found: unsafe log(of: program))
+        .device, "the kernel does not compile for \(architecture)", subject: source.name, found: unsafe log(of: program)
+      )
     }
     var size = 0
     guard unsafe functions.cubin_size(program, &size) == 0, size > 0 else {
@@ -98,7 +102,7 @@ package final class NVRTC: KernelCompiler, @unchecked Sendable {
     _ texts: [String], _ body: (UnsafePointer<UnsafePointer<CChar>?>) -> Int32
   ) -> Int32 {
     let copies = unsafe texts.map { unsafe strdup($0) }
-    defer { for unsafe copy in unsafe copies { unsafe free(copy) } }
+    defer { for unsafecopy in unsafe copies { unsafe free(copy) } }
     return unsafe copies.map { unsafe UnsafePointer($0) }.withUnsafeBufferPointer { unsafe body($0.baseAddress!) }
   }
 }

@@ -33,7 +33,15 @@ public struct CUDABackend: Backend {
   public init(ordinal: Int = 0, activations: ActivationPrecision = .bf16) {
     self.ordinal = ordinal
     self.activations = activations
-    opened = OpenedDevice { () throws(MoEError) in try CUDADevice(ordinal: ordinal) }
+    opened = OpenedDevice { () throws(MoEError) in
+      do throws(MoEError) {
+        return try CUDADevice(ordinal: ordinal)
+      } catch {
+        var error = error
+        error.faults[0].subject = "cuda:\(ordinal)"
+        throw error
+      }
+    }
   }
 
   /// On a device that is open.
@@ -63,8 +71,17 @@ public struct CUDABackend: Backend {
   }
 
   public func allocate(_ layout: Layout) throws(MoEError) -> CUDAStorage {
+    let specification = layout.specification
+    guard specification.hiddenSize % layout.hiddenAlignment == 0,
+      specification.intermediateSize % layout.intermediateAlignment == 0
+    else {
+      throw MoEError(
+        .unsupportedByBackend, "the cuda backend takes sizes that are multiples of 8",
+        found: "\(specification.hiddenSize) and \(specification.intermediateSize)",
+        remedy: "pad the experts with zeros, as loading does")
+    }
     let device = try device()
-    try device.load(Kernel.allCases.filter { $0 != .measureRead })
+    try device.load(Kernel.allCases.filter { $0.file != Kernel.measureRead.file })
     return try CUDAStorage(layout, on: device)
   }
 

@@ -93,7 +93,8 @@ enum MatrixPart: CaseIterable {
     case .weights: return Int(matrix.row_bytes)
     case .scales: return isCoded ? Int(matrix.groups) * CodedForm.Number.bytes(matrix.scale) : 0
     case .corrections:
-      return matrix.correction == MOE_NOTHING ? 0 : Int(matrix.groups) * CodedForm.Number.bytes(matrix.correction_number)
+      return matrix.correction == MOE_NOTHING
+        ? 0 : Int(matrix.groups) * CodedForm.Number.bytes(matrix.correction_number)
     case .factors: return hasFactors ? Int(matrix.super_groups) * CodedForm.Number.bytes(matrix.factor) : 0
     case .minimumFactors:
       return hasFactors && matrix.correction == MOE_MINIMUM

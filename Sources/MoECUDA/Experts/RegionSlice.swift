@@ -16,7 +16,8 @@ struct RegionSlice {
   let pack: (_ rows: Range<Int>, _ target: UnsafeMutableRawBufferPointer) throws(MoEError) -> Void
 
   /// The arrays that a slice of parameters becomes.
-  static func slices(_ slice: ParameterSlice, in matrix: moe_matrix, _ resident: ElementType) throws(MoEError) -> [Self] {
+  static func slices(_ slice: ParameterSlice, in matrix: moe_matrix, _ resident: ElementType) throws(MoEError) -> [Self]
+  {
     switch slice.content {
     case .dense(let view): [try dense(view, slice, matrix, resident)]
     case .codes(let weights): try coded(weights, slice, matrix)
@@ -56,7 +57,8 @@ extension RegionSlice {
       return Self(ElementType.f32.encode(try view.decoded()), .bias, of: matrix, firstRow: slice.firstRow)
     }
     let width = resident.bitWidth / 8
-    return unsafe Self(.weights, of: matrix, firstRow: slice.firstRow, rowCount: view.rows) { (rows, target) throws(MoEError) in
+    return unsafe Self(.weights, of: matrix, firstRow: slice.firstRow, rowCount: view.rows) {
+      (rows, target) throws(MoEError) in
       let rowBytes = Int(matrix.row_bytes)
       if view.elementType == resident {
         for (index, row) in rows.enumerated() {
@@ -112,7 +114,8 @@ extension RegionSlice {
       guard let type = CodedForm.Number.allCases.first(where: { $0.device == number }), let bytes = type.encoded(values)
       else {
         throw MoEError(
-          .invalidValue, "the \(part) of a \(slice.projection) can't be kept as they are", expected: "numbers of their type",
+          .invalidValue, "the \(part) of a \(slice.projection) can't be kept as they are",
+          expected: "numbers of their type",
           found: "others")
       }
       slices.append(Self(bytes, part, of: matrix, firstRow: slice.firstRow))
@@ -127,7 +130,9 @@ extension RegionSlice {
       try add(.minimumFactors, factors.minimums, matrix.factor)
     }
     // All slices of a projection have the same table.
-    if slice.firstRow == 0 { slices.append(Self(ElementType.f32.encode(weights.table), .table, of: matrix, firstRow: 0)) }
+    if slice.firstRow == 0 {
+      slices.append(Self(ElementType.f32.encode(weights.table), .table, of: matrix, firstRow: 0))
+    }
     return slices
   }
 

@@ -22,7 +22,7 @@ package struct Cubin {
     guard let symbols = sections.first(where: { $0.type == 2 }), symbols.link < sections.count else { return nil }
     // Values by attribute and symbol.
     var attributes: [Int: [Int: Int]] = [:]
-    for section in sections where file.name(of: section, in: sections) == ".nv.info" {
+    for section in sections where section.type != 8 && file.name(of: section, in: sections) == ".nv.info" {
       var place = section.offset
       while place + 4 <= section.offset + section.size {
         let (format, attribute, size) = (file.number(place, 1), file.number(place + 1, 1), file.number(place + 2, 2))

@@ -16,6 +16,8 @@ enum Kernel: String, CaseIterable {
   case quantizeGreatest = "moe_quantize_greatest"
   case quantize = "moe_quantize"
   case measureRead = "moe_measure_read"
+  case measureBF16 = "moe_measure_bf16"
+  case measureF32 = "moe_measure_f32"
 
   /// The source it is in.
   var file: String {
@@ -27,7 +29,7 @@ enum Kernel: String, CaseIterable {
     case .linear: "portable/linear.cu"
     case .routeTop, .routeSparseMixer: "portable/route.cu"
     case .quantizeGreatest, .quantize: "portable/quantize.cu"
-    case .measureRead: "portable/measure.cu"
+    case .measureRead, .measureBF16, .measureF32: "portable/measure.cu"
     }
   }
 

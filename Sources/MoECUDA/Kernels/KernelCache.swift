@@ -33,7 +33,7 @@ package struct KernelCache: Sendable {
   /// The file of a source.
   ///
   /// - Parameter compiler: nil for one that any machine may take.
-  func path(of source: KernelSource, _ architecture: Architecture, compiler: String?) -> String {
+  func path(of source: KernelSource, _ architecture: DeviceArchitecture, compiler: String?) -> String {
     let digest = String(source.digest(for: architecture), radix: 16)
     let padded = String(repeating: "0", count: 16 - digest.count) + digest
     let stem = source.name.split(separator: ".")[0].split(separator: "/").joined(separator: "-")
@@ -41,7 +41,7 @@ package struct KernelCache: Sendable {
   }
 
   /// Machine code that is there.
-  private func find(_ source: KernelSource, _ architecture: Architecture, _ compiler: String?) -> [UInt8]? {
+  private func find(_ source: KernelSource, _ architecture: DeviceArchitecture, _ compiler: String?) -> [UInt8]? {
     for name in compiler == nil ? [nil] : [nil, compiler] {
       let path = path(of: source, architecture, compiler: name)
       guard let bytes = try? RandomAccessFile.contents(of: path, limit: 1 << 28), Cubin.isWhole(bytes) else { continue }
@@ -57,7 +57,7 @@ package struct KernelCache: Sendable {
   ///   - isPortable: names files so that any machine takes them.
   /// - Throws: the faults of all sources that don't compile.
   package func load(
-    _ sources: [KernelSource], for architecture: Architecture, by compiler: Result<any KernelCompiler, MoEError>,
+    _ sources: [KernelSource], for architecture: DeviceArchitecture, by compiler: Result<any KernelCompiler, MoEError>,
     isPortable: Bool = false, pool: WorkerPool = .shared
   ) throws(MoEError) -> [KernelSource: [UInt8]] {
     let identity = isPortable ? nil : try? compiler.get().identity

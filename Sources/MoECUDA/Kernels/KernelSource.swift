@@ -23,12 +23,12 @@ package struct KernelSource: Sendable, Hashable {
   static let headers = all.filter { !$0.name.hasSuffix(".cu") }
 
   /// Options of the compiler.
-  static func options(for architecture: Architecture) -> [String] {
+  static func options(for architecture: DeviceArchitecture) -> [String] {
     ["--gpu-architecture=\(architecture)", "--std=c++17", "-default-device", "-lineinfo"]
   }
 
   /// A number of everything that its machine code depends on, but for the compiler.
-  func digest(for architecture: Architecture) -> UInt64 {
+  func digest(for architecture: DeviceArchitecture) -> UInt64 {
     var digest = ContentDigest()
     for text in [name, text] + Self.headers.flatMap({ [$0.name, $0.text] }) + Self.options(for: architecture) {
       digest.add(Array(text.utf8) + [0])

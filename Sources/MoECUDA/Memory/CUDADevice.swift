@@ -15,7 +15,7 @@ public final class CUDADevice: @unchecked Sendable {
   public let ordinal: Int
   /// For example `NVIDIA H200`.
   public let name: String
-  public let architecture: Architecture
+  public let architecture: DeviceArchitecture
   public let multiprocessors: Int
   /// Bytes of its memory, and of its last cache.
   public let memoryBytes: Int
@@ -39,7 +39,7 @@ public final class CUDADevice: @unchecked Sendable {
   convenience init(ordinal: Int = 0) throws(MoEError) {
     let driver = try CUDADriver.shared.get()
     try self.init(
-      ordinal: ordinal, driver: driver, compiler: NVRTC.shared.map { $0 as any KernelCompiler }, cache: .standard)
+      ordinal: ordinal, driver: driver, compiler: NVRTC.available, cache: .standard)
   }
 
   package init(
@@ -48,7 +48,8 @@ public final class CUDADevice: @unchecked Sendable {
     let count = try driver.deviceCount()
     guard (0..<count).contains(ordinal) else {
       throw MoEError(
-        .device, "there is no such CUDA device", expected: count == 0 ? "a device" : "0..<\(count)", found: "\(ordinal)")
+        .device, "there is no such CUDA device", expected: count == 0 ? "a device" : "0..<\(count)", found: "\(ordinal)"
+      )
     }
     var handle: moe_cu_device = 0
     try driver.call("cuDeviceGet") { unsafe $0.device(&handle, Int32(ordinal)) }
@@ -60,7 +61,7 @@ public final class CUDADevice: @unchecked Sendable {
     var name = [CChar](repeating: 0, count: 256)
     try driver.call("cuDeviceGetName") { unsafe $0.device_name(&name, Int32(name.count), handle) }
     self.name = String(decoding: name.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
-    architecture = try Architecture(
+    architecture = try DeviceArchitecture(
       major: attribute(MOE_CU_COMPUTE_MAJOR), minor: attribute(MOE_CU_COMPUTE_MINOR))
     multiprocessors = try attribute(MOE_CU_MULTIPROCESSOR_COUNT)
     cacheBytes = try attribute(MOE_CU_L2_BYTES)

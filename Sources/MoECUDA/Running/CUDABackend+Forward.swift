@@ -33,7 +33,9 @@ extension CUDABackend {
       (weights, tokenCount * topK * 4),
     ] { try buffer.require(needed) }
     guard tokenCount > 0 else { return }
-    guard specification.expertCount > 0 else { return try queue.fill(output.address, 0, byteCount: size * outputType.bitWidth / 8) }
+    guard specification.expertCount > 0 else {
+      return try queue.fill(output.address, 0, byteCount: size * outputType.bitWidth / 8)
+    }
     let pass = try ForwardPass(
       storage, activations, queue, hidden: hidden, inputType, ids: ids, weights: weights, slots: tokenCount * topK,
       topK: topK)

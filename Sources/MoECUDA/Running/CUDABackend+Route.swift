@@ -37,7 +37,9 @@ extension CUDABackend {
       try upload(given, to: ids, on: queue)
     }
     // Lives until the kernel has run: freeing it waits.
-    let padding = try isPadding.map { (flags) throws(MoEError) in try makeBuffer(flags.map { $0 ? UInt8(1) : 0 }, on: queue) }
+    let padding = try isPadding.map { (flags) throws(MoEError) in
+      try makeBuffer(flags.map { $0 ? UInt8(1) : 0 }, on: queue)
+    }
     arguments.is_padding = padding?.address ?? 0
     try queue.launch(kernel, x: (tokenCount + 3) / 4, arguments)
   }

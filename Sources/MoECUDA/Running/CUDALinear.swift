@@ -42,7 +42,9 @@ extension CUDABackend {
     arguments.weights = linear.weights.address
     arguments.bias = linear.bias?.address ?? 0
     (arguments.input, arguments.output) = (input.address, output.address)
-    (arguments.tokens, arguments.rows, arguments.columns) = (Int32(tokenCount), Int32(linear.rows), Int32(linear.columns))
+    (arguments.tokens, arguments.rows, arguments.columns) = (
+      Int32(tokenCount), Int32(linear.rows), Int32(linear.columns)
+    )
     try queue.launch(.linear, x: (linear.rows + 7) / 8, y: (tokenCount + 7) / 8, arguments)
   }
 }

@@ -89,7 +89,8 @@ struct ForwardPass {
     if schemes.down != .unquantized {
       try quantize(
         by: schemes.down, storage.inputScales.down, from: address(workspace.intermediate), .f32, gathered: false,
-        columns: specification.intermediateSize, into: address(workspace.intermediate), greatest: workspace.greatest + 4)
+        columns: specification.intermediateSize, into: address(workspace.intermediate), greatest: workspace.greatest + 4
+      )
     }
     product.up = storage.region.down
     product.is_gate_up = 0

@@ -46,7 +46,8 @@ public struct CPUBackend: HostBackend {
     guard activations.packed != nil || (activations == .declared && specification.activations == .unquantized) else {
       throw MoEError(
         .unsupportedByBackend, "the cpu backend computes with activations in f32, bf16 or int8",
-        subject: "activations", expected: "f32, bf16 or int8", found: activations == .declared ? "\(specification.activations)" : activations.rawValue,
+        subject: "activations", expected: "f32, bf16 or int8",
+        found: activations == .declared ? "\(specification.activations)" : activations.rawValue,
         remedy: "use --backend reference, or --activations f32")
     }
     let packed = try specification.packedLayout()

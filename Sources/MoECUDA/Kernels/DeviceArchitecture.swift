@@ -4,7 +4,7 @@
 public import MoE
 
 /// A generation of devices that machine code is made for, for example `sm_90a`.
-public struct Architecture: Sendable, Hashable, CustomStringConvertible {
+public struct DeviceArchitecture: Sendable, Hashable, CustomStringConvertible {
   public let description: String
   /// 10 · major + minor of the compute capability.
   public let capability: Int
@@ -31,7 +31,8 @@ public struct Architecture: Sendable, Hashable, CustomStringConvertible {
     guard name.hasPrefix("sm_"), let capability = Int(digits), capability >= Self.oldest,
       ["", "a"].contains(name.dropFirst(3 + digits.count))
     else {
-      throw MoEError(.invalidArgument, "no architecture that there are kernels for", expected: "sm_80 or later", found: name)
+      throw MoEError(
+        .invalidArgument, "no architecture that there are kernels for", expected: "sm_80 or later", found: name)
     }
     self.capability = capability
     description = name
