@@ -53,7 +53,7 @@ struct OracleCheck {
       let again = try MoELayer(layer, of: model, on: CUDABackend(activations: .f32)).forward(hidden, input)
       note("two runs", again.output == exact.output ? 0 : 1, 0)
       // Near ties may fall either way: from here on it is the experts that are checked.
-      let replayed = MoEInput(expertInput: try floats("expert_input"), tokenIDs: ids, routing: exact.routing)
+      let replayed = MoEInput(expertInput: try floats("expert_input"), routing: exact.routing, tokenIDs: ids)
       for (precision, bound) in [(ActivationPrecision.bf16, 1e-2), (.declared, 1e-2)] {
         let found = try MoELayer(layer, of: model, on: CUDABackend(activations: precision)).forward(hidden, replayed)
         let truth = try MoELayer(

@@ -26,7 +26,7 @@ func randomValues(_ count: Int, seed: UInt64, deviation: Float = 1) -> [Float] {
 
 /// Experts of random weights of one type, the same on every backend: as codes where it keeps them, else decoded.
 struct RandomExperts {
-  let specification: LayerSpecification
+  private(set) var specification: LayerSpecification
   private let elementType: ElementType
   private let experts: [[Projection: Matrix]]
 
@@ -58,6 +58,13 @@ struct RandomExperts {
       }
       return matrices
     }
+  }
+
+  /// The same with activations that are declared.
+  func declaring(_ activations: ActivationSchemes) -> Self {
+    var declared = self
+    declared.specification.activations = activations
+    return declared
   }
 
   func store<B: Backend>(on backend: B) throws -> B.Storage {

@@ -6,11 +6,11 @@ import Testing
 
 @testable import MoECUDA
 
-/// The kernels compile where there is no GPU, and fit the multiprocessors that they are launched on.
-@Suite(.enabled(if: KernelTests.isCompilerThere, "no NVRTC here: scripts/test installs it"))
-struct KernelTests {
-  static var isCompilerThere: Bool { (try? NVRTC.shared.get()) != nil }
+private var isCompilerThere: Bool { (try? NVRTC.shared.get()) != nil }
 
+/// The kernels compile where there is no GPU, and fit the multiprocessors that they are launched on.
+@Suite(.enabled(if: isCompilerThere, "no NVRTC here: scripts/test installs it"))
+struct KernelTests {
   @Test(arguments: ["sm_80", "sm_90a"])
   func everyKernelCompiles(architecture: String) throws {
     try withTemporaryFolder { folder in
@@ -21,7 +21,8 @@ struct KernelTests {
       for kernel in Kernel.allCases {
         let resources = try #require(found[kernel.rawValue], "\(kernel.file) has no \(kernel.rawValue)")
         #expect(resources.registers * kernel.threads <= 65536, "\(kernel.rawValue): \(resources.registers) registers")
-        #expect(resources.stack == 0, "\(kernel.rawValue) keeps \(resources.stack) bytes of each thread in memory")
+        // What the call of an activation saves, once for a tile; registers of a loop would take more.
+        #expect(resources.stack <= 32, "\(kernel.rawValue) keeps \(resources.stack) bytes of each thread in memory")
       }
     }
   }

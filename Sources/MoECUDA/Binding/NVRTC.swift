@@ -102,7 +102,7 @@ package final class NVRTC: KernelCompiler, @unchecked Sendable {
     _ texts: [String], _ body: (UnsafePointer<UnsafePointer<CChar>?>) -> Int32
   ) -> Int32 {
     let copies = unsafe texts.map { unsafe strdup($0) }
-    defer { for unsafecopy in unsafe copies { unsafe free(copy) } }
+    defer { unsafe copies.forEach { unsafe free($0) } }
     return unsafe copies.map { unsafe UnsafePointer($0) }.withUnsafeBufferPointer { unsafe body($0.baseAddress!) }
   }
 }

@@ -56,7 +56,7 @@ struct Demonstration {
     let loadSeconds = now() - start
     let loads = try plans.map { try LoadPlan($0.experts, on: backend, weightType: options.weightType) }
     let bytes = loads.reduce(0) { $0 + $1.bytesToRead }
-    let reference = try MoELayer(plans[0], of: model, on: options.reference(), weightType: options.weightType)
+    let reference = try MoELayer(plans[0], of: model, on: options.truth(), weightType: options.weightType)
     let timed = backend as? any TimedBackend
     let meter: any CeilingMeasuring = try timed?.makeMeter() ?? CeilingMeter(options.cpu())
     try meter.measure()

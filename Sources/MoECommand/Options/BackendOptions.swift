@@ -129,6 +129,9 @@ struct BackendOptions: ParsableArguments {
   /// The reference with the activations that were asked for.
   func reference() -> ReferenceBackend { ReferenceBackend(activations: precision) }
 
+  /// What outputs are compared with: the reference with activations as declared where that was asked for, else exact.
+  func truth() -> ReferenceBackend { ReferenceBackend(activations: precision == .declared ? .declared : .f32) }
+
   /// What was asked for, or what is usual where it runs.
   var precision: ActivationPrecision {
     activations.flatMap(ActivationPrecision.init(rawValue:)) ?? (deviceOrdinal == nil ? .f32 : .bf16)
