@@ -20,6 +20,7 @@ let package = Package(
     .library(name: "Tensors", targets: ["Tensors"]),
     .library(name: "Checkpoints", targets: ["Checkpoints"]),
     .library(name: "MoE", targets: ["MoE"]),
+    .library(name: "MoECUDA", targets: ["MoECUDA"]),
     .library(name: "MoEDistributed", targets: ["MoEDistributed"]),
     .library(name: "MoEInspection", targets: ["MoEInspection"]),
     // The objects of libmoe.so: scripts/library links them.
@@ -34,7 +35,9 @@ let package = Package(
     .target(name: "Checkpoints", dependencies: ["Tensors"], swiftSettings: swiftSettings),
     .target(name: "CMoEKernels"),
     .target(name: "MoE", dependencies: ["Tensors", "Checkpoints", "CMoEKernels"], swiftSettings: swiftSettings),
-    .target(name: "CAccelerators"),
+    .target(
+      name: "MoECUDA", dependencies: ["MoE", "Checkpoints", "Tensors", "CAccelerators"], swiftSettings: swiftSettings),
+    .target(name: "CAccelerators", exclude: ["kernels", "portable"]),
     .target(
       name: "MoEDistributed", dependencies: ["MoE", "Checkpoints", "Tensors", "CAccelerators"],
       swiftSettings: swiftSettings),
@@ -46,7 +49,7 @@ let package = Package(
     .executableTarget(
       name: "MoECommand",
       dependencies: [
-        "MoEDistributed", "MoEInspection", "MoE", "Checkpoints", "Tensors", "CMoEKernels", argumentParser,
+        "MoECUDA", "MoEDistributed", "MoEInspection", "MoE", "Checkpoints", "Tensors", "CMoEKernels", argumentParser,
       ],
       swiftSettings: swiftSettings),
 
@@ -69,6 +72,9 @@ let package = Package(
       name: "MoETests",
       dependencies: ["RankCheck", "TestSupport", "MoEDistributed", "MoEInspection", "MoE", "Checkpoints", "Tensors"],
       swiftSettings: swiftSettings),
+    .testTarget(
+      name: "MoECUDATests", dependencies: ["MoECUDA", "MoE", "Checkpoints", "Tensors", "CAccelerators"],
+      swiftSettings: swiftSettings),
     // All of it calls C.
     .testTarget(
       name: "MoECInterfaceTests", dependencies: ["MoECInterface", "CMoEInterface", "MoE", "Checkpoints", "Tensors"],
@@ -81,6 +87,9 @@ let package = Package(
     ),
     .executableTarget(
       name: "RankCheck", dependencies: ["MoEDistributed", "MoE", "Checkpoints", "Tensors"], path: "Tests/RankCheck",
+      swiftSettings: swiftSettings),
+    .executableTarget(
+      name: "DeviceCheck", dependencies: ["MoECUDA", "MoE", "Checkpoints", "Tensors"], path: "Tests/DeviceCheck",
       swiftSettings: swiftSettings),
   ],
   swiftLanguageModes: [.v6],

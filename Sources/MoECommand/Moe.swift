@@ -16,12 +16,13 @@ struct Moe: ParsableCommand {
       Start with 'moe run': it makes a small checkpoint, loads it, runs it, checks it and prints what this machine does.
 
       Environment: MOE_THREADS (worker threads), MOE_ISA (portable, avx2, avx512 …), MOE_TOPOLOGY (2x4 pretends two NUMA \
-      nodes of four processors); 'moe doctor' shows what they lead to.
+      nodes of four processors), MOE_NVRTC (the folder of NVIDIA's run-time compiler), MOE_KERNEL_CACHE (the folder of \
+      compiled kernels); 'moe doctor' shows what they lead to.
       """,
     version: packageVersion,
     subcommands: [
       Run.self, Inspect.self, Check.self, Verify.self, Plan.self, Extract.self, Convert.self, Synth.self, Bench.self,
-      MeasureAccuracy.self, Trace.self, Balance.self, Doctor.self,
+      MeasureAccuracy.self, Trace.self, Balance.self, Kernels.self, Doctor.self,
     ])
 
   static func main() {

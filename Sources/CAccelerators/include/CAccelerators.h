@@ -6,6 +6,10 @@
 
 // What this package uses of libraries that are found at run time, declared by ourselves: one header for each.
 
+#include "moe_cuda.h"
+#include "moe_device.h"
+#include "moe_kernel_sources.h"
+#include "moe_nvrtc.h"
 #include "moe_mpi.h"
 
 #endif

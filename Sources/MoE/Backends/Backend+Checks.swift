@@ -4,7 +4,7 @@
 // What every backend on host memory checks before it touches memory.
 
 /// Checks that a region handed to `replace` has the layout's size.
-func checkRegion(_ byteCount: Int, of layout: Layout) throws(MoEError) {
+package func checkRegion(_ byteCount: Int, of layout: Layout) throws(MoEError) {
   guard byteCount == layout.bytesPerExpert else {
     throw MoEError(
       .invalidArgument, "an expert's region has another size", subject: layout.identity,
@@ -13,7 +13,7 @@ func checkRegion(_ byteCount: Int, of layout: Layout) throws(MoEError) {
 }
 
 /// Checks the number of a slot.
-func checkSlot(_ slot: Int, of layout: Layout) throws(MoEError) {
+package func checkSlot(_ slot: Int, of layout: Layout) throws(MoEError) {
   guard (0..<layout.specification.expertCount).contains(slot) else {
     throw MoEError(
       .invalidArgument, "no such slot", expected: "0..<\(layout.specification.expertCount)", found: "\(slot)")
@@ -21,7 +21,7 @@ func checkSlot(_ slot: Int, of layout: Layout) throws(MoEError) {
 }
 
 /// Checks the sizes of a batch.
-func validateBatch(_ tokenCount: Int, _ topK: Int = 1) throws(MoEError) {
+package func validateBatch(_ tokenCount: Int, _ topK: Int = 1) throws(MoEError) {
   guard (0...1 << 31).contains(tokenCount), (1...1 << 24).contains(topK) else {
     throw MoEError(
       .invalidArgument, "no such batch", expected: "at least 0 tokens and 1 slot each",
@@ -40,7 +40,7 @@ func validateRows(_ values: [Float], width: Int, tokenCount: Int, name: String) 
 }
 
 /// Checks a dense matrix and its bias.
-func validateMatrix(_ weights: [Float], rows: Int, columns: Int, bias: [Float]?) throws(MoEError) {
+package func validateMatrix(_ weights: [Float], rows: Int, columns: Int, bias: [Float]?) throws(MoEError) {
   let (expected, overflow) = rows.multipliedReportingOverflow(by: columns)
   guard rows > 0, columns > 0, !overflow, weights.count == expected, bias.map({ $0.count == rows }) ?? true else {
     throw MoEError(

@@ -60,6 +60,16 @@ extension Backend {
     _ router: any Router, logits: Buffer, tokenCount: Int, tokenIDs: [Int32]?, isPadding: [Bool]?,
     ids: Buffer, weights: Buffer, on queue: Queue
   ) throws(MoEError) {
+    try routeOnHost(
+      router, logits: logits, tokenCount: tokenCount, tokenIDs: tokenIDs, isPadding: isPadding, ids: ids,
+      weights: weights, on: queue)
+  }
+
+  /// What ``route(_:logits:tokenCount:tokenIDs:isPadding:ids:weights:on:)`` does for routers that a backend doesn't know.
+  public func routeOnHost(
+    _ router: any Router, logits: Buffer, tokenCount: Int, tokenIDs: [Int32]?, isPadding: [Bool]?,
+    ids: Buffer, weights: Buffer, on queue: Queue
+  ) throws(MoEError) {
     let logits = try download(logits, count: tokenCount * router.expertCount, as: Float.self, on: queue)
     let routing = try router.route(
       RouterInput(logits: logits, tokenCount: tokenCount, tokenIDs: tokenIDs, isPadding: isPadding))

@@ -53,7 +53,7 @@ public struct LayerSpecification: Sendable, Hashable {
   }
 
   /// The types that weights are kept in, as part of a layout's identity.
-  var residentName: String {
+  package var residentName: String {
     guard !codes.isEmpty else { return elementType.rawValue }
     return projections.map { codes[$0]?.description ?? elementType.rawValue }.joined(separator: "; ")
   }
@@ -114,7 +114,7 @@ public struct LayerSpecification: Sendable, Hashable {
 
   /// - Throws: `unsupportedByBackend` when a size is not positive or the bytes of the layer can't be counted. There may be
   ///   no expert: a rank may have no share.
-  func validate() throws(MoEError) {
+  package func validate() throws(MoEError) {
     let sizes = 1...Self.largestSize
     guard (0...Self.largestSize).contains(expertCount), sizes.contains(hiddenSize), sizes.contains(intermediateSize),
       !(2 * parametersPerExpert * MemoryLayout<Double>.stride).multipliedReportingOverflow(by: expertCount).overflow

@@ -92,7 +92,7 @@ public struct ExpertParameters {
 
 extension ParameterView {
   /// All elements as 32-bit floats, row by row.
-  func decoded() throws(MoEError) -> [Float] {
+  package func decoded() throws(MoEError) -> [Float] {
     guard elementType.isDecodable else {
       throw MoEError(.unsupportedByBackend, "elements of type \(elementType) can't be decoded")
     }

@@ -11,6 +11,11 @@ public struct Ceilings: Sendable, Hashable {
   /// Operations per second (a multiply-add counts two) of what multiplies activations of the backend's precision: of
   /// fp32, bf16 or bytes.
   public var operationsPerSecond: Double
+
+  public init(bytesPerSecond: Double, operationsPerSecond: Double) {
+    self.bytesPerSecond = bytesPerSecond
+    self.operationsPerSecond = operationsPerSecond
+  }
 }
 
 /// Measures ``Ceilings``, as often as one likes, and keeps the highest: a disturbance makes a reading only too low.

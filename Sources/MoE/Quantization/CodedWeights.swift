@@ -73,7 +73,7 @@ public struct CodedWeights: Sendable, Hashable {
   }
 
   /// Groups of a row.
-  static func count(_ columns: Int, by group: Int) -> Int { columns / group + (columns % group > 0 ? 1 : 0) }
+  package static func count(_ columns: Int, by group: Int) -> Int { columns / group + (columns % group > 0 ? 1 : 0) }
 
   /// The weights, `[rows, columns]`.
   public func decode() -> [Float] {

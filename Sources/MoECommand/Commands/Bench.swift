@@ -13,9 +13,10 @@ struct Bench: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Time the routed experts of one layer, as shares of what the machine can do.",
     discussion: """
-      The ceilings (memory read; multiply-adds in the precision of the activations) are measured in the same process on the same threads. Weights are \
-      random and rotate over copies of the layer, so that one token's experts come from memory and not from a cache. \
-      Times are minima; the median stands beside them.
+      The ceilings (memory read; multiply-adds in the precision of the activations) are measured in the same process on the same threads, or on the same \
+      device. Weights are random and rotate over copies of the layer, so that one token's experts come from memory and \
+      not from a cache. Times are minima; the median stands beside them. On a device, 32 calls are captured as a graph, \
+      and a time is that of the graph over 32.
 
       On many ranks: the mean time of a forward on each, and the shares of dispatch, compute and combine.
 
@@ -104,7 +105,8 @@ struct Bench: ParsableCommand {
     guard pictures.isEmpty else {
       throw MoEError(.invalidArgument, "a roofline is drawn of one process", remedy: "leave the picture, or mpirun")
     }
-    let (shape, backend) = (try wantedShape(), try options.cpu())
+    guard let backend = try options.makeForRank() as? CPUBackend else { return }
+    let shape = try wantedShape()
     let placement = try ranks.parallel.placement(expertCount: shape.expertCount)
     let bench = try RankBench(
       shape, options.weightType ?? dtype, on: backend, grid, dispatch: ranks.way, placement: placement)
@@ -119,22 +121,27 @@ struct Bench: ParsableCommand {
   }
 
   private func runAlone() throws {
-    _ = try options.make()
+    guard let backend = try options.make() as? any TimedBackend else { return }
+    try options.openDevice()
+    try run(on: backend)
+  }
+
+  private func run(on backend: some TimedBackend) throws {
     let shape = try wantedShape()
-    let backend = try options.cpu()
     let bench = try LayerBench(shape, options.weightType ?? dtype, on: backend)
     let error = try bench.check()
-    let meter = try CeilingMeter(backend)
-    meter.measure()
+    let meter = try backend.makeMeter()
+    try meter.measure()
     func report(_ counts: [Int]) throws -> BenchReport {
       let rows = try counts.map { count in
-        defer { meter.measure() }
-        return try bench.measure(routings(shape, count), atLeast: seconds)
+        let row = try bench.measure(routings(shape, count), atLeast: seconds)
+        try meter.measure()
+        return row
       }
       return BenchReport(
-        shape: shape, typeName: "\(options.weightType ?? dtype)", threads: backend.pool.threadCount,
-        instructionSet: backend.instructionSet.rawValue, activations: backend.activations, ceilings: meter.ceilings,
-        error: error, rows: rows)
+        shape: shape, typeName: "\(options.weightType ?? dtype)", backend: backend.name,
+        machine: try backend.machine(), activations: backend.activations, ceilings: meter.ceilings, error: error,
+        rows: rows)
     }
     if ask { return try answer { try report($0).results } }
     let report = try report(tokens.counts)

@@ -18,6 +18,7 @@ struct Demonstration {
 
   /// On two layers of a model small enough for any machine.
   func runOnSynthetic() throws {
+    try options.openDevice()
     let preset = ModelPreset(named: "Granite-3-1B-A400M")!
     let model = try SyntheticModel(preset, layerCount: 2)
     try Folder.withTemporary { folder in
@@ -34,6 +35,7 @@ struct Demonstration {
   }
 
   func run(_ checkpoint: String, made: String?) throws {
+    try options.openDevice()
     let model = try MoEModel(opening: checkpoint, layers: layer.map { [$0] })
     for note in model.notes { Console.note(note) }
     // Two layers in turn, so that one token's experts come from memory and not from a cache.
@@ -54,14 +56,15 @@ struct Demonstration {
     let loadSeconds = now() - start
     let loads = try plans.map { try LoadPlan($0.experts, on: backend, weightType: options.weightType) }
     let bytes = loads.reduce(0) { $0 + $1.bytesToRead }
-    let reference = try MoELayer(plans[0], of: model, on: options.reference(), weightType: options.weightType)
-    let meter = try CeilingMeter(options.cpu())
-    meter.measure()
+    let reference = try MoELayer(plans[0], of: model, on: options.truth(), weightType: options.weightType)
+    let timed = backend as? any TimedBackend
+    let meter: any CeilingMeasuring = try timed?.makeMeter() ?? CeilingMeter(options.cpu())
+    try meter.measure()
     var rows: [Row] = []
     for tokenCount in Self.tokenCounts {
       rows.append(try measure(layers, plan: plans[0], layout: loads[0].layout, tokenCount, reference))
     }
-    meter.measure()
+    try meter.measure()
     let ceilings = meter.ceilings
     let worst = rows.map(\.error).max()!
     if json {
@@ -69,12 +72,12 @@ struct Demonstration {
     } else {
       print(
         text(
-          model, plans, made: made, backend: backend.name,
+          model, plans, made: made, machine: try timed?.machine().text ?? Processor.model,
           loaded:
             "\(plans.count) layer(s), \(Format.bytes(bytes)) in \(Format.short(loadSeconds)) s, \(Format.rate(Double(bytes) / loadSeconds))",
           ceilings, rows))
     }
-    try Accuracy.require(worst, of: backend.name)
+    try Accuracy.require(worst, of: backend.name, options.precision)
   }
 }
 
@@ -122,7 +125,7 @@ extension Demonstration {
   ) throws -> Double {
     let width = plan.hiddenSize
     // Where tokens share a scale, those of a sample would have another one.
-    let isWhole = options.activations == "declared" && plan.specification.activations.dependsOnBatch
+    let isWhole = options.precision == .declared && plan.specification.activations.dependsOnBatch
     let count = isWhole ? output.routing.tokenCount : Self.sampleCount
     let step = max(1, output.routing.tokenCount / count)
     let tokens = Array(stride(from: 0, to: output.routing.tokenCount, by: step).prefix(count))
@@ -150,7 +153,7 @@ extension Routing {
 
 extension Demonstration {
   private func text(
-    _ model: MoEModel, _ plans: [MoEModel.Layer], made: String?, backend: String, loaded: String,
+    _ model: MoEModel, _ plans: [MoEModel.Layer], made: String?, machine: String, loaded: String,
     _ ceilings: Ceilings, _ rows: [Row]
   ) -> String {
     let plan = plans[0]
@@ -165,14 +168,10 @@ extension Demonstration {
     ])
     facts.append(["router", "\(plan.plan)"])
     facts.append(["loaded", loaded])
-    let machine =
-      backend == "cpu"
-      ? ", \((try? BackendOptions.instructionSet().rawValue) ?? ""), \((try? options.threadCount()) ?? 0) thread(s)"
-      : ""
-    facts.append(["machine", "\(Processor.model)\(machine)"])
+    facts.append(["machine", machine])
     facts.append([
       "ceilings",
-      "\(Format.rate(ceilings.bytesPerSecond)) memory read, \(Format.short(ceilings.operationsPerSecond / 1e9)) GFLOP/s \(options.activations)",
+      "\(Format.rate(ceilings.bytesPerSecond)) memory read, \(Format.short(ceilings.operationsPerSecond / 1e9)) GFLOP/s \(options.precision.rawValue)",
     ])
     var table = TextTable(["tokens", "ms", "tokens/s", "GB/s", "GFLOP/s", "of ceiling", "error"])
     for row in rows {

@@ -5,6 +5,7 @@ import ArgumentParser
 import Checkpoints
 import Glibc
 import MoE
+import MoECUDA
 import MoEInspection
 
 /// What this machine offers, and what of it is used.
@@ -24,7 +25,9 @@ struct Doctor: ParsableCommand {
     let threads = try options.threadCount()
     let topology = try BackendOptions.topology()
     let memory = Self.memory()
-    let libraries = Self.libraries.map { (what: $0.what, state: Self.state(of: $0.names, $0.use)) }
+    let libraries: [(what: String, state: String)] =
+      [("CUDA", Self.devices()), ("NVRTC", Self.compiler())]
+      + Self.libraries.map { ($0.what, Self.state(of: $0.names, $0.use)) }
     if json {
       var object: [String: JSONValue] = [
         "schema": 1, "command": "doctor", "version": .string(Moe.configuration.version),
@@ -84,11 +87,35 @@ struct Doctor: ParsableCommand {
 
   /// Libraries that are found at run time, and what this version uses them for.
   private static let libraries: [(what: String, names: [String], use: String)] = [
-    ("CUDA", ["libcuda.so.1"], "not used by this version"),
-    ("NVRTC", ["libnvrtc.so.13", "libnvrtc.so.12"], "not used by this version"),
     ("NCCL", ["libnccl.so.2"], "not used by this version"),
     ("MPI", ["libmpi.so.40", "libmpich.so.12", "libmpi.so.12"], "used under mpirun"),
   ]
+
+  /// The devices of `--backend cuda:N`, or why there are none.
+  private static func devices() -> String {
+    do throws(MoEError) {
+      let driver = try CUDADriver.shared.get()
+      var texts: [String] = []
+      let count = try driver.deviceCount()
+      for ordinal in 0..<count {
+        let device = try CUDABackend(ordinal: ordinal).device()
+        texts.append(
+          "cuda:\(ordinal) \(device.name), \(device.architecture), \(device.multiprocessors) multiprocessors, "
+            + Format.bytes(device.memoryBytes))
+      }
+      let version = try driver.version()
+      return (texts.isEmpty ? ["no device"] : texts).joined(separator: "; ") + "; driver of CUDA \(version)"
+    } catch {
+      return error.faults.map(\.description).joined(separator: "; ")
+    }
+  }
+
+  private static func compiler() -> String {
+    switch NVRTC.shared {
+    case .success(let compiler): "\(compiler.identity), \(compiler.path); kernels in \(KernelCache.standard.folder)"
+    case .failure(let error): error.faults.map(\.description).joined(separator: "; ")
+    }
+  }
 
   private static func state(of names: [String], _ use: String) -> String {
     for name in names {

@@ -91,6 +91,7 @@ struct Run: ParsableCommand {
         checkpoint: checkpoint, layer: layer, input: input, tensor: tensor, tokenIDs: tokenIds,
         expertInput: expertInput, routerLogits: routerLogits, routing: routing, output: output,
         options: options, pictures: pictures, json: json)
+      try options.openDevice()
       try ranks.run {
         try job.run(on: options.makeForRank(), by: LocalLoading(), .alone)
       } together: { grid in

@@ -4,11 +4,12 @@
 import ArgumentParser
 import Checkpoints
 import MoE
+import MoECUDA
 import Tensors
 
 /// Where and how experts are computed.
 struct BackendOptions: ParsableArguments {
-  @Option(help: ArgumentHelp("Where to compute: cpu or reference.", valueName: "name"))
+  @Option(help: ArgumentHelp("Where to compute: cpu, reference, or cuda[:N] for an NVIDIA GPU.", valueName: "name"))
   var backend = "cpu"
 
   @Option(
@@ -19,9 +20,9 @@ struct BackendOptions: ParsableArguments {
 
   @Option(
     help: ArgumentHelp(
-      "Precision of activations: f32, bf16 or int8 (with --backend cpu), or declared by the checkpoint (reference).",
+      "Precision of activations: f32, bf16, int8 (with --backend cpu), fp8 (cuda), or declared by the checkpoint (reference, cuda). Default: f32; bf16 with cuda.",
       valueName: "type"))
-  var activations = "f32"
+  var activations: String?
 
   @Option(help: ArgumentHelp("Keep the experts' weights in f32, f16 or bf16 (default: as stored).", valueName: "type"))
   var weightsType: WeightType?
@@ -45,13 +46,12 @@ struct BackendOptions: ParsableArguments {
     if weightsType != nil && quantize != nil {
       throw ValidationError("--weights-type and --quantize exclude each other")
     }
-    let isDevice = backend == "cuda" || backend.hasPrefix("cuda:")
-    guard ["cpu", "reference"].contains(backend) || isDevice else {
+    guard ["cpu", "reference"].contains(backend) || deviceOrdinal != nil else {
       throw ValidationError("unknown backend '\(backend)': expected reference, cpu or cuda[:N]")
     }
-    let precisions = ["f32", "bf16", "fp8", "int8", "declared"]
-    guard precisions.contains(activations) else {
-      throw ValidationError("unknown precision '\(activations)': expected \(precisions.joined(separator: ", "))")
+    if let activations, ActivationPrecision(rawValue: activations) == nil {
+      let precisions = ActivationPrecision.allCases.map(\.rawValue).joined(separator: ", ")
+      throw ValidationError("unknown precision '\(activations)': expected \(precisions)")
     }
     if let threads, !(1...4096).contains(threads) {
       throw ValidationError("the number of threads must lie between 1 and 4096")
@@ -67,13 +67,31 @@ struct BackendOptions: ParsableArguments {
   /// The backend that was asked for, on each of many ranks.
   func makeForRank() throws(MoEError) -> any Backend {
     switch backend {
-    case "reference": return try reference()
+    case "reference": return reference()
     case "cpu": return try cpu()
-    default:
-      throw MoEError(
-        .unsupportedByBackend, "the CUDA backend is not part of this version", subject: "--backend \(backend)",
-        remedy: "use cpu or reference")
+    default: return try cuda()
     }
+  }
+
+  /// The number of the device in `cuda` or `cuda:N`.
+  private var deviceOrdinal: Int? {
+    guard backend != "cuda" else { return 0 }
+    return backend.hasPrefix("cuda:") ? Int(backend.dropFirst(5)).flatMap { $0 >= 0 ? $0 : nil } : nil
+  }
+
+  /// The device that was asked for; it is opened when it is first needed.
+  private func cuda() throws(MoEError) -> CUDABackend {
+    if let launcher = Launcher.current, launcher.size > 1 {
+      throw MoEError(
+        .unsupportedByBackend, "the cuda backend runs in one process", subject: "--backend \(backend)",
+        expected: "1 rank", found: "\(launcher.size)", remedy: "start it without mpirun, or use --backend cpu")
+    }
+    return CUDABackend(ordinal: deviceOrdinal ?? 0, activations: precision)
+  }
+
+  /// Opens the device if one was asked for: before anything else is done, and not after a minute of it.
+  func openDevice() throws(MoEError) {
+    if deviceOrdinal != nil { _ = try cuda().device() }
   }
 
   /// Refuses plans with slow paths if that was asked for.
@@ -109,13 +127,14 @@ struct BackendOptions: ParsableArguments {
   }
 
   /// The reference with the activations that were asked for.
-  func reference() throws(MoEError) -> ReferenceBackend { ReferenceBackend(activations: try precision()) }
+  func reference() -> ReferenceBackend { ReferenceBackend(activations: precision) }
 
-  private func precision() throws(MoEError) -> ActivationPrecision {
-    if let precision = ActivationPrecision(rawValue: activations) { return precision }
-    throw MoEError(
-      .unsupportedByBackend, "activations in \(activations) are not part of this version", subject: "--activations",
-      remedy: "use f32, bf16, int8 or declared")
+  /// What outputs are compared with: the reference with activations as declared where that was asked for, else exact.
+  func truth() -> ReferenceBackend { ReferenceBackend(activations: precision == .declared ? .declared : .f32) }
+
+  /// What was asked for, or what is usual where it runs.
+  var precision: ActivationPrecision {
+    activations.flatMap(ActivationPrecision.init(rawValue:)) ?? (deviceOrdinal == nil ? .f32 : .bf16)
   }
 
   /// The CPU backend with the threads and instructions that were asked for.
@@ -127,7 +146,7 @@ struct BackendOptions: ParsableArguments {
         expected: "avx2 or avx512", found: instructions.rawValue)
     }
     return CPUBackend(
-      pool: try Self.pool(threads: threads), instructionSet: instructions, activations: try precision())
+      pool: try Self.pool(threads: threads), instructionSet: instructions, activations: precision)
   }
 
   /// The instruction set of `MOE_ISA`, or the fastest.

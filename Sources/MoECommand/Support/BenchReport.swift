@@ -9,13 +9,13 @@ import MoEInspection
 struct BenchReport {
   let shape: ExpertShape
   let typeName: String
-  let threads: Int
-  let instructionSet: String
+  let backend: String
+  let machine: (text: String, fields: [String: JSONValue])
   let activations: ActivationPrecision
   let ceilings: Ceilings
   /// Relative to the Float64 reference.
   let error: Double
-  let rows: [LayerBench.Row]
+  let rows: [BenchRow]
 
   var text: String {
     var table = TextTable([
@@ -30,8 +30,7 @@ struct BenchReport {
       ])
     }
     return """
-      \(shape.description) \(typeName), activations \(activations.rawValue), \(threads) thread(s), \(instructionSet), \
-      \(Processor.model)
+      \(shape.description) \(typeName), activations \(activations.rawValue), \(machine.text)
       ceilings: \(Format.rate(ceilings.bytesPerSecond)) memory read, \
       \(Format.short(ceilings.operationsPerSecond / 1e9)) GFLOP/s \(activations.rawValue); error \(Format.scientific(error))
 
@@ -41,7 +40,7 @@ struct BenchReport {
 
   var picture: Picture {
     .roofline(
-      "\(shape.description) \(typeName)", "\(threads) thread(s), \(instructionSet), \(Processor.model)",
+      "\(shape.description) \(typeName)", machine.text,
       bytesPerSecond: ceilings.bytesPerSecond, operationsPerSecond: ceilings.operationsPerSecond,
       points: rows.map { row in
         (
@@ -66,20 +65,19 @@ struct BenchReport {
   }
 
   var object: JSONValue {
-    [
+    let common: [String: JSONValue] = [
       "schema": 1, "command": "bench", "shape": .string(shape.description), "dtype": .string(typeName),
-      "threads": .integer(threads), "instruction_set": .string(instructionSet),
-      "activations": .string(activations.rawValue),
-      "processor": .string(Processor.model), "error": .number(error),
+      "backend": .string(backend), "activations": .string(activations.rawValue), "error": .number(error),
       "ceilings": [
         "bytes_per_second": .number(ceilings.bytesPerSecond),
         "operations_per_second": .number(ceilings.operationsPerSecond),
       ],
       "results": results,
     ]
+    return .object(common.merging(machine.fields) { $1 })
   }
 
-  private func rates(_ row: LayerBench.Row) -> (read: Double, computed: Double) {
+  private func rates(_ row: BenchRow) -> (read: Double, computed: Double) {
     (Double(row.work.bytes) / row.minimum, Double(row.work.operations) / row.minimum)
   }
 

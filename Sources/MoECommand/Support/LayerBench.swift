@@ -4,23 +4,24 @@
 import MoE
 import Tensors
 
+/// What calls of one batch size took.
+struct BenchRow {
+  var tokenCount: Int
+  /// The mean over the routings.
+  var work: Workload
+  var minimum: Double
+  var median: Double
+}
+
 /// Copies of a layer of random experts in memory, and the stopwatch.
-struct LayerBench {
-  let backend: CPUBackend
+struct LayerBench<B: TimedBackend> {
+  let backend: B
   let layout: Layout
   let shape: ExpertShape
-  private let copies: [CPUStorage]
+  private let copies: [B.Storage]
   private let weights: BenchWeights
 
-  struct Row {
-    var tokenCount: Int
-    /// The mean over the routings.
-    var work: Workload
-    var minimum: Double
-    var median: Double
-  }
-
-  init(_ shape: ExpertShape, _ type: WeightType, on backend: CPUBackend) throws(MoEError) {
+  init(_ shape: ExpertShape, _ type: WeightType, on backend: B) throws(MoEError) {
     let specification = try LayerSpecification(
       expertCount: shape.expertCount, hiddenSize: shape.hiddenSize, intermediateSize: shape.intermediateSize
     ).converted(to: type)
@@ -29,8 +30,8 @@ struct LayerBench {
     let layout = try backend.layout(of: specification)
     self.layout = layout
     weights = try BenchWeights(specification, type)
-    let count = max(1, (Processor.uncachedByteCount + layout.residentBytes - 1) / layout.residentBytes)
-    var copies: [CPUStorage] = []
+    let count = max(1, (try backend.uncachedByteCount() + layout.residentBytes - 1) / layout.residentBytes)
+    var copies: [B.Storage] = []
     for _ in 0..<count {
       let storage = try backend.allocate(layout)
       try weights.fill(storage, of: backend, experts: Array(0..<shape.expertCount))
@@ -63,33 +64,27 @@ struct LayerBench {
   }
 
   /// Times batches of each routing in turn, over the copies in turn.
-  func measure(_ routings: [Routing], atLeast seconds: Double) throws(MoEError) -> Row {
+  func measure(_ routings: [Routing], atLeast seconds: Double) throws(MoEError) -> BenchRow {
     let tokenCount = routings[0].tokenCount
-    let queue = backend.makeQueue()
+    let queue = try backend.makeQueue()
     let hidden = try backend.makeBuffer(
       RandomValues.normal(count: tokenCount * shape.hiddenSize, seed: 3), on: queue)
     let output = try backend.makeBuffer(byteCount: tokenCount * shape.hiddenSize * MemoryLayout<Float>.stride)
-    var buffers: [(ids: HostBuffer, weights: HostBuffer)] = []
+    var buffers: [(ids: B.Buffer, weights: B.Buffer)] = []
     for routing in routings {
       buffers.append(
         (try backend.makeBuffer(routing.ids, on: queue), try backend.makeBuffer(routing.weights, on: queue)))
     }
-    var times: [Double] = []
-    let end = now() + seconds
-    while times.count < 6 || now() < end {
-      let (ids, weights) = buffers[times.count % buffers.count]
-      let start = now()
+    let times = try backend.times(atLeast: seconds, on: queue) { (index) throws(MoEError) in
+      let (ids, weights) = buffers[index % buffers.count]
       try backend.forward(
-        copies[times.count % copies.count], hidden: hidden, ids: ids, weights: weights, tokenCount: tokenCount,
+        copies[index % copies.count], hidden: hidden, ids: ids, weights: weights, tokenCount: tokenCount,
         topK: routings[0].topK, into: output, on: queue)
-      times.append(now() - start)
-    }
-    // The first call finds cold caches and makes the workspace.
-    times = times.dropFirst().sorted()
+    }.sorted()
     let work = routings.map { Workload($0, layout: layout) }
     let mean = Workload(
       bytes: work.reduce(0) { $0 + $1.bytes } / work.count,
       operations: work.reduce(0) { $0 + $1.operations } / work.count)
-    return Row(tokenCount: tokenCount, work: mean, minimum: times[0], median: times[times.count / 2])
+    return BenchRow(tokenCount: tokenCount, work: mean, minimum: times[0], median: times[times.count / 2])
   }
 }

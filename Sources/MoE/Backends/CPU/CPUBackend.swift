@@ -43,10 +43,11 @@ public struct CPUBackend: HostBackend {
 
   public func layout(of specification: LayerSpecification) throws(MoEError) -> Layout {
     try specification.validate()
-    guard activations != .declared || specification.activations == .unquantized else {
+    guard activations.packed != nil || (activations == .declared && specification.activations == .unquantized) else {
       throw MoEError(
-        .unsupportedByBackend, "the cpu backend computes with activations in f32, bf16 or int8, not as declared",
-        subject: "activations", expected: "f32, bf16 or int8", found: "\(specification.activations)",
+        .unsupportedByBackend, "the cpu backend computes with activations in f32, bf16 or int8",
+        subject: "activations", expected: "f32, bf16 or int8",
+        found: activations == .declared ? "\(specification.activations)" : activations.rawValue,
         remedy: "use --backend reference, or --activations f32")
     }
     let packed = try specification.packedLayout()

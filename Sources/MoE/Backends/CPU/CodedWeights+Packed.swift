@@ -5,7 +5,7 @@ internal import CMoEKernels
 
 extension CodedWeights {
   /// - Throws: `shapeMismatch` when the parts have not the numbers of elements that the form asks for.
-  func validate(as form: CodedForm, _ projection: Projection) throws(MoEError) {
+  package func validate(as form: CodedForm, _ projection: Projection) throws(MoEError) {
     let groups = rows * Self.count(columns, by: form.group ?? columns)
     let corrections: Bool
     switch (form.correction, correction) {

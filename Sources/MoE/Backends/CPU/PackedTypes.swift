@@ -84,7 +84,7 @@ extension ActivationPrecision {
     case .f32: .f32
     case .bf16: .bf16
     case .int8: .int8
-    case .declared: nil
+    case .fp8, .declared: nil
     }
   }
 }

@@ -50,6 +50,8 @@ public enum ActivationPrecision: String, Sendable, Hashable, CaseIterable {
   /// As bytes with scales: amax / 127 of 64 inputs, or fewer where fewer share a scale of the weights, or 512 where a row
   /// of weights has one scale.
   case int8
+  /// As e4m3 with scales: of 128 inputs where 128 share a scale of the weights, else of a row.
+  case fp8
   /// Quantised as the checkpoint declares.
   case declared
 }

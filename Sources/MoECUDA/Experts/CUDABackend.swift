@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright 2026 the swift-moe project authors
+
+internal import CAccelerators
+public import MoE
+internal import Synchronization
+internal import Tensors
+
+/// Experts on an NVIDIA GPU of compute capability 8.0 or later.
+///
+/// Weights stay in the form they are stored in: dense, or codes with scales (``CodedWeights``), which holds every format
+/// of this package, GGUF's too. Nothing waits for the device between the gate and the output, and all counts stay on it,
+/// so that a sequence of calls can be captured as a graph.
+///
+/// **Precision.** Sums are 32-bit. With activations in `f32`, inputs and the intermediate are 32-bit and weights exact;
+/// with `bf16`, both are rounded to bf16, and so are weights that are no bf16. With `declared` or `fp8` they are
+/// first quantised, by the rules of ``ActivationScheme``, and then multiplied in 32 bits. An output is one sum over each
+/// of its columns and then over the slots in order, so two runs give the same bits.
+///
+/// ```swift
+/// let backend = CUDABackend(ordinal: 0, activations: .bf16)     // opens nothing yet
+/// let layout = try backend.layout(of: specification)            // needs no GPU
+/// let storage = try backend.allocate(layout)                    // opens the device, compiles or finds its kernels
+/// ```
+public struct CUDABackend: Backend {
+  public let ordinal: Int
+  public let activations: ActivationPrecision
+  private let opened: OpenedDevice
+
+  public var name: String { "cuda" }
+
+  /// - Parameter ordinal: the number of the device.
+  public init(ordinal: Int = 0, activations: ActivationPrecision = .bf16) {
+    self.ordinal = ordinal
+    self.activations = activations
+    opened = OpenedDevice { () throws(MoEError) in
+      do throws(MoEError) {
+        return try CUDADevice(ordinal: ordinal)
+      } catch {
+        var error = error
+        error.faults[0].subject = "cuda:\(ordinal)"
+        throw error
+      }
+    }
+  }
+
+  /// On a device that is open.
+  package init(_ device: CUDADevice, activations: ActivationPrecision) {
+    ordinal = device.ordinal
+    self.activations = activations
+    opened = OpenedDevice { device }
+  }
+
+  /// The device, opened when it is first asked for.
+  public func device() throws(MoEError) -> CUDADevice { try opened.result.get() }
+
+  public func layout(of specification: LayerSpecification) throws(MoEError) -> Layout {
+    try specification.validate()
+    guard [.f32, .f16, .bf16].contains(specification.elementType) else {
+      throw MoEError(
+        .unsupportedByBackend, "the cuda backend has no kernels for weights of type \(specification.elementType)",
+        expected: "BF16, F16 or F32")
+    }
+    let schemes = try activations.schemes(of: specification)
+    let region = ExpertRegion(specification)
+    return Layout(
+      identity: "cuda/rows/\(specification.residentName)", specification: specification,
+      residentType: specification.elementType, codes: specification.codes, hiddenAlignment: 8, intermediateAlignment: 8,
+      bytesPerExpert: region.byteCount,
+      workspacePerRow: ForwardWorkspace.bytesPerRow(of: specification, activations, schemes), activations: schemes)
+  }
+
+  public func allocate(_ layout: Layout) throws(MoEError) -> CUDAStorage {
+    let specification = layout.specification
+    guard specification.hiddenSize % layout.hiddenAlignment == 0,
+      specification.intermediateSize % layout.intermediateAlignment == 0
+    else {
+      throw MoEError(
+        .unsupportedByBackend, "the cuda backend takes sizes that are multiples of 8",
+        found: "\(specification.hiddenSize) and \(specification.intermediateSize)",
+        remedy: "pad the experts with zeros, as loading does")
+    }
+    let device = try device()
+    try device.load(Kernel.allCases.filter { $0.file != Kernel.measureRead.file })
+    return try CUDAStorage(layout, on: device)
+  }
+
+  public func specification(of storage: CUDAStorage) -> LayerSpecification { storage.layout.specification }
+
+  public func makeQueue() throws(MoEError) -> CUDAQueue { try CUDAQueue(on: device()) }
+
+  public func makeBuffer(byteCount: Int) throws(MoEError) -> CUDABuffer {
+    try CUDABuffer(byteCount: byteCount, on: device())
+  }
+
+  public func upload(_ bytes: UnsafeRawBufferPointer, to buffer: CUDABuffer, on queue: CUDAQueue) throws(MoEError) {
+    try unsafe buffer.upload(bytes, on: queue)
+  }
+
+  public func download(
+    _ buffer: CUDABuffer, to bytes: UnsafeMutableRawBufferPointer, on queue: CUDAQueue
+  ) throws(MoEError) {
+    try unsafe buffer.download(bytes, on: queue)
+  }
+}
+
+/// A device that is opened once, by whoever needs it first.
+private final class OpenedDevice: Sendable {
+  private let state: Mutex<Result<CUDADevice, MoEError>?> = Mutex(nil)
+  private let open: @Sendable () throws(MoEError) -> CUDADevice
+
+  init(_ open: @escaping @Sendable () throws(MoEError) -> CUDADevice) { self.open = open }
+
+  var result: Result<CUDADevice, MoEError> {
+    state.withLock { state in
+      if let state { return state }
+      let result = Result { () throws(MoEError) -> CUDADevice in try open() }
+      state = result
+      return result
+    }
+  }
+}
+
+extension ActivationPrecision {
+  /// What is done to the inputs of the products of a layer.
+  ///
+  /// - Throws: `unsupportedByBackend` for a declared scheme that is not known.
+  fileprivate func schemes(of specification: LayerSpecification) throws(MoEError) -> ActivationSchemes {
+    switch self {
+    case .f32, .bf16: return .unquantized
+    case .int8:
+      throw MoEError(
+        .unsupportedByBackend, "the cuda backend takes no activations as bytes unless a checkpoint declares them",
+        subject: "activations", expected: "f32, bf16, fp8 or declared", found: "int8")
+    case .fp8:
+      func scheme(_ projection: Projection) -> ActivationScheme {
+        // Weights with a scale for 128 columns go with activations that have one, too.
+        specification.codes[projection]?.group == 128 ? .group(128) : .token(.fp8)
+      }
+      return ActivationSchemes(gateUp: scheme(.up), down: scheme(.down))
+    case .declared:
+      let schemes = specification.activations
+      for case .unknown(let text) in [schemes.gateUp, schemes.down] {
+        throw MoEError(
+          .unsupportedByBackend, "the declared activations are not known", found: text,
+          remedy: "take activations in f32 or bf16")
+      }
+      return schemes
+    }
+  }
+}

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright 2026 the swift-moe project authors
+
+import Checkpoints
+import MoE
+import MoECUDA
+import MoEInspection
+
+/// What measures ``Ceilings``.
+protocol CeilingMeasuring {
+  var ceilings: Ceilings { get }
+  func measure() throws(MoEError)
+}
+
+extension CeilingMeter: CeilingMeasuring {}
+extension CUDACeilingMeter: CeilingMeasuring {}
+
+/// A backend that `moe bench` measures: the time of its calls as shares of what its machine can do.
+protocol TimedBackend: Backend {
+  var activations: ActivationPrecision { get }
+  /// Bytes of which no cache holds enough to count.
+  func uncachedByteCount() throws(MoEError) -> Int
+  func makeMeter() throws(MoEError) -> any CeilingMeasuring
+  /// What computes, for a header, and the same for JSON.
+  func machine() throws(MoEError) -> (text: String, fields: [String: JSONValue])
+  /// The seconds of single calls; `call` does the one of a number in the order of `queue`.
+  func times(
+    atLeast seconds: Double, on queue: Queue, _ call: (Int) throws(MoEError) -> Void
+  ) throws(MoEError) -> [Double]
+}
+
+extension CPUBackend: TimedBackend {
+  func uncachedByteCount() -> Int { Processor.uncachedByteCount }
+
+  func makeMeter() throws(MoEError) -> any CeilingMeasuring { try CeilingMeter(self) }
+
+  func machine() -> (text: String, fields: [String: JSONValue]) {
+    (
+      "\(pool.threadCount) thread(s), \(instructionSet.rawValue), \(Processor.model)",
+      [
+        "threads": .integer(pool.threadCount), "instruction_set": .string(instructionSet.rawValue),
+        "processor": .string(Processor.model),
+      ]
+    )
+  }
+
+  func times(
+    atLeast seconds: Double, on queue: Queue, _ call: (Int) throws(MoEError) -> Void
+  ) throws(MoEError) -> [Double] {
+    var times: [Double] = []
+    let end = now() + seconds
+    while times.count < 6 || now() < end {
+      let start = now()
+      try call(times.count)
+      times.append(now() - start)
+    }
+    // The first call finds cold caches and makes the workspace.
+    return Array(times.dropFirst())
+  }
+}
+
+extension CUDABackend: TimedBackend {
+  /// Calls that are captured as one graph, so that neither launches nor the wait for the end count.
+  private static var captured: Int { 32 }
+
+  func uncachedByteCount() throws(MoEError) -> Int { try 8 * device().cacheBytes }
+
+  func makeMeter() throws(MoEError) -> any CeilingMeasuring { try CUDACeilingMeter(self) }
+
+  func machine() throws(MoEError) -> (text: String, fields: [String: JSONValue]) {
+    let device = try device()
+    return (
+      "cuda:\(ordinal), \(device.name), \(device.architecture)",
+      [
+        "device": .string(device.name), "architecture": .string("\(device.architecture)"),
+        "multiprocessors": .integer(device.multiprocessors),
+      ]
+    )
+  }
+
+  func times(
+    atLeast seconds: Double, on queue: CUDAQueue, _ call: (Int) throws(MoEError) -> Void
+  ) throws(MoEError) -> [Double] {
+    // Once outside of the graph, for kernels and scratch memory.
+    try call(0)
+    try queue.synchronize()
+    let graph = try queue.capture { () throws(MoEError) in
+      for index in 0..<Self.captured { try call(index) }
+    }
+    var times: [Double] = []
+    let end = now() + seconds
+    while times.count < 6 || now() < end {
+      let start = now()
+      try graph.launch(on: queue)
+      try queue.synchronize()
+      times.append((now() - start) / Double(Self.captured))
+    }
+    return Array(times.dropFirst())
+  }
+}

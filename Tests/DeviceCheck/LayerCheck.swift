@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright 2026 the swift-moe project authors
+
+import MoE
+import MoECUDA
+import Tensors
+
+/// A layer of random experts of one form against the Float64 reference: batches of all sizes and kinds of routing, outputs
+/// poisoned before, each twice and once as a graph with the same bits.
+struct LayerCheck {
+  private let name: String
+  private let experts: RandomExperts
+  private static let topK = 3
+
+  /// Every type that weights may be quantised to.
+  static let types: [WeightType] = WeightType.allNames.flatMap { name in
+    (name.contains("gN") ? ["32", "128"] : [""]).compactMap { size in
+      try? WeightType(parsing: size.isEmpty ? name : name.replacing("gN", with: "g\(size)"))
+    }
+  }
+
+  /// Every function with what models give it, with biases and with weights on the input.
+  static let activations: [Activation] = [
+    Activation(.silu, limit: 0.7), .swigluOAI(), .swigluStep(limit: 0.5), Activation(.gelu), Activation(.geluTanh),
+    Activation(.relu2), Activation(.situ(beta: 1.5, upBeta: 0.75)), Activation(.silu, isGated: false),
+    Activation(.gelu, isGated: false), Activation(.geluTanh, isGated: false), Activation(.relu2, isGated: false),
+  ]
+
+  init(_ type: WeightType) throws {
+    name = "\(type)"
+    // Sizes that are no multiples of a tile, where the type allows it.
+    let isDense = type.elementType != nil
+    let (hidden, intermediate) = isDense ? (208, 336) : type.ggmlType == nil ? (256, 384) : (256, 512)
+    experts = try RandomExperts(
+      LayerSpecification(expertCount: 13, hiddenSize: hidden, intermediateSize: intermediate), type)
+  }
+
+  init(_ activation: Activation) throws {
+    name = "\(activation), bias"
+    experts = try RandomExperts(
+      LayerSpecification(
+        expertCount: 13, hiddenSize: 208, intermediateSize: 336, activation: activation, hasBias: true,
+        weightOnInput: activation.isGated), .bf16)
+  }
+
+  func run() throws -> [Finding] {
+    try [(ActivationPrecision.f32, 1e-5), (.bf16, 1e-2), (.fp8, 1e-3)].map { precision, bound in
+      let backend = CUDABackend(activations: precision)
+      // Of activations as fp8 the truth is the reference that is told to quantise them so.
+      let schemes = try backend.layout(of: experts.specification).activations
+      let reference = ReferenceBackend(activations: precision == .fp8 ? .declared : .f32)
+      let truth = try experts.declaring(schemes).store(on: reference)
+      let storage = try experts.store(on: backend)
+      var worst = 0.0
+      for (index, tokens) in [1, 2, 7, 8, 64, 129, 512].enumerated() {
+        for kind in RoutingKind.allCases {
+          let routing = try kind.routing(tokens: tokens, topK: Self.topK, experts: 13, seed: UInt64(index + 1))
+          let width = experts.specification.hiddenSize
+          let hidden = randomValues(tokens * width, seed: UInt64(100 + index))
+          let found = try output(of: backend, storage, hidden, routing)
+          // At most 16 tokens of a batch: the reference is slow.
+          let sample = Array(stride(from: 0, to: tokens, by: max(1, tokens / 16)))
+          let slots = sample.flatMap { routing.slots(of: $0) }
+          let expected = try reference.forward(
+            truth, hidden: sample.flatMap { hidden[$0 * width..<($0 + 1) * width] },
+            routing: Routing(
+              topK: Self.topK, ids: slots.map { routing.ids[$0] }, weights: slots.map { routing.weights[$0] }))
+          worst = max(worst, relativeError(sample.flatMap { found[$0 * width..<($0 + 1) * width] }, expected))
+        }
+      }
+      return Finding(name: "\(name) \(precision.rawValue)", error: worst, bound: bound)
+    }
+  }
+
+  /// - Throws: where two runs, or a run and a graph of it, differ in a bit.
+  private func output(
+    of backend: CUDABackend, _ storage: CUDAStorage, _ hidden: [Float], _ routing: Routing
+  ) throws -> [Float] {
+    let queue = try backend.makeQueue()
+    let input = try backend.makeBuffer(hidden, on: queue)
+    let ids = try backend.makeBuffer(routing.ids, on: queue)
+    let weights = try backend.makeBuffer(routing.weights, on: queue)
+    let output = try backend.makeBuffer(byteCount: hidden.count * 4)
+    func forward() throws(MoEError) {
+      try backend.forward(
+        storage, hidden: input, ids: ids, weights: weights, tokenCount: routing.tokenCount, topK: Self.topK,
+        into: output, on: queue)
+    }
+    func result(_ run: () throws -> Void) throws -> [Float] {
+      try backend.upload([Float](repeating: .nan, count: hidden.count), to: output, on: queue)
+      try run()
+      return try backend.download(output, count: hidden.count, as: Float.self, on: queue)
+    }
+    let first = try result { try forward() }
+    let graph = try queue.capture { () throws(MoEError) in try forward() }
+    for again in [try result { try forward() }, try result { try graph.launch(on: queue) }]
+    where again.map(\.bitPattern) != first.map(\.bitPattern) {
+      throw MoEError(.invalidValue, "two runs differ", subject: "\(name), \(routing.tokenCount) tokens")
+    }
+    return first
+  }
+}
+
+/// How tokens choose.
+enum RoutingKind: CaseIterable {
+  case uniform, skewed, same, skipped
+
+  func routing(tokens: Int, topK: Int, experts: Int, seed: UInt64) throws -> Routing {
+    var generator = Generator(state: seed)
+    var ids: [Int32] = []
+    for _ in 0..<tokens {
+      switch self {
+      case .uniform, .skipped: ids += (0..<Int32(experts)).shuffled(using: &generator).prefix(topK)
+      // Half of the slots go to the first expert, and the last have no rows.
+      case .skewed: ids += [0] + (1..<Int32(experts / 2)).shuffled(using: &generator).prefix(topK - 1)
+      case .same: ids += (0..<Int32(topK)).map { Int32(experts) - 1 - 2 * $0 }
+      }
+    }
+    if self == .skipped { for slot in ids.indices where generator.next() % 3 == 0 { ids[slot] = -1 } }
+    // One token has all of its slots, so that there is something to compare.
+    if self == .skipped { for slot in 0..<topK { ids[slot] = Int32(slot) } }
+    return try Routing(topK: topK, ids: ids, weights: ids.map { _ in Float(generator.next() >> 40) / Float(1 << 24) })
+  }
+}
