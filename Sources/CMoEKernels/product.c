@@ -327,10 +327,11 @@ static void stream_panels(const moe_product *p, const moe_rows *rows, int64_t fi
     }
     if (work.inputs == inputs || !moe_is_coded(&o->form)) continue;
     rows_part part = part_at(rows, work.inputs);
+    int64_t tail_tiles = moe_ceil_div(p->rows, tile_rows(p));
     for (int64_t s = 0; s < side; s++) {
       piece piece = {.panel = panels[s], .k = work.inputs, .count = inputs - work.inputs, .ahead = work.then[s]};
       if (s > 0 && panels[s] == panels[0]) continue;
-      multiply(p, &part, &piece, segments_at(p, panels[s], piece.k, piece.count), NULL, 1);
+      multiply(p, &part, &piece, segments_at(p, panels[s], piece.k, piece.count), NULL, tail_tiles);
     }
   }
 }
