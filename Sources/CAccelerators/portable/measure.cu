@@ -47,24 +47,26 @@ extern "C" __global__ void __launch_bounds__(512) moe_measure_read(const __grid_
 extern "C" __global__ void __launch_bounds__(256) moe_measure_bf16(const __grid_constant__ moe_measure_arguments p) {
   float total = 0;
 #ifdef __CUDA_ARCH_FEAT_SM90_ALL
-  // 64 rows for each of two warpgroups, and 256 that both multiply, of 64 columns.
-  __shared__ __align__(1024) unsigned operands[(2 * 64 + 256) * 32];
-  for (int i = threadIdx.x; i < (2 * 64 + 256) * 32; i += 256) operands[i] = measure::randomPair(i);
+  // 64 rows for each of two warpgroups, and 128 that both multiply, of 64 columns.
+  __shared__ __align__(1024) unsigned operands[(2 * 64 + 128) * 32];
+  for (int i = threadIdx.x; i < (2 * 64 + 128) * 32; i += 256) operands[i] = measure::randomPair(i);
   asm volatile("fence.proxy.async.shared::cta;" ::: "memory");
   __syncthreads();
   const unsigned address = (unsigned)__cvta_generic_to_shared(operands);
   const auto a = wgmma::descriptor(address + threadIdx.x / 128 * 64 * 128), b = wgmma::descriptor(address + 2 * 64 * 128);
-  float sums[128] = {};
+  float sums[64] = {};
   for (int round = 0; round < p.rounds; round++) {
     wgmma::begin();
 #pragma unroll
-    for (int k = 0; k < 4; k++)
-      wgmma::Product<256>::bf16(sums, a + wgmma::descriptorBytes(32 * k), b + wgmma::descriptorBytes(32 * k), true);
+    for (int i = 0; i < 8; i++) {
+      const auto column = wgmma::descriptorBytes(32 * (i % 4));
+      wgmma::Product<128>::bf16(sums, a + column, b + column, true);
+    }
     wgmma::commit();
     wgmma::wait<0>();
   }
 #pragma unroll
-  for (int i = 0; i < 128; i++) total += sums[i];
+  for (int i = 0; i < 64; i++) total += sums[i];
 #else
   unsigned a[4], b[2];
 #pragma unroll
