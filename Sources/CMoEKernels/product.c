@@ -80,7 +80,6 @@ enum { SHORT_SEGMENT = 128, SHORT_SEGMENT_ROWS = 6 };
 
 /// The most rows of a tile, for all operands.
 static int32_t tile_rows(const moe_product *p) {
-  if (multiplies_matrices(p)) return MOE_TILE_ROWS;
   int32_t rows = MOE_TILE_ROWS;
   for (int32_t i = 0; i <= p->paired; i++) {
     int32_t most = p->kernels->rows[tile_weights(p, &p->operands[i])];
