@@ -52,7 +52,7 @@ typedef enum MOE_CLOSED_ENUM moe_activations {
   MOE_ACTIVATIONS_F32 MOE_SWIFT_NAME("f32") = 0,
   /// bf16, to nearest, ties to even.
   MOE_ACTIVATIONS_BF16 MOE_SWIFT_NAME("bf16") = 1,
-  /// x · 127 / (greatest magnitude), to nearest, of as many inputs as share a scale of the weights, 512 at most.
+  /// x · 127 / (greatest magnitude), to nearest, of as many inputs as share a scale of the weights, 128 at most.
   MOE_ACTIVATIONS_I8 MOE_SWIFT_NAME("int8") = 2,
 } moe_activations;
 
