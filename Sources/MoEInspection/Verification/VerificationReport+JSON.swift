@@ -3,6 +3,7 @@
 
 public import Checkpoints
 internal import MoE
+internal import Tensors
 
 extension VerificationReport {
   /// The object of `moe verify --json`.

@@ -2,6 +2,7 @@
 // Copyright 2026 the swift-moe project authors
 
 internal import MoE
+internal import Tensors
 
 extension VerificationReport {
   /// The error map: every expert of every layer by its noise, the suspects outlined, and what happened to them.

@@ -91,7 +91,7 @@ extension ReferenceBackend {
 
   public func forwardRows(
     _ storage: ReferenceStorage, hidden: HostBuffer, ids: HostBuffer, weights: HostBuffer, indices: HostBuffer,
-    tokenCount: Int, topK: Int, into output: HostBuffer, on queue: HostQueue
+    tokenCount: Int, topK: Int, into rows: HostBuffer, on queue: HostQueue
   ) throws(MoEError) {
     try validateBatch(tokenCount, topK)
     let specification = storage.layout.specification
@@ -104,21 +104,21 @@ extension ReferenceBackend {
     // A row for each slot with an expert: what a product multiplies, and what may share a scale.
     let slots = (0..<tokenCount * topK).filter { unsafe ids[$0] >= 0 }
     let rowCount = slots.map { unsafe Int(indices[$0]) + 1 }.max() ?? 0
-    let output = unsafe try output.elements(rowCount * width, as: Double.self)
-    var rows = slots.map { slot in
+    let output = unsafe try rows.elements(rowCount * width, as: Double.self)
+    var values = slots.map { slot in
       let weight = specification.weightOnInput ? unsafe Double(weights[slot]) : 1
       return (0..<width).map { unsafe weight * Double(hidden[slot / topK * width + $0]) }
     }
-    try schemes.gateUp.apply(to: &rows, scale: scales.gateUp)
+    try schemes.gateUp.apply(to: &values, scale: scales.gateUp)
     for (row, slot) in slots.enumerated() {
       let expert = try unsafe storage.weights(of: Int(ids[slot]))
-      let up = expert.apply(.up, to: rows[row])
-      let gate = specification.activation.isGated ? expert.apply(.gate, to: rows[row]) : up
-      rows[row] = zip(gate, up).map { specification.activation(gate: $0, up: $1) }
+      let up = expert.apply(.up, to: values[row])
+      let gate = specification.activation.isGated ? expert.apply(.gate, to: values[row]) : up
+      values[row] = zip(gate, up).map { specification.activation(gate: $0, up: $1) }
     }
-    try schemes.down.apply(to: &rows, scale: scales.down)
+    try schemes.down.apply(to: &values, scale: scales.down)
     for (row, slot) in slots.enumerated() {
-      let result = try unsafe storage.weights(of: Int(ids[slot])).apply(.down, to: rows[row])
+      let result = try unsafe storage.weights(of: Int(ids[slot])).apply(.down, to: values[row])
       for (column, value) in result.enumerated() { unsafe output[Int(indices[slot]) * width + column] = value }
     }
   }
