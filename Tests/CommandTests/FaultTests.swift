@@ -32,11 +32,10 @@ import Testing
     "run IN --layer 1 --input IN/model.safetensors --tensor model.layers.1.mlp.gate.weight --output OUT.safetensors"
 
   static let writers = [
-    Writer("synth OLMoE-1B-7B --layers 1 --experts 2 -o OUT"), Writer("convert IN --to int4-g32 -o OUT"),
+    Writer("synth OLMoE-1B-7B --layers 1 --experts 8 -o OUT"), Writer("convert IN --to int8-channel -o OUT"),
     Writer("convert IN --to bf16 -o OUT"), Writer("extract IN --layer 1 -o OUT.safetensors"),
     Writer(run), Writer("check IN --html OUT.html"), Writer("check IN --svg OUT.svg"),
     Writer("verify IN --against IN --html OUT.html"), Writer("plan IN --svg OUT.svg"),
-    Writer("bench --shape 64,32,4,2 --tokens 1 --seconds 0.01 --svg OUT.svg"),
     Writer("balance zipf:1 --shape 64,32,64,4 --ranks 4 -o OUT.json", limit: 1),
   ]
 
@@ -51,7 +50,7 @@ import Testing
     }
   }
 
-  @Test(arguments: [["inspect", "IN"], ["check", "IN", "--json"], ["--help"]])
+  @Test(arguments: [["inspect", "IN"], ["check", "IN", "--json"]])
   func outputFull(arguments: [String]) throws {
     let run = try Command(Writer(arguments.joined(separator: " ")).arguments(""), script: #"exec "$@" >/dev/full"#)
     #expect(run.status == 1 && run.errors.contains("not all of the result could be written (No space left on device)"))
@@ -107,8 +106,7 @@ import Testing
       let output = try String(contentsOfFile: folder + "/output", encoding: .utf8)
       #expect(process.terminationReason == .exit)
       #expect(output.contains("the file changed after it was opened") == (change != .replaced), "\(output)")
-      // All weights of a file of holes are zeros, which is an error of its own.
-      #expect(process.terminationStatus == 1)
+      #expect(process.terminationStatus == (change == .replaced ? 0 : 1))
     }
   }
 

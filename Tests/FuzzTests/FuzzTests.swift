@@ -27,14 +27,14 @@ import Testing
   }
 
   /// Readers of text take longer, and models longer still.
-  private static let shares = ["safetensors": 4, "index": 2, "config": 1, "quantization": 1, "gguf": 8]
+  private static let shares = ["safetensors": 16, "index": 8, "config": 1, "quantization": 1, "gguf": 32]
 
   @Test(arguments: FuzzTarget.all.map(\.name))
   func damaged(target name: String) throws {
     let target = try #require(FuzzTarget.all.first { $0.name == name })
     let corpus = Corpus.inputs(of: name).map(\.bytes)
     var outcomes: [FuzzTarget.Outcome: Int] = [:]
-    for number in 0..<Self.inputCount * Self.shares[name]! / 16 {
+    for number in 0..<Self.inputCount * Self.shares[name]! / 64 {
       var mutator = Mutator(seed: UInt64(Self.seed) << 32 + UInt64(number), isText: name != "gguf")
       let input = mutator.mutated(corpus.randomElement(using: &mutator.generator)!)
       let outcome = target.read(input)
