@@ -2,6 +2,7 @@
 // Copyright 2026 the swift-moe project authors
 
 import Glibc
+import TestSupport
 import Testing
 
 @testable import MoE
