@@ -63,7 +63,10 @@ import Testing
     let count = 3, byteCount = count * Int(layout.bytes)
     for nodes in Self.topologies {
       let memory = Memory(byteCount: byteCount)
-      unsafe moe_touch_experts(Pool(nodes: nodes).handle, &layout, memory.base, Int64(count))
+      let pool = Pool(nodes: nodes)
+      withExtendedLifetime(pool) {
+        unsafe moe_touch_experts(pool.handle, &layout, memory.base, Int64(count))
+      }
       for index in 0..<byteCount {
         let isPage = unsafe (UInt(bitPattern: memory.base) + UInt(index)) % 4096 == 0
         let expected: UInt8 = isPage && nodes.last! > 0 ? 0 : 0xff
