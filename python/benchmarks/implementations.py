@@ -127,11 +127,11 @@ def run(model: Any, names: list[str], rounds: int, prompt: int, steps: int) -> d
                 prefill.total, prefill.experts = slow[name].total, slow[name].experts
 
             def fill() -> None:
-                model(input_ids=tokens[:, : LONGEST.get(name, prompt)], past_key_values=cache, logits_to_keep=1)
+                model(input_ids=tokens[:, : LONGEST.get(name, prompt)], cache=cache, logits_to_keep=1)
 
             def step() -> None:
                 for place in range(steps):
-                    model(input_ids=tokens[:, place : place + 1], past_key_values=cache)
+                    model(input_ids=tokens[:, place : place + 1], cache=cache)
 
             if name not in slow:
                 stopwatch.measure(prefill, fill, 1)

@@ -16,17 +16,6 @@ __device__ __forceinline__ void fenceInitialization() { asm volatile("fence.mbar
 __device__ __forceinline__ void arrive(u32 address) {
   asm volatile("mbarrier.arrive.shared::cta.b64 _, [%0];" ::"r"(address) : "memory");
 }
-/// Arrives at the barrier in the same place of another block of the cluster. Orders nothing but what the tensor cores
-/// have read: a release for the whole cluster would be a fence of all memory.
-__device__ __forceinline__ void arriveAt(u32 address, u32 member) {
-  asm volatile(
-    "{\n .reg .b32 remote;\n mapa.shared::cluster.u32 remote, %0, %1;\n"
-    " mbarrier.arrive.shared::cluster.b64 _, [remote];\n}\n" ::"r"(address), "r"(member) : "memory");
-}
-/// All threads of the cluster.
-__device__ __forceinline__ void meetCluster() {
-  asm volatile("barrier.cluster.arrive.release.aligned;\nbarrier.cluster.wait.acquire.aligned;" ::: "memory");
-}
 /// Arrives, and announces that `bytes` will be copied.
 __device__ __forceinline__ void arriveExpecting(u32 address, u32 bytes) {
   asm volatile("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;" ::"r"(address), "r"(bytes) : "memory");
@@ -41,11 +30,6 @@ __device__ __forceinline__ void wait(u32 address, u32 parity) {
 /// Waits until `threads` threads have come to named barrier `id`.
 __device__ __forceinline__ void meet(u32 id, u32 threads) {
   asm volatile("bar.sync %0, %1;" ::"r"(id), "r"(threads) : "memory");
-}
-
-/// Counts for those who wait at the barrier, without waiting.
-__device__ __forceinline__ void come(u32 id, u32 threads) {
-  asm volatile("bar.arrive %0, %1;" ::"r"(id), "r"(threads) : "memory");
 }
 
 /// A grid's meeting place in device memory, zeroed once; every launch leaves it ready for the next.

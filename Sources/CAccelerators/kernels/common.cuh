@@ -15,6 +15,11 @@ struct alignas(16) Words {
 };
 
 __device__ __forceinline__ constexpr int ceilDivide(int a, int b) { return (a + b - 1) / b; }
+/// a / b of numbers from 0 to 2²² without the long way of integers.
+__device__ __forceinline__ int divide(int a, int b) {
+  const int quotient = (int)__fdividef((float)a, (float)b), rest = a - quotient * b;
+  return quotient + (rest >= b ? 1 : rest < 0 ? -1 : 0);
+}
 __device__ __forceinline__ int smaller(int a, int b) { return a < b ? a : b; }
 __device__ __forceinline__ u32 lane() { return threadIdx.x & 31; }
 
@@ -28,6 +33,14 @@ __device__ __forceinline__ Words loadShared(u32 address) {
   return v;
 }
 
+__device__ __forceinline__ u32 loadSharedWord(u32 address) {
+  u32 v;
+  asm volatile("ld.shared.b32 %0, [%1];" : "=r"(v) : "r"(address));
+  return v;
+}
+__device__ __forceinline__ void storeShared(u32 address, float value) {
+  asm volatile("st.shared.f32 [%0], %1;" ::"r"(address), "f"(value) : "memory");
+}
 __device__ __forceinline__ float loadSharedFloat(u32 address) {
   float v;
   asm volatile("ld.shared.f32 %0, [%1];" : "=f"(v) : "r"(address));

@@ -18,6 +18,11 @@ __device__ __forceinline__ void chunk(u32 destination, const void* source, bool 
                : "memory");
 }
 
+/// 4 bytes.
+__device__ __forceinline__ void word(u32 destination, const void* source) {
+  asm volatile("cp.async.ca.shared.global [%0], [%1], 4;" ::"r"(destination), "l"(source) : "memory");
+}
+
 /// Closes a group of this thread's chunks.
 __device__ __forceinline__ void commit() { asm volatile("cp.async.commit_group;" ::: "memory"); }
 /// Until at most `pending` of this thread's groups are under way.
@@ -54,20 +59,11 @@ __device__ __forceinline__ void box2(u32 destination, const TensorMap* map, int 
       destination),
     "l"(map), "r"(x), "r"(y), "r"(barrier) : "memory");
 }
-__device__ __forceinline__ void box5(u32 destination, const TensorMap* map, int x, int group, int expert, u32 barrier) {
+__device__ __forceinline__ void box5(u32 destination, const TensorMap* map, int x, int y, int group, int expert, u32 barrier) {
   asm volatile(
-    "cp.async.bulk.tensor.5d.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1, {%2, %3, %3, %4, %5}], "
-    "[%6];" ::"r"(destination),
-    "l"(map), "r"(x), "r"(0), "r"(group), "r"(expert), "r"(barrier) : "memory");
-}
-
-/// To the same place of every block in `members`; each block's own barrier counts the bytes.
-__device__ __forceinline__ void box5(
-  u32 destination, const TensorMap* map, int x, int group, int expert, u32 barrier, u16 members) {
-  asm volatile(
-    "cp.async.bulk.tensor.5d.shared::cluster.global.mbarrier::complete_tx::bytes.multicast::cluster [%0], "
-    "[%1, {%2, %3, %3, %4, %5}], [%6], %7;" ::"r"(destination),
-    "l"(map), "r"(x), "r"(0), "r"(group), "r"(expert), "r"(barrier), "h"(members) : "memory");
+    "cp.async.bulk.tensor.5d.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1, {%2, %3, %4, %5, %6}], "
+    "[%7];" ::"r"(destination),
+    "l"(map), "r"(x), "r"(y), "r"(0), "r"(group), "r"(expert), "r"(barrier) : "memory");
 }
 
 /// Orders this thread's view of memory between ordinary accesses and the copy engine's or the tensor cores'.

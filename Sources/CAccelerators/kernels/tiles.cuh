@@ -6,28 +6,30 @@
 #pragma once
 #include "common.cuh"
 
-#ifndef CLUSTER
-#define CLUSTER 1
+/// Most rows of a tile.
+#ifndef TOKENS
+#define TOKENS 128
+#endif
+/// Rows of a box and of a part of the epilogue.
+#ifndef STEP
+#define STEP 32
 #endif
 
 struct Tile {
   int expert;
   int first;  // of the sorted rows
-  int count;  // rows, at most those of a tile, perhaps none
+  int count;  // rows, at most `TOKENS`
   int block;  // of the weights' rows
 };
 
-/// An expert's rows are shared out evenly among as few tiles as hold them; `CLUSTER` blocks take a tile together, each
-/// its share of the rows.
+/// An expert's rows are shared out evenly among as few tiles as hold them.
 struct Tiles {
-  static constexpr int panel = 8 / CLUSTER;
+  static constexpr int panel = 8;
   const int* offsets;  // [experts + 1]
-  int experts, rowsPerTile, blocks, member;
+  int experts, blocks;
   int expert = 0, before = 0, total = 0, begin = 0;
 
-  __device__ Tiles(const int* offsets, int experts, int rowsPerBlock, int blocks)
-      : offsets(offsets), experts(experts), rowsPerTile(rowsPerBlock * CLUSTER), blocks(blocks),
-        member(blockIdx.x % CLUSTER) {
+  __device__ Tiles(const int* offsets, int experts, int blocks) : offsets(offsets), experts(experts), blocks(blocks) {
     enter();
   }
   /// Finds tile `index`; indices may only grow. False: there are no more.
@@ -38,19 +40,18 @@ struct Tiles {
       enter();
     }
     const int local = index - before, perPanel = panel * blocks;
-    const int start = local / perPanel * panel, width = smaller(panel, tilesHere() - start), rest = local % perPanel;
-    const int share = ceilDivide(total, tilesHere()), own = ceilDivide(share, CLUSTER);
-    const int tileBegin = (start + rest % width) * share, row = tileBegin + member * own;
+    const int panels = divide(local, perPanel), start = panels * panel, rest = local - panels * perPanel;
+    const int width = smaller(panel, tilesHere() - start), share = divide(total + tilesHere() - 1, tilesHere());
+    tile.block = divide(rest, width);
+    const int row = (start + rest - tile.block * width) * share;
     tile.expert = expert;
-    tile.block = rest / width;
     tile.first = begin + row;
-    tile.count = smaller(own, smaller(total, tileBegin + share) - row);
-    tile.count = tile.count < 0 ? 0 : tile.count;
+    tile.count = smaller(share, total - row);
     return true;
   }
 
  private:
-  __device__ int tilesHere() const { return ceilDivide(total, rowsPerTile); }
+  __device__ int tilesHere() const { return ceilDivide(total, TOKENS); }
   __device__ void enter() {
     begin = offsets[expert];
     total = offsets[expert + 1] - begin;
@@ -58,5 +59,5 @@ struct Tiles {
 };
 
 /// A block's tiles are those of index `firstTile()`, and every `tileStride()`th after it.
-__device__ __forceinline__ int firstTile() { return blockIdx.x / CLUSTER; }
-__device__ __forceinline__ int tileStride() { return gridDim.x / CLUSTER; }
+__device__ __forceinline__ int firstTile() { return blockIdx.x; }
+__device__ __forceinline__ int tileStride() { return gridDim.x; }

@@ -3,19 +3,17 @@
 
 // How weights lie in device memory, by `WEIGHTS`.
 #pragma once
-#include "common.cuh"
+#include "fp4.cuh"
 
 #define BF16 0
 #define E4M3_BLOCK 1
+#define MXFP4 2
 #ifndef WEIGHTS
 #define WEIGHTS BF16
 #endif
 
-#if WEIGHTS == BF16
-constexpr int weightBytes = 2;
-#else
-constexpr int weightBytes = 1;
-/// A scale for each block of `scaleBlock` rows and columns; rows of scales are padded to 16 bytes.
+/// Bytes of a token's value.
+constexpr int tokenBytes = WEIGHTS == E4M3_BLOCK ? 1 : 2;
+/// Columns (and rows, in e4m3) of a block that has scales of its own; rows of scales are padded to 16 bytes.
 constexpr int scaleBlock = 128;
 __device__ __forceinline__ int scalePitch(int columns) { return (ceilDivide(columns, scaleBlock) + 3) & ~3; }
-#endif

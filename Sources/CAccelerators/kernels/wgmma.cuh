@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright 2026 the swift-moe project authors
 
-// Products of one warpgroup: 64 weight rows times N tokens, both from shared memory in rows of 128 bytes, swizzled.
+// Products of one warpgroup: 64 weight rows times N tokens, from shared memory in rows of 128 bytes, swizzled; weights of
+// bf16 may come from registers.
 #pragma once
 #include "common.cuh"
 
@@ -21,6 +22,11 @@ __device__ __forceinline__ void commit() { asm volatile("wgmma.commit_group.sync
 template <int pending> __device__ __forceinline__ void wait() {
   asm volatile("wgmma.wait_group.sync.aligned %0;" ::"n"(pending) : "memory");
 }
+/// What is computed from `d` stays behind a wait that comes before this.
+template <int count> __device__ __forceinline__ void hold(float (&d)[count]) {
+#pragma unroll
+  for (int i = 0; i < count; ++i) asm volatile("" : "+f"(d[i])::"memory");
+}
 // The operands' names: registers of the sums by eights, then the two descriptors and the predicate.
 #define R0 "%0,%1,%2,%3"
 #define R1 R0 ",%4,%5,%6,%7"
@@ -32,60 +38,50 @@ template <int pending> __device__ __forceinline__ void wait() {
 #define R8 R7 ",%56,%57,%58,%59,%60,%61,%62,%63"
 #define R9 R8 ",%64,%65,%66,%67,%68,%69,%70,%71"
 #define R10 R9 ",%72,%73,%74,%75,%76,%77,%78,%79"
-#define R11 R10 ",%80,%81,%82,%83,%84,%85,%86,%87"
-#define R12 R11 ",%88,%89,%90,%91,%92,%93,%94,%95"
-#define R14 R12 ",%96,%97,%98,%99,%100,%101,%102,%103,%104,%105,%106,%107,%108,%109,%110,%111"
-#define R16 R14 ",%112,%113,%114,%115,%116,%117,%118,%119,%120,%121,%122,%123,%124,%125,%126,%127"
 #define S4(i) "+f"(d[i]), "+f"(d[i + 1]), "+f"(d[i + 2]), "+f"(d[i + 3])
 #define S8(i) S4(i), S4(i + 4)
 #define S16(i) S8(i), S8(i + 8)
-#define S24 S16(0), S8(16)
 #define S32 S16(0), S16(16)
 #define S48 S32, S16(32)
 #define S56 S48, S8(48)
 #define S64 S48, S16(48)
 #define S72 S64, S8(64)
 #define S80 S64, S16(64)
-#define S88 S80, S8(80)
-#define S96 S80, S16(80)
-#define S112 S96, S16(96)
-#define S128 S112, S16(112)
 
-/// d[N / 2] += a · b (d = a · b where `add` is false): 64 rows, N tokens; 16 columns of bf16, 32 of e4m3.
+/// d[N / 2] += a · b (d = a · b where `add` is false): 64 rows, N tokens; 16 columns of bf16, 32 of e4m3. In registers, `a` is
+/// 4 pairs: rows g and g + 8, columns 2t and 2t + 1, then the same with 8 columns more.
 template <int N> struct Product;
 
-#define PRODUCT(N, REGISTERS, SUMS, A, B, P) \
+#define WGMMA(N, FORM, REGISTERS, A, B, P, FLAGS) \
+  "{\n.reg .pred p;\nsetp.ne.b32 p, %" #P ", 0;\n" \
+  "wgmma.mma_async.sync.aligned.m64n" #N FORM " {" REGISTERS "}, " A ", %" #B ", p, 1, 1" FLAGS ";\n}\n"
+
+// `i` to `o`: numbers of the six operands after the sums.
+#define PRODUCT(N, REGISTERS, SUMS, i, j, k, l, m, o) \
   template <> struct Product<N> { \
     static __device__ __forceinline__ void bf16(float* d, u64 a, u64 b, bool add) { \
-      asm volatile( \
-        "{\n.reg .pred p;\nsetp.ne.b32 p, " P ", 0;\n" \
-        "wgmma.mma_async.sync.aligned.m64n" #N "k16.f32.bf16.bf16 {" REGISTERS "}, " A ", " B ", p, 1, 1, 0, 0;\n}\n" \
-        : SUMS : "l"(a), "l"(b), "r"((int)add)); \
+      asm volatile(WGMMA(N, "k16.f32.bf16.bf16", REGISTERS, "%" #i, j, k, ", 0, 0") : SUMS : "l"(a), "l"(b), "r"((int)add)); \
+    } \
+    static __device__ __forceinline__ void bf16(float* d, const u32* a, u64 b, bool add) { \
+      asm volatile(WGMMA(N, "k16.f32.bf16.bf16", REGISTERS, "{%" #i ", %" #j ", %" #k ", %" #l "}", m, o, ", 0") \
+                   : SUMS : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b), "r"((int)add)); \
     } \
     static __device__ __forceinline__ void e4m3(float* d, u64 a, u64 b, bool add) { \
-      asm volatile( \
-        "{\n.reg .pred p;\nsetp.ne.b32 p, " P ", 0;\n" \
-        "wgmma.mma_async.sync.aligned.m64n" #N "k32.f32.e4m3.e4m3 {" REGISTERS "}, " A ", " B ", p, 1, 1;\n}\n" \
-        : SUMS : "l"(a), "l"(b), "r"((int)add)); \
+      asm volatile(WGMMA(N, "k32.f32.e4m3.e4m3", REGISTERS, "%" #i, j, k, "") : SUMS : "l"(a), "l"(b), "r"((int)add)); \
     } \
   };
 
-PRODUCT(8, R0, S4(0), "%4", "%5", "%6")
-PRODUCT(16, R1, S8(0), "%8", "%9", "%10")
-PRODUCT(32, R2, S16(0), "%16", "%17", "%18")
-PRODUCT(48, R3, S24, "%24", "%25", "%26")
-PRODUCT(64, R4, S32, "%32", "%33", "%34")
-PRODUCT(96, R6, S48, "%48", "%49", "%50")
-PRODUCT(112, R7, S56, "%56", "%57", "%58")
-PRODUCT(128, R8, S64, "%64", "%65", "%66")
-PRODUCT(144, R9, S72, "%72", "%73", "%74")
-PRODUCT(160, R10, S80, "%80", "%81", "%82")
-PRODUCT(176, R11, S88, "%88", "%89", "%90")
-PRODUCT(192, R12, S96, "%96", "%97", "%98")
-PRODUCT(224, R14, S112, "%112", "%113", "%114")
-PRODUCT(256, R16, S128, "%128", "%129", "%130")
+PRODUCT(16, R1, S8(0), 8, 9, 10, 11, 12, 13)
+PRODUCT(32, R2, S16(0), 16, 17, 18, 19, 20, 21)
+PRODUCT(64, R4, S32, 32, 33, 34, 35, 36, 37)
+PRODUCT(96, R6, S48, 48, 49, 50, 51, 52, 53)
+PRODUCT(112, R7, S56, 56, 57, 58, 59, 60, 61)
+PRODUCT(128, R8, S64, 64, 65, 66, 67, 68, 69)
+PRODUCT(144, R9, S72, 72, 73, 74, 75, 76, 77)
+PRODUCT(160, R10, S80, 80, 81, 82, 83, 84, 85)
 
 #undef PRODUCT
+#undef WGMMA
 #undef R0
 #undef R1
 #undef R2
@@ -96,23 +92,14 @@ PRODUCT(256, R16, S128, "%128", "%129", "%130")
 #undef R8
 #undef R9
 #undef R10
-#undef R11
-#undef R12
-#undef R14
-#undef R16
 #undef S4
 #undef S8
 #undef S16
-#undef S24
 #undef S32
 #undef S48
 #undef S56
 #undef S64
 #undef S72
 #undef S80
-#undef S88
-#undef S96
-#undef S112
-#undef S128
 
 }  // namespace wgmma

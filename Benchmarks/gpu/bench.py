@@ -1,0 +1,265 @@
+# SPDX-License-Identifier: Apache-2.0
+# Copyright 2026 the swift-moe project authors
+"""Checks the CUDA kernels of the routed experts on a Hopper GPU, then times them. See README.md."""
+import argparse
+import json
+import os
+import sys
+import time
+import traceback
+
+import torch
+
+from compiler import compile_all
+from driver import Kernel, pack, seconds
+from layer import GPT_OSS, SHAPES, Layer, check, routing
+
+MOST_SHARED = 232448
+HERE = os.path.dirname(os.path.abspath(__file__))
+FORM_MACROS = {"bf16": 0, "fp8": 1, "mxfp4": 2}
+# Bytes of a weight row in a stage.
+STREAMS = {"bf16": (2048,), "fp8": (1024, 2048), "mxfp4": (512, 1024)}
+GROUPED = {"bf16": (16, 32, 64, 96, 128, 160), "fp8": (16, 32, 64, 96, 128), "mxfp4": (16, 32, 64, 96, 128)}
+NAMES = {"qwen3": "qwen3-30b", "ds3": "ds3-ep8", "gptoss": "gptoss-120b", "mixtral": "mixtral"}
+
+
+def grouped_macros(form, down, tokens):
+    step = 16 if down or tokens <= 64 or tokens > 128 else 32
+    weights, parts = (17408, 2) if form == "mxfp4" else (32768, 1)
+    stage = weights + parts * tokens * 128 + (tokens * 24 if form == "fp8" else 0)
+    buffers = step * 256 * (2 if down else 1)
+    stages = min(8, (MOST_SHARED - 5120 - buffers) // stage)
+    shared = stages * stage + buffers
+    return dict(WEIGHTS=FORM_MACROS[form], DOWN=int(down), TOKENS=tokens, STEP=step, STAGES=stages), shared
+
+
+def kernel_list(forms):
+    """{name: ((source, macros), entry, shared memory, attributes)}"""
+    kernels = {n: ((f"{n}.cu", {}), f"experts_{n}", 0, {}) for n in ("sort", "combine", "quantize")}
+    kernels["read"] = (("read.cu", {}, HERE), "read_all", 0, {})
+    for form in forms:
+        for chunk in STREAMS[form]:
+            macros = dict(WEIGHTS=FORM_MACROS[form], CHUNK=chunk)
+            kernels[f"stream {form} {chunk}"] = (("stream.cu", macros), "experts_stream", MOST_SHARED, dict(chunk=chunk))
+        for tokens in GROUPED[form]:
+            for down in (False, True):
+                macros, shared = grouped_macros(form, down, tokens)
+                kernels[f"{'down' if down else 'up'} {form} {tokens}"] = (("grouped.cu", macros), "experts_grouped", shared, dict(
+                    step=macros["STEP"]))
+    return kernels
+
+
+class Kernels(dict):
+    """Loaded when first asked for."""
+
+    def __init__(self, listed, paths):
+        self.listed, self.paths = listed, paths
+
+    def __missing__(self, name):
+        _, entry, shared, attributes = self.listed[name]
+        kernel = self[name] = Kernel(self.paths[name], entry, shared)
+        for key, value in attributes.items():
+            setattr(kernel, key, value)
+        return kernel
+
+    def streams(self, form):
+        return [n for n in self.listed if n.startswith(f"stream {form} ")]
+
+    def grouped(self, form, tokens):
+        return [self[n] for n in ("sort", "quantize", f"up {form} {tokens}", f"down {form} {tokens}", "combine")]
+
+
+def isolated(name, limit, function, *arguments):
+    """Runs in a child with a time limit, so that a hang or a fault doesn't take the rest along."""
+    start, child = time.time(), os.fork()
+    if child == 0:
+        code = 1
+        try:
+            torch.zeros(1, device="cuda")
+            torch.manual_seed(time.time_ns() % 2 ** 31)
+            function(*arguments)
+            code = 0
+        except BaseException:
+            traceback.print_exc()
+        sys.stdout.flush()
+        os._exit(code)
+    while not (done := os.waitpid(child, os.WNOHANG))[0]:
+        if time.time() - start > limit:
+            os.kill(child, 9)
+        time.sleep(0.02)
+    if done[1]:
+        print(f"!! {name} failed after {time.time() - start:.0f} s", flush=True)
+    return done[1] == 0
+
+
+def check_sort(kernels):
+    layer = Layer("odd", "bf16")
+    for layer.E, layer.k in ((13, 3), (128, 8), (512, 10)):
+        for T in (1, 8, 300, 4096, 16384):
+            layer.work = None
+            ids, _ = routing(T, layer.E, layer.k, "zipf", True)
+            work = layer.workspace(T)
+            layer.poison()
+            layer.sort(kernels["sort"], ids)
+            torch.cuda.synchronize()
+            flat = ids.flatten()
+            count = int((flat >= 0).sum())
+            expected = torch.sort(torch.where(flat < 0, layer.E, flat), stable=True).indices[:count].int()
+            ends = torch.bincount(flat[flat >= 0], minlength=layer.E).cumsum(0)
+            assert torch.equal(work["rows"][:count], expected) and torch.equal(work["offsets"][1:].long(), ends), (layer.E, T)
+    print("sort: exact", flush=True)
+
+
+def check_kernels(title, form, run, counts, bound):
+    worst, cases = 0.0, 0
+    for shape, biased in (("odd", True), ("qwen3", False)):
+        layer = Layer(shape, form, biased, *([GPT_OSS] if biased else []))
+        for T in counts:
+            for kind, skips in (("uniform", False), ("zipf", True), ("one", False)):
+                error, same = check(layer, lambda *a: run(layer, *a), T, kind, skips)
+                worst, cases = max(worst, error) if error == error else float("nan"), cases + 1
+                if not (error < bound and same):
+                    print(f"!! {title} {shape} T={T} {kind}: error {error:.1e}{'' if same else ', other bits the second time'}", flush=True)
+    print(f"{title}: at most {worst:.1e} in {cases} cases", flush=True)
+
+
+def ceilings(kernels):
+    """Bytes per second read, and operations per second of dense products in bf16 and fp8."""
+    data = torch.empty(4 << 30, dtype=torch.uint8, device="cuda").random_(0, 255)
+    sink = torch.zeros(1, dtype=torch.int32, device="cuda")
+    read = seconds([lambda: kernels["read"](132 * 4, 512, pack(data), pack(("q", data.numel() // 16)), pack(sink), overlap=False)] * 2)
+    a, b = (torch.randn(8192, 8192, device="cuda").bfloat16() for _ in range(2))
+    dense = seconds([lambda: torch.matmul(a, b)] * 10)
+    qa, qb, one = a.to(torch.float8_e4m3fn), b.to(torch.float8_e4m3fn).T, torch.ones((), device="cuda")
+    fp8 = seconds([lambda: torch._scaled_mm(qa, qb, one, one, out_dtype=torch.bfloat16)] * 10)
+    return data.numel() / read, 2 * 8192 ** 3 / dense, 2 * 8192 ** 3 / fp8
+
+
+def batches(layer, T, count):
+    return [(torch.randn(T, layer.H, device="cuda").bfloat16(), *routing(T, layer.E, layer.k, "uniform"),
+             torch.empty(T, layer.H, device="cuda", dtype=torch.bfloat16)) for _ in range(count)]
+
+
+def time_layer(kernels, shape, form, sizes, rates, peers):
+    """`sizes`: {T: the numbers of rows of a tile to try}; at most 8 tokens go through every stream."""
+    layer = Layer(shape, form, keeps_values=False)
+    dense = {"bf16": 0.9 * rates[1], "fp8": 0.85 * rates[2], "mxfp4": 0.78 * rates[1]}[form]
+    for T, tiles in sizes.items():
+        inputs = batches(layer, T, 24 if T <= 8 else 8 if T <= 512 else 2)
+        layer.workspace(max(T, 8))
+        floors = [layer.floors(i[1]) for i in inputs]
+        size, work = (sum(f[i] for f in floors) / len(floors) for i in (0, 1))
+        limit, peer = max(size / (0.92 * rates[0]), work / dense), peers.get((shape, T, form))
+        if T <= 8:
+            runs = {n: (lambda i, k=kernels[n]: layer.stream(k, *i)) for n in kernels.streams(form)}
+        else:
+            runs = {f"grouped {form} {t}": (lambda i, k=kernels.grouped(form, t): layer.grouped(k, *i)) for t in tiles}
+        for name, run in runs.items():
+            t = seconds([lambda i=i: run(i) for i in inputs], 9 if T <= 512 else 5)
+            print(f"{shape:8}{T:6} {name:22}{t * 1e6:10.1f} us {work / t / 1e12:7.1f} TFLOP/s {size / t / 1e12:6.3f} TB/s, "
+                  f"{limit / t * 100:5.1f} % of the limit" + (f"; {peer[0]} {peer[1] * 1e3:.1f} us" if peer else ""), flush=True)
+        if T >= 4096:
+            time_parts(layer, kernels, form, tiles, inputs[0])
+
+
+def time_parts(layer, kernels, form, tiles, batch):
+    x, ids, w, y = batch
+    work = 2 * layer.H * layer.I * ids.numel()
+    parts = [f"sort {seconds([lambda: layer.sort(kernels['sort'], ids)] * 4) * 1e6:.0f}"]
+    if form == "fp8":
+        parts.append(f"quantize {seconds([lambda: layer.quantize(kernels['quantize'], x)] * 4) * 1e6:.0f}")
+    for tokens in tiles:
+        _, _, up, down, _ = kernels.grouped(form, tokens)
+        a, b = seconds([lambda: layer.up(up, x)] * 3, 5), seconds([lambda: layer.down(down)] * 3, 5)
+        parts.append(f"{tokens}: up {a * 1e6:.0f} ({2 * work / a / 1e12:.0f} TFLOP/s) down {b * 1e6:.0f} ({work / b / 1e12:.0f})")
+    parts.append(f"combine {seconds([lambda: layer.combine(kernels['combine'], ids, w, y)] * 4) * 1e6:.0f}")
+    print("        us: " + ", ".join(parts), flush=True)
+
+
+def time_torch(shape, T, peers):
+    """torch._grouped_mm with the sort done before, as in the table of peers: what scales the table to this card."""
+    H, I, E, k = SHAPES[shape]
+    up = torch.empty(E, 2 * I, H, dtype=torch.bfloat16, device="cuda").normal_(0, H ** -0.5).transpose(1, 2)
+    down = torch.empty(E, H, I, dtype=torch.bfloat16, device="cuda").normal_(0, I ** -0.5).transpose(1, 2)
+    calls = []
+    for _ in range(2):
+        x = torch.randn(T, H, device="cuda").bfloat16()
+        ids, w = routing(T, E, k, "uniform")
+        order = ids.flatten().sort(stable=True).indices
+        ends = torch.bincount(ids.flatten(), minlength=E).cumsum(0).int()
+
+        def run(x=x, w=w, order=order, ends=ends):
+            h = torch._grouped_mm(x[order // k], up, offs=ends)
+            o = torch._grouped_mm(torch.nn.functional.silu(h[:, :I]) * h[:, I:], down, offs=ends)
+            z = torch.empty_like(o)
+            z[order] = o
+            return torch.einsum("tkh,tk->th", z.view(T, k, H), w.to(o.dtype))
+        calls.append(run)
+    t, table = seconds(calls, 5), peers.get((shape, T, "grouped_mm"))
+    print(f"{shape:8}{T:6} torch._grouped_mm     {t * 1e6:10.1f} us" + (f"; now / table {t * 1e3 / table[1]:.3f}" if table else ""), flush=True)
+
+
+def read_peers(path):
+    """(shape, T, form): the fastest peer and its milliseconds."""
+    peers, names, forms = {}, {v: k for k, v in NAMES.items()}, {"fp8blk": "fp8", "bf16": "bf16", "mxfp4": "mxfp4"}
+    for line in open(path) if path else ():
+        f = line.split()
+        if len(f) > 5 and f[0] in names and f[2] in forms and f[3] != "deepgemm_masked":
+            keys = [(names[f[0]], int(f[1]), forms[f[2]])] + ([(names[f[0]], int(f[1]), "grouped_mm")] if f[3] == "grouped_mm" else [])
+            for key in keys:
+                if key not in peers or float(f[4]) < peers[key][1]:
+                    peers[key] = (f[3], float(f[4]))
+    return peers
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--forms", nargs="+", choices=FORM_MACROS, default=list(FORM_MACROS))
+    parser.add_argument("--shapes", nargs="+", choices=NAMES, default=list(NAMES))
+    parser.add_argument("--cache", default=os.path.join(HERE, ".cubins"), help="where compiled kernels are kept")
+    parser.add_argument("--peers", help="a table of peers: shape, T, dtype, name, milliseconds")
+    parser.add_argument("--check-only", action="store_true")
+    arguments = parser.parse_args()
+    listed = kernel_list(arguments.forms)
+    start = time.time()
+    kernels = Kernels(listed, compile_all({n: k[0] for n, k in listed.items()}, arguments.cache))
+    print(f"{len(listed)} kernels compiled in {time.time() - start:.1f} s", flush=True)
+    peers = read_peers(arguments.peers)
+    fine = isolated("sort", 30, check_sort, kernels)
+    for form in arguments.forms:
+        bound = 5e-2 if form == "fp8" else 5e-3
+        for name in kernels.streams(form):
+            fine &= isolated(name, 20, check_kernels, name, form, lambda l, *a, n=name: l.stream(kernels[n], *a), (1, 2, 7, 8), bound)
+        for i, tokens in enumerate(GROUPED[form]):
+            counts = (1, 2, 7, 8, 64, 129, 512, 4096) if tokens == 128 else ((8, 64, 512), (7, 129, 512), (2, 129, 512))[i % 3]
+            fine &= fine and isolated(f"grouped {form} {tokens}", 20, check_kernels, f"grouped {form} {tokens}", form,
+                     lambda l, *a, t=tokens: l.grouped(kernels.grouped(form, t), *a), counts, bound)
+    if arguments.check_only or not fine:
+        sys.exit(not fine)
+    reader, writer = os.pipe()
+
+    def measure():
+        rates = ceilings(kernels)
+        print(f"{torch.cuda.get_device_name(0)}: read {rates[0] / 1e12:.3f} TB/s, dense bf16 {rates[1] / 1e12:.0f} and fp8 {rates[2] / 1e12:.0f} TFLOP/s")
+        os.write(writer, json.dumps(rates).encode())
+    if not isolated("ceilings", 60, measure):
+        return
+    rates = json.loads(os.read(reader, 1000))
+    for shape in arguments.shapes:
+        _, _, E, k = SHAPES[shape]
+        for form in arguments.forms:
+            sizes = {T: tiles_for(form, T * k / E) for T in (1, 8, 64, 512, 4096, 16384)}
+            isolated(f"{shape} {form}", 30, time_layer, kernels, shape, form, sizes, rates, peers)
+        for T in (4096, 16384):
+            isolated(f"torch {shape}", 30, time_torch, shape, T, peers)
+
+
+def tiles_for(form, mean):
+    """The tiles worth trying for so many rows an expert: the smallest that holds them, and its neighbour above."""
+    choice = GROUPED[form]
+    first = next((i for i, t in enumerate(choice) if t >= mean), len(choice) - 1)
+    return choice[max(0, first - (1 if first == len(choice) - 1 else 0)):first + 2]
+
+
+if __name__ == "__main__":
+    main()

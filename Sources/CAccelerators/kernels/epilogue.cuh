@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright 2026 the swift-moe project authors
+
+// From a warpgroup's sums to rows of memory: bias, activation, and a turn through shared memory, `STEP` rows at a time, so
+// that each thread stores 16 bytes of a row. Gate and up in e4m3 yield e4m3 again: then both warpgroups share a buffer,
+// because a scale belongs to 128 outputs.
+#pragma once
+#include "activation.cuh"
+#include "e4m3.cuh"
+#include "ring.cuh"
+
+/// 64 weight rows twice, by tokens.
+using Sums = float[2][TOKENS / 2];
+
+/// What sums are too small by.
+constexpr float unit = WEIGHTS == MXFP4 ? fp4::restored : 1.f;
+/// Of one warpgroup, and of a tile.
+constexpr int outputs = paired ? 64 : 128, tileOutputs = 2 * outputs;
+constexpr bool quantizes = WEIGHTS == E4M3_BLOCK && !DOWN;
+static_assert(!quantizes || paired, "e4m3 without a gate has no product of its own");
+/// Outputs of a row in a buffer, and the threads that store it.
+constexpr int bufferOutputs = quantizes ? tileOutputs : outputs;
+constexpr int storers = quantizes ? 256 : 128;
+constexpr int bufferBytes = STEP * bufferOutputs * 2;
+constexpr int chunks = bufferOutputs / 8, tokensAtOnce = storers / chunks;
+constexpr int passes = (STEP + tokensAtOnce - 1) / tokensAtOnce;
+
+struct Results {
+  u8* output;                 // [sorted rows, width] bf16 or e4m3 or, for down, [pairs, width] bf16
+  float* outputScales;        // e4m3: [sorted rows, ceil(width / 128)]
+  const float* inputWeights;  // [pairs] or null: the router's weights, where they go on the input
+  const u8* bias;             // of the first expert: fp32 [2, width] or, for down, [width]; or null
+  ActivationArguments activation;
+  int width;
+};
+
+/// Writes 8 × 8 blocks so that each row of memory has one token's 8 outputs.
+__device__ __forceinline__ void storeTransposed(u32 address, const u32 (&block)[STEP / 8]) {
+  if constexpr (STEP == 32)
+    asm volatile("stmatrix.sync.aligned.m8n8.x4.trans.shared.b16 [%0], {%1, %2, %3, %4};" ::"r"(address), "r"(block[0]),
+                 "r"(block[1]), "r"(block[2]), "r"(block[3]) : "memory");
+  else
+    asm volatile("stmatrix.sync.aligned.m8n8.x2.trans.shared.b16 [%0], {%1, %2};" ::"r"(address), "r"(block[0]),
+                 "r"(block[1]) : "memory");
+}
+
+struct Epilogue {
+  const Results& p;
+  const int* rows;  // [pairs]
+  long long expertBytes;
+  u32 buffers;
+  int member;  // the warpgroup: 0 or 1
+
+  __device__ __forceinline__ void meet() const {
+    barrier::meet(quantizes ? 1 : 1 + member, storers);
+  }
+
+  __device__ __forceinline__ void finish(const Tile& tile, Sums& sums) const {
+    const int warp = threadIdx.x >> 5 & 3, g = lane() >> 2, t = lane() & 3;
+    const int thread = quantizes ? threadIdx.x - copiers : threadIdx.x & 127;
+    const int tileFirst = tile.block * tileOutputs, ownFirst = tileFirst + member * outputs;
+    const u32 buffer = buffers + (quantizes ? 0 : member * bufferBytes);
+    float bias[2][2] = {};
+    if (p.bias) {
+      const float* of = (const float*)(p.bias + tile.expert * expertBytes);
+#pragma unroll
+      for (int half = 0; half < 2; ++half)
+#pragma unroll
+        for (int i = 0; i < 2; ++i) {
+          const int row = ownFirst + (paired ? half * 32 + warp * 8 + g : half * 64 + warp * 16 + i * 8 + g);
+          if (row < p.width) bias[half][i] = of[(paired ? i * p.width : 0) + row];
+        }
+    }
+    const u32 swizzle = lane() & 7, firstChunk = quantizes ? member * 8 : 0;
+    const u32 transposed = buffer + (lane() & (STEP - 1)) * (bufferOutputs * 2);
+#pragma unroll
+    for (int part = 0; part < TOKENS / STEP; ++part) {
+      if (part * STEP >= tile.count) break;
+      int place[passes];
+#pragma unroll
+      for (int pass = 0; pass < passes; ++pass) {
+        const int row = part * STEP + pass * tokensAtOnce + thread / chunks;
+        place[pass] = row >= tile.count ? 0 : DOWN ? rows[tile.first + row] : tile.first + row;
+      }
+      if (part > 0) meet();
+#pragma unroll
+      for (int half = 0; half < 2; ++half) {
+        u32 packed[2][STEP / 8];
+#pragma unroll
+        for (int block = 0; block < STEP / 8; ++block) {
+          const int j = (part * STEP / 8 + block) * 4;
+          float c[4];
+#pragma unroll
+          for (int i = 0; i < 4; ++i) c[i] = sums[half][j + i] * unit;
+          if (!DOWN && p.inputWeights) scale(c, tile, part * STEP + block * 8 + t * 2);
+          if (paired) {
+            packed[0][block] = packBF16(activate(c[0] + bias[half][0], c[2] + bias[half][1], p.activation),
+                                        activate(c[1] + bias[half][0], c[3] + bias[half][1], p.activation));
+          } else {
+#pragma unroll
+            for (int i = 0; i < 4; ++i) {
+              c[i] += bias[half][i >> 1];
+              if (!DOWN) c[i] = activate(c[i], c[i], p.activation);
+            }
+            packed[0][block] = packBF16(c[0], c[1]);
+            packed[1][block] = packBF16(c[2], c[3]);
+          }
+        }
+        if (paired) {
+          storeTransposed(transposed + ((firstChunk + half * 4 + warp ^ swizzle) << 4), packed[0]);
+        } else {
+          storeTransposed(transposed + ((half * 8 + warp * 2 ^ swizzle) << 4), packed[0]);
+          storeTransposed(transposed + ((half * 8 + warp * 2 + 1 ^ swizzle) << 4), packed[1]);
+        }
+      }
+      meet();
+#pragma unroll
+      for (int pass = 0; pass < passes; ++pass) {
+        const int token = pass * tokensAtOnce + thread / chunks, chunk = thread % chunks, row = part * STEP + token;
+        const int first = (quantizes ? tileFirst : ownFirst) + chunk * 8;
+        const Words values = loadShared(buffer + token % STEP * (bufferOutputs * 2) + ((chunk ^ (token & 7)) << 4));
+        const bool there = token < STEP && row < tile.count && first < p.width;
+        if (quantizes)
+          storeQuantized(values, place[pass], first, there);
+        else if (there)
+          *(Words*)(p.output + ((long long)place[pass] * p.width + first) * 2) = values;
+      }
+    }
+    meet();
+  }
+
+  /// 8 of the 128 outputs that 16 lanes hold.
+  __device__ __forceinline__ void storeQuantized(const Words& values, int row, int first, bool there) const {
+    const float greatest = greatestOfBlock(values), inverse = 448.f * reciprocal(greatest);
+    if (!there) return;
+    const u64 codes = quantizeE4M3(values, inverse);
+    *(u64*)(p.output + (long long)row * p.width + first) = codes;
+    if (first % scaleBlock == 0)
+      p.outputScales[(long long)row * ceilDivide(p.width, scaleBlock) + first / scaleBlock] = greatest * (1 / 448.f);
+  }
+
+  __device__ __forceinline__ void scale(float (&c)[4], const Tile& tile, int row) const {
+#pragma unroll
+    for (int i = 0; i < 2; ++i) {
+      const float weight = row + i < tile.count ? p.inputWeights[rows[tile.first + row + i]] : 0.f;
+      c[i] *= weight;
+      c[i + 2] *= weight;
+    }
+  }
+};

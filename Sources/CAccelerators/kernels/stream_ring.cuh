@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright 2026 the swift-moe project authors
+
+// What the stream's blocks share out, and the ring of stages in shared memory that brings it to them.
+#pragma once
+#include "activation.cuh"
+#include "copy.cuh"
+#include "experts.cuh"
+#include "weights.cuh"
+
+/// Bytes of a weight row in a stage.
+#ifndef CHUNK
+#define CHUNK 1024
+#endif
+
+/// Warps that share a stage, each with columns of its own.
+constexpr int warps = 8;
+constexpr int consumers = warps * 32;
+constexpr int producers = 4 * 32;
+constexpr int maxStages = 32;
+/// 16 rows: 8 of gate and 8 of up, or 16 of down.
+constexpr int stageRows = 16;
+#if WEIGHTS == MXFP4
+constexpr int chunkColumns = CHUNK * 2, chunkBlocks = chunkColumns / scaleBlock;
+/// A stage has the tiles of two groups of 8 rows.
+constexpr int weightStageBytes = 2 * chunkBlocks * fp4::tileBytes;
+constexpr int tokenPitch = chunkColumns * 2 + 16;
+constexpr int scaleBytes = 0;
+/// Rows that no two blocks share.
+constexpr int shareRows = 8;
+#else
+constexpr int weightBytes = WEIGHTS == BF16 ? 2 : 1;
+constexpr int chunkColumns = CHUNK / weightBytes, chunkBlocks = chunkColumns / scaleBlock;
+constexpr int warpBytes = CHUNK / warps;
+/// Rows that fit a stage whole lie as in memory, and one copy brings all of a group. Pieces of rows have half a bank
+/// cycle between them, so that 8 lanes of a load meet 8 different banks.
+constexpr int maxWeightPitch = CHUNK + 64;
+__device__ __forceinline__ bool whole(int columns) { return columns <= chunkColumns; }
+__device__ __forceinline__ int weightPitch(int columns) { return whole(columns) ? columns * weightBytes : maxWeightPitch; }
+constexpr int weightStageBytes = stageRows * maxWeightPitch;
+constexpr int tokenPitch = chunkColumns * 2 + 64;
+constexpr int scaleBytes = WEIGHTS == BF16 ? 0 : 2 * chunkBlocks * 4;
+constexpr int shareRows = 1;
+#endif
+
+struct StreamArguments {
+  const u16* input;         // [tokens, hidden] bf16
+  const int* topKIds;       // [tokens, topK]
+  const float* topKWeights; // [tokens, topK]
+  // Of the first expert:
+  const u8* gateUp;         // [2, inner, hidden]
+  const u8* down;           // [hidden, inner]
+  const u8* gateUpScales;   // e4m3: fp32 [2, ceil(inner / 128), P(hidden)]
+  const u8* downScales;     // e4m3: fp32 [ceil(hidden / 128), P(inner)]
+  const u8* gateUpBias;     // fp32 [2, inner] or null
+  const u8* downBias;       // fp32 [hidden] or null
+  long long expertBytes;    // from any of these to the next expert's
+  u16* intermediate;        // [tokens * topK, tokens, inner] bf16: scratch
+  u16* output;              // [tokens, hidden] bf16
+  barrier::Grid* grid;
+  ActivationArguments activation;
+  int tokenCount, topK, hidden, inner, stages, weightOnInput;
+};
+
+struct Shared {
+  TouchedExperts experts;
+  Words sums[2][warps][32];
+  u64 full[maxStages], empty[maxStages];
+};
+
+/// A run of at most 16 rows of one expert (8 pairs) or, for down, of all touched experts.
+struct Share {
+  int begin, end;
+  __device__ Share(int total) : begin(at(total, blockIdx.x)), end(at(total, blockIdx.x + 1)) {}
+
+ private:
+  __device__ static int at(int total, u32 block) { return (int)((u32)(total / shareRows) * block / gridDim.x) * shareRows; }
+};
+
+/// Rows of the group that begins at `row`: a group doesn't cross `end`, its matrix's last row, or a block of scales.
+template <int most> __device__ __forceinline__ int groupRows(int row, int remaining, int rows) {
+  int n = smaller(most, smaller(remaining, rows - row));
+#if WEIGHTS == E4M3_BLOCK
+  n = smaller(n, scaleBlock - row % scaleBlock);
+#endif
+  return n;
+}
+
+struct Ring {
+  u32 base, full, empty;
+  int stages, stageBytes, stage;
+  u32 phase;
+
+  __device__ Ring(u8* memory, Shared& shared, const StreamArguments& p)
+      : base(sharedAddress(memory)), full(sharedAddress(shared.full)), empty(sharedAddress(shared.empty)),
+        stages(p.stages), stageBytes(bytes(p.tokenCount)), stage(0), phase(0) {}
+  __device__ static int bytes(int tokens) {
+    return (weightStageBytes + tokens * tokenPitch + scaleBytes + 127) & ~127;
+  }
+  __device__ u32 weights() const { return base + stage * stageBytes; }
+  __device__ u32 tokens() const { return weights() + weightStageBytes; }
+  __device__ u32 scales(int tokenCount) const { return tokens() + tokenCount * tokenPitch; }
+  __device__ void advance() {
+    if (++stage == stages) {
+      stage = 0;
+      phase ^= 1;
+    }
+  }
+};
+
+#if WEIGHTS == MXFP4
+/// The tiles of 8 rows.
+__device__ __forceinline__ int rowGroupBytes(int columns) { return ceilDivide(columns, scaleBlock) * fp4::tileBytes; }
+#endif
