@@ -34,7 +34,9 @@ public enum InstructionSet: String, Sendable, Hashable, CaseIterable {
       case .avxvnni, .avx512vnni, .avx512bf16: "vpdpbusd"
       }
     return [
-      (.f32, multiplyAdd), (.bf16, self == .avx512bf16 ? "vdpbf16ps" : "\(multiplyAdd) of rounded inputs"), (.int8, bytes),
+      (.f32, multiplyAdd),
+      (.bf16, self == .avx512bf16 ? "vdpbf16ps" : "\(multiplyAdd) of rounded inputs"),
+      (.int8, bytes),
     ]
   }
 
