@@ -44,9 +44,10 @@ struct LayerCheck {
   }
 
   func run() throws -> [Finding] {
-    try [(ActivationPrecision.f32, 1e-5), (.bf16, 1e-2), (.fp8, 1e-3)].map { precision, bound in
+    try [(ActivationPrecision.f32, 1e-5), (.bf16, 1e-2), (.fp8, 1e-2)].map { precision, bound in
       let backend = CUDABackend(activations: precision)
-      // Of activations as fp8 the truth is the reference that is told to quantise them so.
+      // Of activations as fp8 the truth is the reference that is told to quantise them so. Sums of 32 and of 64 bits
+      // may round to codes beside each other, which are 6 % apart.
       let schemes = try backend.layout(of: experts.specification).activations
       let reference = ReferenceBackend(activations: precision == .fp8 ? .declared : .f32)
       let truth = try experts.declaring(schemes).store(on: reference)
