@@ -105,7 +105,7 @@ struct Bench: ParsableCommand {
     guard pictures.isEmpty else {
       throw MoEError(.invalidArgument, "a roofline is drawn of one process", remedy: "leave the picture, or mpirun")
     }
-    guard let backend = try options.makeForRank() as? CPUBackend else { return }
+    guard let backend = try options.makeForRank() as? CPUBackend else { throw untimed("the cpu backend on ranks") }
     let shape = try wantedShape()
     let placement = try ranks.parallel.placement(expertCount: shape.expertCount)
     let bench = try RankBench(
@@ -121,9 +121,15 @@ struct Bench: ParsableCommand {
   }
 
   private func runAlone() throws {
-    guard let backend = try options.make() as? any TimedBackend else { return }
+    guard let backend = try options.make() as? any TimedBackend else { throw untimed("cpu or cuda[:N]") }
     try options.openDevice()
     try run(on: backend)
+  }
+
+  private func untimed(_ expected: String) -> MoEError {
+    MoEError(
+      .unsupportedByBackend, "a backend that isn't timed", subject: "--backend", expected: expected,
+      found: options.backend)
   }
 
   private func run(on backend: some TimedBackend) throws {

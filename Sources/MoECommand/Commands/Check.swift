@@ -33,10 +33,7 @@ struct Check: ParsableCommand {
   @OptionGroup(title: "The completeness map, layer × expert")
   var pictures: PictureOptions
 
-  @Option(
-    help: ArgumentHelp(
-      "Worker threads (default: MOE_THREADS, or the processors of the affinity mask).", valueName: "count"))
-  var threads: Int?
+  @OptionGroup var workers: ThreadOptions
 
   @Flag(help: "Print one JSON object.")
   var json = false
@@ -45,7 +42,7 @@ struct Check: ParsableCommand {
     let line = ProgressLine("checking")
     let start = now()
     let report = CheckpointCheck(layers: layers.map { Set($0.numbers) }, readsValues: !headers)
-      .run(on: checkpoint, pool: try BackendOptions.pool(threads: threads)) { line.show(bytes: $0, of: $1) }
+      .run(on: checkpoint, pool: try workers.pool()) { line.show(bytes: $0, of: $1) }
     line.finish()
     let seconds = now() - start
     print(

@@ -22,8 +22,8 @@ struct Doctor: ParsableCommand {
     let sets = InstructionSet.allCases.filter(\.isSupported).map { (name: $0.rawValue, products: $0.products()) }
     let usable = sets.map(\.name)
     let chosen = try BackendOptions.instructionSet()
-    let threads = try options.threadCount()
-    let topology = try BackendOptions.topology()
+    let threads = try options.workers.count()
+    let topology = try ThreadOptions.topology()
     let memory = Self.memory()
     let libraries: [(what: String, state: String)] =
       [("CUDA", Self.devices()), ("NVRTC", Self.compiler())]
@@ -49,7 +49,8 @@ struct Doctor: ParsableCommand {
     let forced = environment("MOE_ISA") == nil ? "the fastest; MOE_ISA forces another" : "by MOE_ISA"
     table.append(["instructions", "\(chosen.rawValue) (\(forced); usable: \(usable.joined(separator: ", ")))"])
     let reason =
-      options.threads != nil ? "by --threads" : environment("MOE_THREADS") != nil ? "by MOE_THREADS" : "one for each"
+      options.workers.threads != nil
+      ? "by --threads" : environment("MOE_THREADS") != nil ? "by MOE_THREADS" : "one for each"
     table.append(["threads", "\(threads) on \(WorkerPool.availableProcessors) processor(s) (\(reason))"])
     let nodes = environment("MOE_TOPOLOGY") == nil ? "" : " (pretended by MOE_TOPOLOGY)"
     table.append(["nodes", "\(topology.nodes.map(\.ranges).joined(separator: "; "))\(nodes)"])

@@ -31,8 +31,7 @@ struct MeasureAccuracy: ParsableCommand {
   @Option(help: ArgumentHelp("Batch sizes.", valueName: "list"))
   var tokens = TokenCounts([1, 2, 3, 5, 16, 33, 130])
 
-  @Option(help: ArgumentHelp("Worker threads, as in 'moe bench --help'.", valueName: "count"))
-  var threads: Int?
+  @OptionGroup var workers: ThreadOptions
 
   @Flag(help: "Print one JSON object.")
   var json = false
@@ -46,11 +45,8 @@ struct MeasureAccuracy: ParsableCommand {
   private static let precisions = [ActivationPrecision.f32, .bf16, .int8]
 
   func run() throws {
-    let backends = try Self.precisions.map { precision in
-      CPUBackend(
-        pool: try BackendOptions.pool(threads: threads), instructionSet: try BackendOptions.instructionSet(),
-        activations: precision)
-    }
+    let (pool, instructions) = (try workers.pool(), try BackendOptions.instructionSet())
+    let backends = Self.precisions.map { CPUBackend(pool: pool, instructionSet: instructions, activations: $0) }
     let rows = try types.map { type in
       let probe = try AccuracyProbe(shape, type, tokenCounts: tokens.counts)
       return Row(

@@ -27,13 +27,7 @@ struct Run: ParsableCommand {
   @Option(help: ArgumentHelp("The layer's number in the model.", valueName: "number"))
   var layer: Int?
 
-  @Option(
-    help: ArgumentHelp("A safetensors file with the layer's input.", valueName: "file"),
-    completion: .file(extensions: ["safetensors"]))
-  var input: String?
-
-  @Option(help: ArgumentHelp("The tensor of hidden states in the input file.", valueName: "name"))
-  var tensor = "hidden_states"
+  @OptionGroup var hidden: HiddenStatesOptions
 
   @Option(
     help: ArgumentHelp("The tensor of token ids in the input file, for layers that route by token.", valueName: "name"))
@@ -67,10 +61,10 @@ struct Run: ParsableCommand {
 
   func validate() throws {
     let names = [tokenIds, expertInput, routerLogits, routing, output]
-    if input == nil, names.contains(where: { $0 != nil }) {
+    if hidden.input == nil, names.contains(where: { $0 != nil }) {
       throw ValidationError("--token-ids, --expert-input, --router-logits, --routing and --output go with --input")
     }
-    guard input != nil else {
+    guard hidden.input != nil else {
       if try ranks.parallel.grid() != .single {
         throw ValidationError("--tensor-parallel and --expert-parallel go with --input")
       }
@@ -86,9 +80,9 @@ struct Run: ParsableCommand {
   }
 
   func run() throws {
-    if let input, let checkpoint, let layer, let output {
+    if let input = hidden.input, let checkpoint, let layer, let output {
       let job = LayerJob(
-        checkpoint: checkpoint, layer: layer, input: input, tensor: tensor, tokenIDs: tokenIds,
+        checkpoint: checkpoint, layer: layer, input: input, tensor: hidden.tensor, tokenIDs: tokenIds,
         expertInput: expertInput, routerLogits: routerLogits, routing: routing, output: output,
         options: options, pictures: pictures, json: json)
       try options.openDevice()

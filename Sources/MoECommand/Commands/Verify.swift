@@ -46,13 +46,7 @@ struct Verify: ParsableCommand {
   @Option(help: ArgumentHelp("Random tokens to run on (default: 32).", valueName: "count"))
   var tokens: Int?
 
-  @Option(
-    help: ArgumentHelp("A safetensors file with hidden states to run on, [tokens, hidden].", valueName: "file"),
-    completion: .file(extensions: ["safetensors"]))
-  var input: String?
-
-  @Option(help: ArgumentHelp("The tensor of hidden states in the input file.", valueName: "name"))
-  var tensor = "hidden_states"
+  @OptionGroup var hidden: HiddenStatesOptions
 
   @Flag(help: "List every matrix, not only the suspects.")
   var all = false
@@ -60,18 +54,17 @@ struct Verify: ParsableCommand {
   @OptionGroup(title: "The error map, layer × expert")
   var pictures: PictureOptions
 
-  @Option(
-    help: ArgumentHelp(
-      "Worker threads (default: MOE_THREADS, or the processors of the affinity mask).", valueName: "count"))
-  var threads: Int?
+  @OptionGroup var workers: ThreadOptions
 
   @Flag(help: "Print one JSON object.")
   var json = false
 
   func validate() throws {
     if bitExact && ulp != nil { throw ValidationError("--bit-exact and --ulp exclude each other") }
-    if !outputs && (tokens != nil || input != nil) { throw ValidationError("--tokens and --input go with --outputs") }
-    if tokens != nil && input != nil { throw ValidationError("--tokens and --input exclude each other") }
+    if !outputs && (tokens != nil || hidden.input != nil) {
+      throw ValidationError("--tokens and --input go with --outputs")
+    }
+    if tokens != nil && hidden.input != nil { throw ValidationError("--tokens and --input exclude each other") }
     if let tokens, tokens < 1 { throw ValidationError("--tokens must be positive") }
     if let ulp, ulp < 0 { throw ValidationError("--ulp must not be negative") }
   }
@@ -85,7 +78,7 @@ struct Verify: ParsableCommand {
       requirement: requirement,
       inputs: try inputs(), hasHistograms: pictures.html != nil)
     let report = try verification.run(
-      on: checkpoint, against: against, pool: try BackendOptions.pool(threads: threads)
+      on: checkpoint, against: against, pool: try workers.pool()
     ) { line.show(bytes: $0, of: $1) }
     line.finish()
     let seconds = now() - start
@@ -100,9 +93,9 @@ struct Verify: ParsableCommand {
 
   private func inputs() throws -> CheckpointVerification.Inputs? {
     guard outputs else { return nil }
-    guard let input else { return .random(tokens: tokens ?? 32) }
+    guard let input = hidden.input else { return .random(tokens: tokens ?? 32) }
     let model = try MoEModel(opening: against, layers: layers.map { Set($0.numbers) })
     let width = model.layers.first?.hiddenSize ?? 0
-    return .given(try InputFile(input).matrix(tensor, width: width, what: "hidden states").values)
+    return .given(try InputFile(input).matrix(hidden.tensor, width: width, what: "hidden states").values)
   }
 }

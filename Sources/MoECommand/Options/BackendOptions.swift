@@ -12,11 +12,7 @@ struct BackendOptions: ParsableArguments {
   @Option(help: ArgumentHelp("Where to compute: cpu, reference, or cuda[:N] for an NVIDIA GPU.", valueName: "name"))
   var backend = "cpu"
 
-  @Option(
-    help: ArgumentHelp(
-      "Worker threads (default: MOE_THREADS, or the processors of the affinity mask over the ranks on this host).",
-      valueName: "count"))
-  var threads: Int?
+  @OptionGroup var workers: ThreadOptions
 
   @Option(
     help: ArgumentHelp(
@@ -53,7 +49,7 @@ struct BackendOptions: ParsableArguments {
       let precisions = ActivationPrecision.allCases.map(\.rawValue).joined(separator: ", ")
       throw ValidationError("unknown precision '\(activations)': expected \(precisions)")
     }
-    if let threads, !(1...4096).contains(threads) {
+    if let threads = workers.threads, !(1...4096).contains(threads) {
       throw ValidationError("the number of threads must lie between 1 and 4096")
     }
   }
@@ -146,7 +142,7 @@ struct BackendOptions: ParsableArguments {
         expected: "avx2 or avx512", found: instructions.rawValue)
     }
     return CPUBackend(
-      pool: try Self.pool(threads: threads), instructionSet: instructions, activations: precision)
+      pool: try workers.pool(), instructionSet: instructions, activations: precision)
   }
 
   /// The instruction set of `MOE_ISA`, or the fastest.
@@ -159,39 +155,6 @@ struct BackendOptions: ParsableArguments {
         found: name)
     }
     return set
-  }
-
-  /// The number of threads: the option, `MOE_THREADS`, or the processors there are.
-  func threadCount() throws(MoEError) -> Int { try Self.threadCount(threads) }
-
-  private static func threadCount(_ threads: Int?) throws(MoEError) -> Int {
-    if let threads { return threads }
-    guard let text = environment("MOE_THREADS") else { return WorkerPool.defaultThreadCount }
-    guard let count = Int(text), (1...4096).contains(count) else {
-      throw MoEError(
-        .invalidArgument, "no number of threads", subject: "MOE_THREADS", expected: "1...4096", found: text)
-    }
-    return count
-  }
-
-  /// Workers: as many as were asked for.
-  static func pool(threads: Int?) throws(MoEError) -> WorkerPool {
-    let count = try threadCount(threads)
-    guard let pool = WorkerPool(threads: count, topology: try topology()) else {
-      throw MoEError(.outOfMemory, "the system does not start \(count) threads", remedy: "ask for fewer by --threads")
-    }
-    return pool
-  }
-
-  /// The nodes of `MOE_TOPOLOGY`, or those of this machine.
-  static func topology() throws(MoEError) -> Topology {
-    guard let text = environment("MOE_TOPOLOGY") else { return .current }
-    guard let topology = Topology(pretending: text) else {
-      throw MoEError(
-        .invalidArgument, "no nodes and processors", subject: "MOE_TOPOLOGY",
-        expected: "NODESxPROCESSORS, such as 2x4, of \(WorkerPool.availableProcessors) processor(s)", found: text)
-    }
-    return topology
   }
 
   /// Refuses to run as one of several ranks.

@@ -75,7 +75,7 @@ extension InstructionSet {
     case .portable: "imul"
     case .avx2, .avx512: "vpmaddwd"
     case .avxvnni, .avx512vnni, .avx512bf16: "vpdpbusd"
-    case .amx: "tdpbsud; vpdpbusd for short segments and one or two rows"
+    case .amx: "tdpbsud; vpdpbusd for short segments and few rows"
     }
   }
 }
