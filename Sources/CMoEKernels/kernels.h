@@ -61,10 +61,9 @@ typedef struct moe_tile_work {
   /// Meanwhile the memory from here on is prefetched, `ahead_step` bytes for every 64 of the piece.
   const uint8_t *ahead;
   int64_t ahead_step;
-  /// The following only of codes: numbers of the rows' segments, `pitch` apart, and of the panel's.
-  const float *scales, *sums;
-  const int32_t *byte_sums;
-  int64_t pitch, segment;
+  /// The following only of codes: numbers of the rows' segments, and of the panel's.
+  moe_row_numbers rows;
+  int64_t segment;
   bool has_minimums;
   const moe_numbers *numbers;
   const moe_decoder *decoder;
@@ -92,11 +91,8 @@ typedef struct moe_stream_work {
   /// Rows, moe_row_stride apart, and the bytes from a block of them to the next.
   const uint8_t *a;
   int64_t block_bytes;
-  /// Numbers of the rows' segments, `pitch` apart.
-  const float *scales, *sums;
-  const int32_t *byte_sums;
-  int64_t pitch, segment;
-  int64_t inputs;
+  moe_row_numbers rows;
+  int64_t segment, inputs;
   const moe_form *form;
   const moe_decoder *decoder;
   /// Panels of so many bytes, and what is read after each.

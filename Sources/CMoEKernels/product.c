@@ -116,15 +116,11 @@ static bool are_alike(const moe_operand *o, const moe_operand *other) {
 /// The rows' part from input k on.
 typedef struct rows_part {
   const uint8_t *data;
-  const float *scales, *sums;
-  const int32_t *byte_sums;
-  int64_t pitch;
+  moe_row_numbers numbers;
 } rows_part;
 
 static rows_part part_at(const moe_rows *rows, int64_t k) {
-  int64_t index = moe_rows_segment(rows, k);
-  return (rows_part){moe_rows_data(rows, k), rows->scales + index, rows->sums + index, rows->byte_sums + index,
-                     rows->pitch};
+  return (rows_part){moe_rows_data(rows, k), moe_row_numbers_from(rows->numbers, moe_rows_segment(rows, k))};
 }
 
 static const float *row(const moe_product *p, int64_t r) { return p->x + (p->token ? p->token[r] : r) * p->x_stride; }
@@ -188,10 +184,7 @@ static void fill_work(const moe_product *p, const rows_part *rows, const piece *
   work->c_stride = p->c_stride;
   work->resume = piece->k > 0;
   work->ahead = piece->ahead;
-  work->scales = rows->scales;
-  work->sums = rows->sums;
-  work->byte_sums = rows->byte_sums;
-  work->pitch = rows->pitch;
+  work->rows = rows->numbers;
   work->segment = p->rows_at.form.segment;
 }
 
@@ -241,11 +234,7 @@ static void multiply(const moe_product *p, const rows_part *rows, const piece *p
     p->kernels->products[p->rows_at.form.dot]->tiles[weights][coded][count](&work);
     work.a += count * stride;
     work.c += count * p->c_stride;
-    if (numbered) {
-      work.scales += count;
-      work.sums += count;
-      work.byte_sums += count;
-    }
+    if (numbered) work.rows = moe_row_numbers_from(work.rows, count);
     work.ahead += ahead_bytes / tiles;
     first = end;
   }
@@ -297,9 +286,8 @@ static void stream_panels(const moe_product *p, const moe_rows *rows, int64_t fi
   int64_t count = moe_ceil_div(p->panel_count - first, stride), inputs = padded_inputs(p);
   int64_t passes = moe_ceil_div(p->rows, p->kernels->stream_rows);
   const int64_t side = p->kernels->stream_panels[rows->form.dot][moe_ceil_div(p->rows, passes) - 1];
-  int64_t whole_row = MOE_BLOCK * moe_dot_bytes(rows->form.dot);  // of a row in place
-  moe_stream_work work = {.block_bytes = rows->pitch ? rows->pitch * moe_row_stride(rows->form.dot) : whole_row,
-                          .pitch = rows->pitch,
+  const int64_t pitch = rows->numbers.pitch, whole_row = MOE_BLOCK * moe_dot_bytes(rows->form.dot);  // of a row in place
+  moe_stream_work work = {.block_bytes = pitch ? pitch * moe_row_stride(rows->form.dot) : whole_row,
                           .segment = rows->form.segment,
                           .inputs = streamed_inputs(p, o),
                           .form = &o->form,
@@ -318,9 +306,7 @@ static void stream_panels(const moe_product *p, const moe_rows *rows, int64_t fi
       int64_t end = p->rows * (pass + 1) / passes;
       moe_rows part = moe_rows_from(*rows, r);
       work.a = part.data;
-      work.scales = part.scales;
-      work.sums = part.sums;
-      work.byte_sums = part.byte_sums;
+      work.rows = part.numbers;
       for (int64_t s = 0; s < side; s++) work.c[s] = p->c + r * p->c_stride + panels[s] * MOE_PANEL;
       tiles[end - r - 1](&work);
       r = end;

@@ -35,19 +35,22 @@ typedef struct moe_row_form {
   bool has_sums;
 } moe_row_form;
 
-/// Rows of activations in blocks of MOE_BLOCK inputs.
-///
-/// Block b of row r is at data + (b · pitch + r) · moe_row_stride; numbers of segment s of block b at index
-/// (b · MOE_BLOCK / segment + s) · pitch + r.
-typedef struct moe_rows {
-  moe_row_form form;
-  int64_t inputs, pitch;
-  uint8_t *data;
+/// Numbers of rows' segments: those of segment s of row r at index s · pitch + r.
+typedef struct moe_row_numbers {
   /// Of bytes: a value is byte · scale.
   float *scales;
   /// Of the values, and of the bytes.
   float *sums;
   int32_t *byte_sums;
+  int64_t pitch;
+} moe_row_numbers;
+
+/// Rows of activations in blocks of MOE_BLOCK inputs: block b of row r is at data + (b · pitch + r) · moe_row_stride.
+typedef struct moe_rows {
+  moe_row_form form;
+  int64_t inputs;
+  uint8_t *data;
+  moe_row_numbers numbers;
 } moe_rows;
 
 static inline int64_t moe_dot_bytes(moe_dot dot) { return dot == MOE_DOT_F32 ? 4 : dot == MOE_DOT_BF16 ? 2 : 1; }
@@ -65,12 +68,12 @@ static inline int64_t moe_rows_place(moe_rows *rows, moe_row_form form, int64_t 
                                      uint8_t *memory) {
   int64_t blocks = moe_blocks(inputs), data = blocks * pitch * moe_row_stride(form.dot);
   int64_t numbers = moe_round_up(blocks * (MOE_BLOCK / form.segment) * pitch * (int64_t)sizeof(float), 64);
-  *rows = (moe_rows){.form = form, .inputs = inputs, .pitch = pitch};
+  *rows = (moe_rows){.form = form, .inputs = inputs, .numbers = {.pitch = pitch}};
   if (memory) {
     rows->data = memory;
-    rows->scales = (float *)(memory + data);
-    rows->sums = (float *)(memory + data + numbers);
-    rows->byte_sums = (int32_t *)(memory + data + 2 * numbers);
+    rows->numbers.scales = (float *)(memory + data);
+    rows->numbers.sums = (float *)(memory + data + numbers);
+    rows->numbers.byte_sums = (int32_t *)(memory + data + 2 * numbers);
   }
   return data + (moe_has_numbers(&form) ? 3 * numbers : 0);
 }
@@ -80,22 +83,27 @@ static inline int64_t moe_rows_bytes(moe_row_form form, int64_t inputs, int64_t 
   return moe_rows_place(&rows, form, inputs, pitch, NULL);
 }
 
+/// The same numbers from an index on.
+static inline moe_row_numbers moe_row_numbers_from(moe_row_numbers numbers, int64_t index) {
+  return (moe_row_numbers){numbers.scales + index, numbers.sums + index, numbers.byte_sums + index, numbers.pitch};
+}
+
 /// The same rows without the first ones; without data there are none to leave out.
 static inline moe_rows moe_rows_from(moe_rows rows, int64_t first) {
   if (!rows.data) return rows;
   rows.data += first * moe_row_stride(rows.form.dot);
-  rows.scales += first;
-  rows.sums += first;
-  rows.byte_sums += first;
+  rows.numbers = moe_row_numbers_from(rows.numbers, first);
   return rows;
 }
 
 static inline uint8_t *moe_rows_data(const moe_rows *rows, int64_t k) {
-  return rows->data + k / MOE_BLOCK * rows->pitch * moe_row_stride(rows->form.dot) +
+  return rows->data + k / MOE_BLOCK * rows->numbers.pitch * moe_row_stride(rows->form.dot) +
          k % MOE_BLOCK * moe_dot_bytes(rows->form.dot);
 }
 
 /// Index of the numbers of the segment that begins at input k.
-static inline int64_t moe_rows_segment(const moe_rows *rows, int64_t k) { return k / rows->form.segment * rows->pitch; }
+static inline int64_t moe_rows_segment(const moe_rows *rows, int64_t k) {
+  return k / rows->form.segment * rows->numbers.pitch;
+}
 
 #endif

@@ -29,23 +29,9 @@ import Testing
   func `Errors stay below what the precision costs, and bits depend on nothing else`(
     format: PrecisionTests.Format, activations: moe_activations
   ) {
-    let layer = format.layer(hidden: 232, intermediate: 70)
-    let batch = Layer.Batch(layer: layer, tokens: 19, topK: 2, skip: true)
-    let reference = layer.reference(batch)
-    var alone = batch
-    alone.tokens = 1
-    for unit in Unit.usable {
-      let kernels = unsafe unit.kernels
-      let (status, out) = unsafe layer.forward(
-        batch, kernels: kernels, pool: Pool(threads: 1), activations: activations)
-      #expect(status == .ok)
-      let bound = PrecisionTests.bound(activations, format.form)
-      #expect(PrecisionTests.error(out, reference) < bound, "\(unit)")
-      let other = unsafe layer.forward(batch, kernels: kernels, pool: Pool(threads: 3), activations: activations).out
-      #expect(other == out, "\(unit), 3 threads")
-      let first = unsafe layer.forward(alone, kernels: kernels, pool: Pool(threads: 1), activations: activations).out
-      #expect(first == Array(out[..<232]), "\(unit), alone")
-    }
+    PrecisionTests.check(
+      format, hidden: 232, tokens: 19, activations,
+      on: Unit.usable.map { unsafe .init(name: "\($0)", kernels: $0.kernels, threads: [3]) })
   }
 
   @Test(arguments: [1, 2, 15, 16, 17, 31, 32, 33, 34, 65, 97, 120, 121])

@@ -75,26 +75,46 @@ import Testing
     }
   }
 
+  /// Kernels of an instruction set or of an emulated unit, and the numbers of threads that must give their bits.
+  struct Candidate {
+    var name: String
+    var kernels: OpaquePointer
+    var threads: [Int]
+  }
+
+  /// Errors stay below the bound, and bits depend neither on threads nor on the other tokens.
+  static func check(
+    _ format: Format, hidden: Int, tokens: Int, _ activations: moe_activations, on candidates: [Candidate]
+  ) {
+    let layer = format.layer(hidden: hidden, intermediate: 70)
+    let batch = Layer.Batch(layer: layer, tokens: tokens, topK: 2, skip: true)
+    let reference = layer.reference(batch)
+    var alone = batch
+    alone.tokens = 1
+    for candidate in candidates {
+      func run(_ batch: Layer.Batch, threads: Int) -> (status: moe_status, out: [Float]) {
+        unsafe layer.forward(
+          batch, kernels: candidate.kernels, pool: Pool(threads: threads), activations: activations)
+      }
+      let (status, out) = run(batch, threads: 1)
+      #expect(status == .ok)
+      #expect(error(out, reference) < bound(activations, format.form), "\(candidate.name)")
+      for threads in candidate.threads {
+        #expect(run(batch, threads: threads).out == out, "\(candidate.name), \(threads) threads")
+      }
+      #expect(run(alone, threads: 2).out == Array(out[..<hidden]), "\(candidate.name), alone")
+    }
+  }
+
   @Test(arguments: formats, [moe_activations.f32, .bf16, .int8])
   func `Errors stay below what the precision costs, and bits depend on nothing else`(
     format: Format, activations: moe_activations
   ) {
-    let layer = format.layer(hidden: 552, intermediate: 70)
-    let batch = Layer.Batch(layer: layer, tokens: 14, topK: 2, skip: true)
-    let reference = layer.reference(batch)
-    var alone = batch
-    alone.tokens = 1
-    for isa in moe_isa.supported {
-      let (status, out) = layer.forward(batch, isa: isa, pool: Pool(threads: 1), activations: activations)
-      #expect(status == .ok)
-      #expect(Self.error(out, reference) < Self.bound(activations, format.form), "\(isa.name)")
-      for threads in isa == moe_isa_best() ? [2, 3, 7] : [3] {
-        let other = layer.forward(batch, isa: isa, pool: Pool(threads: threads), activations: activations).out
-        #expect(other == out, "\(isa.name), \(threads) threads")
-      }
-      let first = layer.forward(alone, isa: isa, pool: Pool(threads: 2), activations: activations).out
-      #expect(first == Array(out[..<552]), "\(isa.name), alone")
-    }
+    Self.check(
+      format, hidden: 552, tokens: 14, activations,
+      on: moe_isa.supported.map {
+        unsafe Candidate(name: $0.name, kernels: $0.kernels, threads: $0 == moe_isa_best() ? [2, 3, 7] : [3])
+      })
   }
 
   @Test func `Bytes are added as integers: every instruction set gives what the portable one gives`() {

@@ -171,13 +171,14 @@ typedef struct finished {
 } finished;
 
 INLINE void add_segment(moe_weights weights, const moe_tile_work *work, finished f, block_sums sums) {
-  const int64_t index = f.segment * work->pitch + f.row;
+  const int64_t index = f.segment * work->rows.pitch + f.row;
   const int32_t offset = weights == MOE_WEIGHTS_BYTES ? work->decoder->byte_offset : 0;
   for (int64_t m = 0; m < f.rows; m++)
     UNROLL for (int v = 0; v < VECTORS; v++) {
       float *to = work->c + (f.row + m) * work->c_stride + v * LANES;
       vf sum = load(sums[m] + v * LANES), before = work->resume || f.segment > 0 ? load(to) : splat(0);
-      if (weights == MOE_WEIGHTS_BYTES) sum = (vf)((vi)sum + (vi)segment_start(weights, work, offset, index, (int)m));
+      if (weights == MOE_WEIGHTS_BYTES)
+        sum = (vf)((vi)sum + (vi)segment_start(weights, &work->rows, offset, index, (int)m));
       store(to, segment_end(weights, work, work->numbers, f.segment, index, (int)m, v, sum, before));
     }
 }

@@ -76,11 +76,11 @@ INLINE void prepare_segment(moe_dot dot, moe_activations precision, const moe_ro
   if (dot == MOE_DOT_I8) {
     int32_t total = 0;
     UNROLL for (int i = 0; i < EIGHT; i++) total += byte_sum[i];
-    rows->scales[index] = scale;
-    rows->byte_sums[index] = total;
-    rows->sums[index] = scale * (float)total;
+    rows->numbers.scales[index] = scale;
+    rows->numbers.byte_sums[index] = total;
+    rows->numbers.sums[index] = scale * (float)total;
   } else if (rows->form.has_sums) {
-    rows->sums[index] = sum8(sum);
+    rows->numbers.sums[index] = sum8(sum);
   }
 }
 

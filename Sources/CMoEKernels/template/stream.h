@@ -160,7 +160,7 @@ INLINE void stream_coded(int stored, moe_decoder_kind kind, moe_weights weights,
   int64_t at = 0, index = 0;
   for (int64_t block = 0; block < w->inputs; block += MOE_BLOCK, a += w->block_bytes) {
     int64_t block_end = moe_min(MOE_BLOCK, w->inputs - block);
-    for (int64_t start = 0; start < block_end; start += w->segment, index += w->pitch) {
+    for (int64_t start = 0; start < block_end; start += w->segment, index += w->rows.pitch) {
       const uint8_t *ahead[MOE_STREAM_PANELS];
       look_ahead(weights, w, panels, at, ahead);
       if (block + start == numbers.next_group) {
@@ -172,7 +172,7 @@ INLINE void stream_coded(int stored, moe_decoder_kind kind, moe_weights weights,
       UNROLL for (int p = 0; p < panels; p++)
         UNROLL for (int m = 0; m < rows; m++)
           UNROLL for (int v = 0; v < VECTORS; v++)
-            sum[p][m][v] = bytes ? (vf)(vi)(-offset * w->byte_sums[index + m]) : splat(0);
+            sum[p][m][v] = segment_start(weights, &w->rows, offset, index, m);
       int64_t end = moe_min(start + w->segment, block_end);
       for (int64_t k = start; k < end; k += step, at += step_bytes)
         UNROLL for (int p = 0; p < panels; p++) {
@@ -180,14 +180,14 @@ INLINE void stream_coded(int stored, moe_decoder_kind kind, moe_weights weights,
           coded_step(stored, kind, weights, rows, d, w->b[p] + at, a + k * (4 / inputs_of_step(weights)), sum[p]);
         }
       UNROLL for (int m = 0; m < rows; m++) {
-        vf scale = splat(bytes ? w->scales[index + m] * unit : 1);
+        vf scale = splat(bytes ? w->rows.scales[index + m] * unit : 1);
         UNROLL for (int p = 0; p < panels; p++)
           UNROLL for (int v = 0; v < VECTORS; v++) {
             vf s = bytes ? __builtin_convertvector((vi)sum[p][m][v], vf) * scale : sum[p][m][v];
             total[p][m][v] = multiply_add(s, numbers.scale[p][v], total[p][m][v]);
           }
         if (form->correction == MOE_CORRECTION_NONE) continue;
-        vf minus = splat(-w->sums[index + m]);
+        vf minus = splat(-w->rows.sums[index + m]);
         UNROLL for (int p = 0; p < panels; p++)
           UNROLL for (int v = 0; v < VECTORS; v++)
             total[p][m][v] = multiply_add(minus, numbers.minimum[p][v], total[p][m][v]);

@@ -36,18 +36,18 @@ INLINE int64_t inputs_of_step(moe_weights weights) {
 // MARK: Segments of codes
 
 /// What a sum over a segment of row m begins with: bytes are codes plus an offset, which the bytes' sum takes away.
-INLINE vf segment_start(moe_weights weights, const moe_tile_work *w, int32_t offset, int64_t index, int m) {
+INLINE vf segment_start(moe_weights weights, const moe_row_numbers *rows, int32_t offset, int64_t index, int m) {
   if (weights != MOE_WEIGHTS_BYTES) return splat(0);
-  return (vf)(vi)(-offset * w->byte_sums[index + m]);
+  return (vf)(vi)(-offset * rows->byte_sums[index + m]);
 }
 
 /// total + what the sum over a segment of row m yields.
 INLINE vf segment_end(moe_weights weights, const moe_tile_work *w, const moe_numbers *numbers,
                       int64_t segment, int64_t index, int m, int vector, vf sum, vf total) {
-  if (weights == MOE_WEIGHTS_BYTES) sum = __builtin_convertvector((vi)sum, vf) * splat(w->scales[index + m]);
+  if (weights == MOE_WEIGHTS_BYTES) sum = __builtin_convertvector((vi)sum, vf) * splat(w->rows.scales[index + m]);
   total = multiply_add(sum, load(numbers->scale[segment] + vector * LANES), total);
   if (!w->has_minimums) return total;
-  return multiply_add(splat(-w->sums[index + m]), load(numbers->minimum[segment] + vector * LANES), total);
+  return multiply_add(splat(-w->rows.sums[index + m]), load(numbers->minimum[segment] + vector * LANES), total);
 }
 
 // MARK: Pieces that are loaded
@@ -76,10 +76,10 @@ INLINE const uint8_t *tile_pass(moe_weights weights, bool segmented, int rows, i
   const uint8_t *a = work->a, *b = work->b;
 
   int64_t index = 0, ordinal = 0;
-  for (int64_t start = 0; start < steps; start += segment, index += work->pitch, ordinal++) {
+  for (int64_t start = 0; start < steps; start += segment, index += work->rows.pitch, ordinal++) {
     UNROLL for (int m = 0; m < rows; m++)
       UNROLL for (int v = 0; v < vectors; v++)
-        sum[m][v] = segmented ? segment_start(weights, work, offset, index, m) : total[m][v];
+        sum[m][v] = segmented ? segment_start(weights, &work->rows, offset, index, m) : total[m][v];
     int64_t end = start + segment < steps ? start + segment : steps;
     for (int64_t j = start; j < end; j += together) {
       UNROLL for (int parity = 0; parity < together; parity++) {
