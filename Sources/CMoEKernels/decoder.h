@@ -52,13 +52,6 @@ static inline int64_t moe_decoder_bytes(const moe_form *form) {
   return moe_is_coded(form) ? (int64_t)sizeof(moe_decoder) + moe_table_entries(form) * (int64_t)sizeof(float) : 0;
 }
 
-/// Codes of both mean the same.
-static inline bool moe_decoders_are_alike(const moe_decoder *a, const moe_decoder *b, const moe_form *form) {
-  if (a->kind != b->kind || a->flip != b->flip || a->offset != b->offset || a->exponent != b->exponent) return false;
-  bool looks = a->kind == MOE_DECODER_TABLE || a->kind == MOE_DECODER_HALVES;
-  return a == b || !looks || memcmp(a->table, b->table, (size_t)moe_table_entries(form) * sizeof(float)) == 0;
-}
-
 /// Fills a decoder. False for an integral form whose table is not: see `moe_form`.
 bool moe_decoder_make(moe_decoder *decoder, const moe_form *form, const float *table);
 

@@ -9,12 +9,13 @@
 /// Rows (token, slot) that one pass of both phases takes, which bounds the workspace; more tokens go in several passes.
 enum { ROWS_OF_PASS = 8192 };
 
-/// Panels of a unit of work, at most (pairs of gate and up in phase A): they share the copy of their rows.
-enum { PANELS_OF_UNIT = 4 };
+/// Panels of a unit of work, at most (pairs of gate and up in phase A): they share the copy of their rows. Phase B takes more
+/// at a time while the sums of all rows are no more bytes than this, as it reads so many in a row of each expert.
+enum { PANELS_OF_UNIT = 4, SUMS_OF_OUTPUTS = 128 << 10 };
 
 /// What the workers of one node do: their panels of every expert.
 typedef struct node {
-  _Alignas(64) moe_work a, b;
+  moe_work a, b;
   moe_share up, down;
   /// Units of A for each chunk of rows.
   int64_t units;
@@ -25,9 +26,11 @@ typedef struct pass {
   moe_pool *pool;
   moe_plan plan;
   int64_t first_token, tokens;
-  /// Panels of a unit: A goes over gate and up, B over down.
-  int64_t panels_a, panels_b;
+  /// Panels of a unit: A goes over gate and up, B over down; and the most units that B takes at a time.
+  int64_t panels_a, panels_b, units_b;
   node *nodes;
+  /// Of both phases, for each worker.
+  moe_queue *queues;
   /// Chunks of rows before each active expert.
   int64_t *first_chunk;
   /// The rows of both phases, each expert's on their own: what goes into gate and up (where x does not as it is), what
@@ -60,6 +63,11 @@ static void choose_rows(pass *pass, const moe_kernels *kernels, const moe_expert
   if (rounds(pass)) pass->form_middle = (moe_row_form){.precision = MOE_ACTIVATIONS_F32, .segment = MOE_BLOCK};
 }
 
+/// The most panels of down that go over all rows of a pass at once.
+static int64_t output_panels(int64_t rows) {
+  return moe_max(PANELS_OF_UNIT, SUMS_OF_OUTPUTS / (moe_max(1, rows) * MOE_PANEL * (int64_t)sizeof(float)));
+}
+
 static int64_t product_bytes(const pass *pass, const moe_expert_layout *layout) {
   bool coded = has_codes(layout);
   return moe_max(moe_product_scratch(pass->form_a, layout->shape.hidden, coded),
@@ -68,7 +76,7 @@ static int64_t product_bytes(const pass *pass, const moe_expert_layout *layout) 
 
 /// One worker's scratch: that of products, then their sums (A: gate and up of a unit; B: all rows of the pass).
 static int64_t worker_bytes(const pass *pass, const moe_expert_layout *layout, int64_t rows) {
-  int64_t a = MOE_PRODUCT_ROWS * 2 * PANELS_OF_UNIT * MOE_PANEL, b = rows * PANELS_OF_UNIT * MOE_PANEL;
+  int64_t a = MOE_PRODUCT_ROWS * 2 * PANELS_OF_UNIT * MOE_PANEL, b = rows * output_panels(rows) * MOE_PANEL;
   return moe_round_up(product_bytes(pass, layout) + moe_max(a, b) * (int64_t)sizeof(float), 64);
 }
 
@@ -84,6 +92,7 @@ static int64_t place(pass *pass, const moe_expert_layout *layout, int64_t expert
   int64_t used = moe_plan_place(&pass->plan, experts, slots, memory);
   int64_t hidden = layout->shape.hidden, intermediate = layout->shape.intermediate;
   pass->scratch_bytes = worker_bytes(pass, layout, slots);
+  pass->queues = (moe_queue *)take(memory, &used, 2 * threads * (int64_t)sizeof(moe_queue));
   pass->first_chunk = (int64_t *)take(memory, &used, (experts + 1) * (int64_t)sizeof(int64_t));
   // Matrices read some rows more than there are.
   pass->rows_a = take(memory, &used, rounds(pass) ? (slots + MOE_SPARE_ROWS) * moe_rows_bytes(pass->form_a, hidden, 1) : 0);
@@ -286,20 +295,20 @@ static void combine(const pass *pass, int64_t column, int64_t columns, const flo
   }
 }
 
-static void run_output(const pass *pass, const node *node, moe_turn turn, uint8_t *scratch) {
+static void run_output(const pass *pass, const node *node, moe_units units, uint8_t *scratch) {
   const moe_forward_arguments *f = pass->arguments;
   const moe_expert_layout *layout = &f->layout;
-  int64_t first_panel = node->down.first + turn.unit * pass->panels_b;
-  int64_t panels = moe_min(pass->panels_b, node->down.end - first_panel);
+  int64_t first_panel = node->down.first + units.first * pass->panels_b;
+  int64_t panels = moe_min(units.count * pass->panels_b, node->down.end - first_panel);
   int64_t stride = panels * MOE_PANEL;
   float *sums = (float *)(scratch + product_bytes(pass, layout));
   for (int64_t i = 0; i < pass->plan.active_count; i++) {
     int64_t rows = expert_rows(pass, i), first = pass->plan.first_row[i];
-    const uint8_t *here = down_memory(pass, node, i, turn.unit), *next = here;
+    const uint8_t *here = down_memory(pass, node, i, units.first), *next = here;
     if (i + 1 < pass->plan.active_count)
-      next = down_memory(pass, node, i + 1, turn.unit);
-    else if (turn.following < node->b.count)
-      next = down_memory(pass, node, 0, turn.following);
+      next = down_memory(pass, node, i + 1, units.first);
+    else if (units.following >= 0)
+      next = down_memory(pass, node, 0, units.following);
     for (int64_t chunk = 0, of = chunks(rows); chunk < of; chunk++) {
       int64_t start = rows * chunk / of, end = rows * (chunk + 1) / of;
       moe_product_run(&(moe_product){
@@ -332,22 +341,18 @@ static void run_pass(void *context, int32_t worker, int32_t threads) {
   }
   moe_place place = moe_pool_place(pass->pool, worker);
   node *node = &pass->nodes[place.node];
-  const uint8_t *first_output =
-      place.index < node->b.count && pass->plan.active_count > 0 ? down_memory(pass, node, 0, place.index) : scratch;
-  for (moe_turn turn = moe_work_first(&node->a, place.index); turn.unit < node->a.count;
-       moe_work_advance(&node->a, &turn)) {
-    const uint8_t *next =
-        turn.following < node->a.count ? unit_memory(pass, unit_at(pass, node, turn.following)) : first_output;
-    run_unit(pass, unit_at(pass, node, turn.unit), next, scratch);
-  }
+  int64_t first_output = moe_work_first(&node->b, place.index);
+  const uint8_t *then = first_output >= 0 && pass->plan.active_count > 0 ? down_memory(pass, node, 0, first_output) : scratch;
+  for (moe_units units; (units = moe_work_take(&node->a, place.index, 1)).count > 0;)
+    run_unit(pass, unit_at(pass, node, units.first),
+             units.following >= 0 ? unit_memory(pass, unit_at(pass, node, units.following)) : then, scratch);
   moe_pool_barrier(pass->pool);
   if (rounds(pass) || pass->form_b.has_sums) {
     each_block(pass, shape->intermediate, worker, threads, prepare_middle);
     moe_pool_barrier(pass->pool);
   }
-  for (moe_turn turn = moe_work_first(&node->b, place.index); turn.unit < node->b.count;
-       moe_work_advance(&node->b, &turn))
-    run_output(pass, node, turn, scratch);
+  for (moe_units units; (units = moe_work_take(&node->b, place.index, pass->units_b)).count > 0;)
+    run_output(pass, node, units, scratch);
 }
 
 /// Units small enough that all workers end at about the same time, large enough to share the copies of rows.
@@ -359,10 +364,11 @@ static void divide(pass *pass) {
     pass->first_chunk[i] = all;
     all += chunks(expert_rows(pass, i));
   }
-  pass->panels_a = moe_max(1, moe_min(PANELS_OF_UNIT, all * layout->up.panels / (threads * 64)));
-  // Two panels at least, as they are read side by side, while each worker gets that many.
-  pass->panels_b = moe_max(moe_min(2, moe_ceil_div(layout->down.panels, threads)),
-                           moe_min(PANELS_OF_UNIT, layout->down.panels / (threads * 8)));
+  pass->panels_a = moe_max(1, moe_min(PANELS_OF_UNIT, all * layout->up.panels / (threads * 16)));
+  // Two panels at least, as they may be read side by side, while each worker gets that many.
+  pass->panels_b = moe_min(2, moe_ceil_div(layout->down.panels, threads));
+  pass->units_b = output_panels(pass->plan.rows) / pass->panels_b;
+  moe_queue *queues = pass->queues;
   for (int32_t i = 0; i < moe_pool_nodes(pass->pool); i++) {
     node *node = &pass->nodes[i];
     moe_share workers = moe_pool_share(pass->pool, i, threads);
@@ -370,8 +376,9 @@ static void divide(pass *pass) {
     node->up = moe_pool_share(pass->pool, i, layout->up.panels);
     node->down = moe_pool_share(pass->pool, i, layout->down.panels);
     node->units = moe_ceil_div(node->up.end - node->up.first, pass->panels_a);
-    moe_work_begin(&node->a, node->units * all, count);
-    moe_work_begin(&node->b, moe_ceil_div(node->down.end - node->down.first, pass->panels_b), count);
+    moe_work_begin(&node->a, queues, node->units * all, count);
+    moe_work_begin(&node->b, queues + count, moe_ceil_div(node->down.end - node->down.first, pass->panels_b), count);
+    queues += 2 * count;
   }
 }
 

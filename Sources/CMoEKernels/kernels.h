@@ -11,8 +11,8 @@
 /// The most rows of any tile.
 enum { MOE_TILE_ROWS = 12 };
 
-/// The most rows and panels of a tile that reads whole panels.
-enum { MOE_STREAM_ROWS = 8, MOE_STREAM_PANELS = 2 };
+/// The most rows of a tile that reads whole panels.
+enum { MOE_STREAM_ROWS = 8 };
 
 /// What a tile multiplies: weights of an element type by rows of floats, bf16 pairs by bf16 pairs, bytes by bytes. The
 /// first three are those of `moe_element`. Codes are unpacked to one of them.
@@ -85,8 +85,7 @@ typedef struct moe_matrices {
 /// Blocks of rows end at most this many rows after the last one.
 enum { MOE_SPARE_ROWS = 4 };
 
-/// c[m][n] = Σ a[m][k] · b[k][n] for a few rows and whole panels, one or two side by side: of floats the sums of one panel
-/// are too few chains.
+/// c[m][n] = Σ a[m][k] · b[k][n] for a few rows and a whole panel.
 typedef struct moe_stream_work {
   /// Rows, moe_row_stride apart, and the bytes from a block of them to the next.
   const uint8_t *a;
@@ -95,10 +94,10 @@ typedef struct moe_stream_work {
   int64_t segment, inputs;
   const moe_form *form;
   const moe_decoder *decoder;
-  /// Panels of so many bytes, and what is read after each.
-  const uint8_t *b[MOE_STREAM_PANELS], *then[MOE_STREAM_PANELS];
+  /// The panel, of so many bytes, and what is read after it.
+  const uint8_t *b, *then;
   int64_t bytes;
-  float *c[MOE_STREAM_PANELS];
+  float *c;
   int64_t c_stride;
 } moe_stream_work;
 
@@ -128,8 +127,8 @@ struct moe_kernels {
   bool has_pairs;
   /// The most rows of a tile of weights.
   int32_t rows[MOE_WEIGHTS_COUNT];
-  /// The most rows of tiles that read whole panels, and the panels that they take side by side for so many rows.
-  int32_t stream_rows, stream_panels[MOE_DOT_COUNT][MOE_STREAM_ROWS];
+  /// The most rows of tiles that read whole panels.
+  int32_t stream_rows;
   const moe_products *products[MOE_DOT_COUNT];
   /// Null where there is none.
   const moe_matrices *matrices;

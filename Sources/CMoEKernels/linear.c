@@ -11,6 +11,7 @@ typedef struct pass {
   const moe_linear_arguments *arguments;
   int64_t row_chunks, panels;
   moe_work work;
+  uint8_t *scratch;
   int64_t worker_bytes;
 } pass;
 
@@ -23,7 +24,7 @@ static int64_t worker_bytes(const moe_linear_layout *layout) {
 
 int64_t moe_linear_workspace(const moe_linear_layout *layout, int64_t tokens, const moe_pool *pool) {
   (void)tokens;
-  return worker_bytes(layout) * moe_pool_threads(pool);
+  return (worker_bytes(layout) + (int64_t)sizeof(moe_queue)) * moe_pool_threads(pool);
 }
 
 static const uint8_t *memory(const pass *pass, int64_t unit) {
@@ -31,10 +32,10 @@ static const uint8_t *memory(const pass *pass, int64_t unit) {
   return (const uint8_t *)pass->arguments->region + unit / pass->row_chunks * pass->panels * layout->panel_bytes;
 }
 
-static void run_unit(const pass *pass, moe_turn turn, uint8_t *scratch) {
+static void run_unit(const pass *pass, moe_units units, uint8_t *scratch) {
   const moe_linear_arguments *l = pass->arguments;
   const moe_linear_layout *layout = &l->layout;
-  int64_t chunk = turn.unit % pass->row_chunks, first_panel = turn.unit / pass->row_chunks * pass->panels;
+  int64_t chunk = units.first % pass->row_chunks, first_panel = units.first / pass->row_chunks * pass->panels;
   int64_t panels = moe_min(pass->panels, layout->panels - first_panel), stride = panels * MOE_PANEL;
   int64_t first = l->tokens * chunk / pass->row_chunks, end = l->tokens * (chunk + 1) / pass->row_chunks;
   float *sums = (float *)(scratch + moe_product_scratch(rows, layout->inputs, false));
@@ -46,14 +47,14 @@ static void run_unit(const pass *pass, moe_turn turn, uint8_t *scratch) {
       .rows = end - first,
       .inputs = layout->inputs,
       .operands = {{.form = moe_form_dense(layout->element),
-                    .base = memory(pass, turn.unit),
+                    .base = memory(pass, units.first),
                     .step = layout->panel_bytes,
                     .bytes = layout->panel_bytes}},
       .panel_count = panels,
       .c = sums,
       .c_stride = stride,
       .scratch = scratch,
-      .next = memory(pass, turn.following < pass->work.count ? turn.following : turn.unit),
+      .next = memory(pass, moe_max(units.first, units.following)),
   });
   int64_t column = first_panel * MOE_PANEL, columns = moe_min(stride, layout->outputs - column);
   const float *bias = (const float *)((const uint8_t *)l->region + layout->bias_offset) + column;
@@ -64,10 +65,8 @@ static void run_unit(const pass *pass, moe_turn turn, uint8_t *scratch) {
 static void run_pass(void *context, int32_t worker, int32_t threads) {
   (void)threads;
   pass *pass = context;
-  uint8_t *scratch = (uint8_t *)pass->arguments->workspace + pass->worker_bytes * worker;
-  for (moe_turn turn = moe_work_first(&pass->work, worker); turn.unit < pass->work.count;
-       moe_work_advance(&pass->work, &turn))
-    run_unit(pass, turn, scratch);
+  for (moe_units units; (units = moe_work_take(&pass->work, worker, 1)).count > 0;)
+    run_unit(pass, units, pass->scratch + pass->worker_bytes * worker);
 }
 
 moe_status moe_linear(moe_pool *pool, const moe_linear_arguments *arguments) {
@@ -83,7 +82,9 @@ moe_status moe_linear(moe_pool *pool, const moe_linear_arguments *arguments) {
   pass.row_chunks = moe_max(moe_ceil_div(arguments->tokens, MOE_PRODUCT_ROWS),
                             moe_min(least, moe_ceil_div(arguments->tokens, MOE_TILE_ROWS)));
   pass.panels = moe_max(1, moe_min(PANELS_OF_UNIT, layout->panels * pass.row_chunks / (threads * 8)));
-  moe_work_begin(&pass.work, pass.row_chunks * moe_ceil_div(layout->panels, pass.panels), threads);
+  moe_queue *queues = arguments->workspace;
+  pass.scratch = (uint8_t *)(queues + threads);
+  moe_work_begin(&pass.work, queues, pass.row_chunks * moe_ceil_div(layout->panels, pass.panels), threads);
   moe_pool_run(pool, run_pass, &pass);
   return MOE_STATUS_OK;
 }

@@ -102,15 +102,6 @@ static const uint8_t *input_at(const moe_product *p, int64_t panel, int64_t k) {
   return panel_at(p, panel) + moe_input_offset(&operand(p, panel)->form, k);
 }
 
-/// Panels of both can go through one tile side by side.
-static bool are_alike(const moe_operand *o, const moe_operand *other) {
-  const moe_form *a = &o->form, *b = &other->form;
-  if (!moe_is_coded(a) || !moe_is_coded(b)) return a->bits == b->bits && a->element == b->element;
-  return a->bits == b->bits && a->group == b->group && a->super_group == b->super_group && a->scale == b->scale &&
-         a->correction == b->correction && a->correction_number == b->correction_number && a->factor == b->factor &&
-         moe_decoders_are_alike(o->decoder, other->decoder, a);
-}
-
 // MARK: Rows
 
 /// The rows' part from input k on.
@@ -279,50 +270,37 @@ static int64_t streamed_inputs(const moe_product *p, const moe_operand *o) {
   return inputs % moe_tile_step(moe_stored_bits(o->form.bits)) == 0 ? inputs : inputs / segment * segment;
 }
 
-/// Rows times the panels first, first + stride …, all alike, of which each is read once.
-static void stream_panels(const moe_product *p, const moe_rows *rows, int64_t first, int64_t stride) {
-  const moe_operand *o = operand(p, first);
+/// One panel times all rows, a few of them at a time.
+static void stream_panel(const moe_product *p, const moe_rows *rows, int64_t panel) {
+  const moe_operand *o = operand(p, panel);
   const moe_stream *tiles = stream_tiles(p, o);
-  int64_t count = moe_ceil_div(p->panel_count - first, stride), inputs = padded_inputs(p);
-  int64_t passes = moe_ceil_div(p->rows, p->kernels->stream_rows);
-  const int64_t side = p->kernels->stream_panels[rows->form.dot][moe_ceil_div(p->rows, passes) - 1];
+  int64_t passes = moe_ceil_div(p->rows, p->kernels->stream_rows), inputs = padded_inputs(p);
   const int64_t pitch = rows->numbers.pitch, whole_row = MOE_BLOCK * moe_dot_bytes(rows->form.dot);  // of a row in place
   moe_stream_work work = {.block_bytes = pitch ? pitch * moe_row_stride(rows->form.dot) : whole_row,
                           .segment = rows->form.segment,
                           .inputs = streamed_inputs(p, o),
                           .form = &o->form,
                           .decoder = o->decoder,
+                          .b = panel_at(p, panel),
                           .bytes = o->bytes,
+                          .then = panel + 1 < p->panel_count ? panel_at(p, panel + 1) : p->next,
                           .c_stride = p->c_stride};
-  for (int64_t i = 0; i < count; i += side) {
-    int64_t panels[MOE_STREAM_PANELS];
-    for (int64_t s = 0; s < side; s++) {
-      panels[s] = first + moe_min(i + s, count - 1) * stride;  // the last one twice where they are odd
-      int64_t follower = i + side + s < count ? panels[s] + side * stride : first + s * stride;
-      work.b[s] = panel_at(p, panels[s]);
-      work.then[s] = i + side + s < count ? panel_at(p, follower) : p->next + (panel_at(p, s) - p->operands[0].base);
-    }
-    for (int64_t pass = 0, r = 0; pass < passes; pass++) {
-      int64_t end = p->rows * (pass + 1) / passes;
-      moe_rows part = moe_rows_from(*rows, r);
-      work.a = part.data;
-      work.rows = part.numbers;
-      for (int64_t s = 0; s < side; s++) work.c[s] = p->c + r * p->c_stride + panels[s] * MOE_PANEL;
-      tiles[end - r - 1](&work);
-      r = end;
-    }
-    if (work.inputs == inputs || !moe_is_coded(&o->form)) continue;
-    rows_part part = part_at(rows, work.inputs);
-    int64_t tail_tiles = moe_ceil_div(p->rows, tile_rows(p));
-    for (int64_t s = 0; s < side; s++) {
-      piece piece = {.panel = panels[s], .k = work.inputs, .count = inputs - work.inputs, .ahead = work.then[s]};
-      if (s > 0 && panels[s] == panels[0]) continue;
-      multiply(p, &part, &piece, segments_at(p, panels[s], piece.k, piece.count), NULL, tail_tiles);
-    }
+  for (int64_t pass = 0, r = 0; pass < passes; pass++) {
+    int64_t end = p->rows * (pass + 1) / passes;
+    moe_rows part = moe_rows_from(*rows, r);
+    work.a = part.data;
+    work.rows = part.numbers;
+    work.c = p->c + r * p->c_stride + panel * MOE_PANEL;
+    tiles[end - r - 1](&work);
+    r = end;
   }
+  if (work.inputs == inputs || !moe_is_coded(&o->form)) return;
+  rows_part part = part_at(rows, work.inputs);
+  piece piece = {.panel = panel, .k = work.inputs, .count = inputs - work.inputs, .ahead = work.then};
+  multiply(p, &part, &piece, segments_at(p, panel, piece.k, piece.count), NULL, moe_ceil_div(p->rows, tile_rows(p)));
 }
 
-/// A few rows: panels are read in the order in which they lie in memory.
+/// A few rows: panels are read from end to end in the order in which they lie in memory.
 static void stream(const moe_product *p) {
   const moe_row_form *form = &p->rows_at.form;
   bool whole = p->inputs % (has_codes(p) ? 32 : 2) == 0;
@@ -332,10 +310,7 @@ static void stream(const moe_product *p) {
     rows.data = (uint8_t *)row(p, 0);
   else if (!rows.data)
     rows = gather(p, 0, moe_blocks(p->inputs));
-  if (!p->paired || are_alike(&p->operands[0], &p->operands[1]))
-    stream_panels(p, &rows, 0, 1);
-  else
-    for (int64_t o = 0; o < 2; o++) stream_panels(p, &rows, o, 2);
+  for (int64_t panel = 0; panel < p->panel_count; panel++) stream_panel(p, &rows, panel);
 }
 
 /// Many rows: block after block of inputs, so that the rows of a block stay in L2 and a piece of a panel in L1.

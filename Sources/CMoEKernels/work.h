@@ -5,33 +5,32 @@
 #define MOE_WORK_H
 
 #include <stdatomic.h>
-#include <stdbool.h>
 #include <stdint.h>
 
-/// Units 0 ..< count handed out to workers, first come first served; worker w's first is w.
+/// What is left to one worker, in a cache line of its own: from the unit in the low half to before the one in the high half.
+typedef struct moe_queue {
+  _Alignas(64) _Atomic uint64_t left;
+} moe_queue;
+
+/// Units 0 ..< count shared out evenly. A worker goes through its share in order, so that what lies side by side in memory
+/// is read by one; who has done his takes over the back half of the longest share that is left.
 typedef struct moe_work {
-  _Atomic int64_t next;
-  int64_t count;
+  moe_queue *queues;
+  int32_t workers;
 } moe_work;
 
-/// One worker's view: the unit it works on and the one it has taken after that, so that memory of the latter can be
-/// fetched early.
-typedef struct moe_turn {
-  int64_t unit, following;
-} moe_turn;
+/// Units first ..< first + count, and the one that the worker will probably take then; -1: not known.
+typedef struct moe_units {
+  int64_t first, count, following;
+} moe_units;
 
-static inline void moe_work_begin(moe_work *work, int64_t count, int32_t threads) {
-  atomic_init(&work->next, threads);
-  work->count = count;
-}
+/// `queues` holds one for each worker.
+void moe_work_begin(moe_work *work, moe_queue *queues, int64_t count, int32_t workers);
 
-static inline moe_turn moe_work_first(moe_work *work, int32_t worker) {
-  return (moe_turn){worker, atomic_fetch_add_explicit(&work->next, 1, memory_order_relaxed)};
-}
+/// The next of a worker's units, at most `most` and half of what is left to it; none when all are taken.
+moe_units moe_work_take(moe_work *work, int32_t worker, int64_t most);
 
-static inline void moe_work_advance(moe_work *work, moe_turn *turn) {
-  turn->unit = turn->following;
-  turn->following = atomic_fetch_add_explicit(&work->next, 1, memory_order_relaxed);
-}
+/// The first unit that is left to a worker; -1: none.
+int64_t moe_work_first(const moe_work *work, int32_t worker);
 
 #endif

@@ -17,4 +17,3 @@
 #define TILE_VECTORS 2
 #define EACH_STREAM_ROWS(F, s, k, w) F(s, k, w, 1) F(s, k, w, 2)
 #define STREAM_ROWS 2
-#define STREAM_PANELS(weights, rows) 1

@@ -34,4 +34,3 @@
 #define EACH_STREAM_ROWS(F, s, k, w)                                                                                   \
   F(s, k, w, 1) F(s, k, w, 2) F(s, k, w, 3) F(s, k, w, 4) F(s, k, w, 5) F(s, k, w, 6) F(s, k, w, 7) F(s, k, w, 8)
 #define STREAM_ROWS 8
-#define STREAM_PANELS(weights, rows) (weights != MOE_WEIGHTS_BYTES && rows <= 2 ? 2 : 1)

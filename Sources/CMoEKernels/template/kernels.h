@@ -17,7 +17,7 @@
 //                     at a time
 //   TILE_SUMS_AT_MOST vectors of sums that registers hold
 //   EACH_STREAM_ROWS  as EACH_ROWS, for tiles that read whole panels: (F, stored bits, kind, weights), and STREAM_ROWS the
-//                     most of them; STREAM_PANELS(weights, rows) the panels that they read side by side
+//                     most of them
 //
 // and switches the instruction set on for the functions in here.
 
@@ -80,7 +80,6 @@
 #define STREAM_ROW(stored, kind, weights, rows) [rows - 1] = stream_##stored##_##kind##_##weights##_##rows,
 #define STREAM_ENTRY(stored, kind, weights)                                                                            \
   [stored][MOE_##kind] = {EACH_STREAM_ROWS(STREAM_ROW, stored, kind, weights)},
-#define PANELS_ENTRY(stored, kind, weights, rows) [rows - 1] = STREAM_PANELS(weights, rows),
 
 #define JOIN_NAMES(kernels, dot) kernels##_##dot
 #define PRODUCTS(kernels, dot) JOIN_NAMES(kernels, dot)
@@ -150,9 +149,6 @@ const moe_kernels KERNELS = {
     .isa = ISA,
     .rows = MOST_ROWS,
     .stream_rows = STREAM_ROWS,
-    .stream_panels = {[MOE_DOT_F32] = {EACH_STREAM_ROWS(PANELS_ENTRY, 0, 0, MOE_WEIGHTS_F32)},
-                      [MOE_DOT_BF16] = {EACH_STREAM_ROWS(PANELS_ENTRY, 0, 0, MOE_WEIGHTS_PAIRS)},
-                      [MOE_DOT_I8] = {EACH_STREAM_ROWS(PANELS_ENTRY, 0, 0, MOE_WEIGHTS_BYTES)}},
     .products = {[MOE_DOT_F32] = &PRODUCTS(FLOATS_OF, floats),
                  [MOE_DOT_I8] = &PRODUCTS(BYTES_OF, bytes),
 #ifdef PAIR_DOT

@@ -13,9 +13,9 @@ typedef int8_t v8b __attribute__((ext_vector_type(EIGHT)));
 
 // Always inline: how eight floats are passed depends on the instruction set.
 
-INLINE v8f load8(const float *x, int64_t count) {
-  v8f v = 0;
-  memcpy(&v, x, count >= EIGHT ? sizeof v : (size_t)count * sizeof(float));
+INLINE v8f load8(const float *x) {
+  v8f v;
+  memcpy(&v, x, sizeof v);
   return v;
 }
 
@@ -37,14 +37,14 @@ INLINE float magnitude8(v8i greatest) {
   return ((union { int32_t i; float f; }){most}).f;
 }
 
-/// One segment: `count` values, zeros up to `filled`.
+/// One segment of `count` values, a multiple of 8.
 INLINE void prepare_segment(moe_dot dot, moe_activations precision, const moe_rows *rows, int64_t index,
-                            const float *x, int64_t count, int64_t filled, uint8_t *out) {
+                            const float *x, int64_t count, uint8_t *out) {
   float scale = 0, inverse = 0;
   if (precision == MOE_ACTIVATIONS_I8) {
     v8i greatest = 0;
     for (int64_t k = 0; k < count; k += EIGHT) {
-      v8i size = (v8i)load8(x + k, count - k) & 0x7fffffff;
+      v8i size = (v8i)load8(x + k) & 0x7fffffff;
       greatest = __builtin_elementwise_max(greatest, size);
     }
     float most = magnitude8(greatest);
@@ -53,8 +53,8 @@ INLINE void prepare_segment(moe_dot dot, moe_activations precision, const moe_ro
   }
   v8f sum = 0;
   v8i byte_sum = 0;
-  for (int64_t k = 0; k < filled; k += EIGHT) {
-    v8f value = k < count ? load8(x + k, count - k) : (v8f)(0);
+  for (int64_t k = 0; k < count; k += EIGHT) {
+    v8f value = load8(x + k);
     if (precision == MOE_ACTIVATIONS_BF16) value = (v8f)bf16_bits(value);
     if (precision == MOE_ACTIVATIONS_I8) {
       v8f shifted = value * inverse + 12582912.0f;  // rounds to an integer in the low bits
@@ -88,11 +88,14 @@ INLINE void prepare_as(moe_dot dot, moe_activations precision, const moe_rows *r
                        int64_t count, const float *x) {
   uint8_t *out = moe_rows_data(rows, first) + r * moe_row_stride(dot);
   int64_t segment = rows->form.segment, filled = moe_round_up(count, 32);
-  for (int64_t k = 0; k < filled; k += segment) {
-    int64_t values = moe_max(0, moe_min(segment, count - k));
-    prepare_segment(dot, precision, rows, moe_rows_segment(rows, first + k) + r, x + k, values,
-                    moe_min(segment, filled - k), out + k * moe_dot_bytes(dot));
+  float padded[MOE_BLOCK];
+  if (count < filled) {
+    memset(padded, 0, (size_t)filled * sizeof(float));
+    x = memcpy(padded, x, (size_t)count * sizeof(float));
   }
+  for (int64_t k = 0; k < filled; k += segment)
+    prepare_segment(dot, precision, rows, moe_rows_segment(rows, first + k) + r, x + k, moe_min(segment, filled - k),
+                    out + k * moe_dot_bytes(dot));
 }
 
 static void prepare(const moe_rows *rows, int64_t r, int64_t first, int64_t count, const float *x) {
