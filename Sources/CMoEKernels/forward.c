@@ -51,16 +51,14 @@ static bool has_codes(const moe_expert_layout *layout) {
   return moe_is_coded(&layout->gate.form) || moe_is_coded(&layout->up.form) || moe_is_coded(&layout->down.form);
 }
 
-/// Rows are rounded, each once, before a phase.
-static bool rounds(const pass *pass) { return pass->form_b.precision != MOE_ACTIVATIONS_F32; }
-
 static void choose_rows(pass *pass, const moe_kernels *kernels, const moe_expert_layout *layout,
                         moe_activations precision) {
   const moe_form *first[] = {&layout->up.form, &layout->gate.form}, *second[] = {&layout->down.form};
   pass->form_a = moe_product_rows(kernels, first, layout->shape.gated ? 2 : 1, precision);
   pass->form_b = moe_product_rows(kernels, second, 1, precision);
   pass->form_middle = pass->form_b;
-  if (rounds(pass)) pass->form_middle = (moe_row_form){.precision = MOE_ACTIVATIONS_F32, .segment = MOE_BLOCK};
+  if (moe_are_prepared(&pass->form_b))
+    pass->form_middle = (moe_row_form){.precision = MOE_ACTIVATIONS_F32, .segment = MOE_BLOCK, .planes = 1};
 }
 
 /// The most panels of down that go over all rows of a pass at once.
@@ -95,11 +93,12 @@ static int64_t place(pass *pass, const moe_expert_layout *layout, int64_t expert
   pass->queues = (moe_queue *)take(memory, &used, 2 * threads * (int64_t)sizeof(moe_queue));
   pass->first_chunk = (int64_t *)take(memory, &used, (experts + 1) * (int64_t)sizeof(int64_t));
   // Matrices read some rows more than there are.
-  pass->rows_a = take(memory, &used, rounds(pass) ? (slots + MOE_SPARE_ROWS) * moe_rows_bytes(pass->form_a, hidden, 1) : 0);
+  int64_t rows = slots + MOE_SPARE_ROWS;
+  pass->rows_a = take(memory, &used, moe_are_prepared(&pass->form_a) ? rows * moe_rows_bytes(pass->form_a, hidden, 1) : 0);
   pass->middle = take(memory, &used, slots * moe_rows_bytes(pass->form_middle, intermediate, 1));
   pass->rows_b = pass->middle;
-  if (rounds(pass))
-    pass->rows_b = take(memory, &used, (slots + MOE_SPARE_ROWS) * moe_rows_bytes(pass->form_b, intermediate, 1));
+  if (moe_are_prepared(&pass->form_b))
+    pass->rows_b = take(memory, &used, rows * moe_rows_bytes(pass->form_b, intermediate, 1));
   pass->scratch = take(memory, &used, pass->scratch_bytes * threads);
   return used;
 }
@@ -130,7 +129,7 @@ static moe_rows middle_of(const pass *pass, int64_t i) {
 }
 
 static moe_rows rows_a_of(const pass *pass, int64_t i) {
-  if (!rounds(pass)) return (moe_rows){.form = pass->form_a};
+  if (!moe_are_prepared(&pass->form_a)) return (moe_rows){.form = pass->form_a};
   return rows_of(pass, i, pass->form_a, pass->arguments->layout.shape.hidden, pass->rows_a);
 }
 
@@ -163,7 +162,7 @@ static void prepare_middle(const pass *pass, int64_t i, int64_t r, int64_t first
 
 // MARK: Phase A: intermediate = act(gate · x, up · x)
 
-static int64_t chunks(int64_t rows) { return moe_ceil_div(rows, MOE_PRODUCT_ROWS); }
+static int64_t chunks(moe_row_form form, int64_t rows) { return moe_ceil_div(rows, MOE_PRODUCT_ROWS / form.planes); }
 
 static const uint8_t *region(const pass *pass, int64_t i) { return pass->arguments->experts[pass->plan.active[i]]; }
 
@@ -191,7 +190,7 @@ static unit unit_at(const pass *pass, const node *node, int64_t index) {
     else
       high = middle;
   }
-  int64_t rows = expert_rows(pass, low), of = chunks(rows), local = index - pass->first_chunk[low] * node->units;
+  int64_t rows = expert_rows(pass, low), of = chunks(pass->form_a, rows), local = index - pass->first_chunk[low] * node->units;
   int64_t panel = node->up.first + local / of * pass->panels_a, chunk = local % of;
   int64_t first = rows * chunk / of, end = rows * (chunk + 1) / of;
   return (unit){low, panel, moe_min(pass->panels_a, node->up.end - panel), first, end - first};
@@ -233,7 +232,7 @@ static void run_unit(const pass *pass, unit u, const uint8_t *next, uint8_t *scr
   float *sums = (float *)(scratch + product_bytes(pass, layout));
   moe_product_run(&(moe_product){
       .kernels = f->kernels,
-      .rows_at = moe_rows_from(rows_a_of(pass, u.expert), u.first_row),
+      .rows_at = moe_rows_from(rows_a_of(pass, u.expert), u.first_row * pass->form_a.planes),
       .x = f->x + pass->first_token * f->x_stride,
       .x_stride = f->x_stride,
       .token = pass->plan.token + pass->plan.first_row[u.expert] + u.first_row,
@@ -309,11 +308,11 @@ static void run_output(const pass *pass, const node *node, moe_units units, uint
       next = down_memory(pass, node, i + 1, units.first);
     else if (units.following >= 0)
       next = down_memory(pass, node, 0, units.following);
-    for (int64_t chunk = 0, of = chunks(rows); chunk < of; chunk++) {
+    for (int64_t chunk = 0, of = chunks(pass->form_b, rows); chunk < of; chunk++) {
       int64_t start = rows * chunk / of, end = rows * (chunk + 1) / of;
       moe_product_run(&(moe_product){
           .kernels = f->kernels,
-          .rows_at = moe_rows_from(rows_b_of(pass, i), start),
+          .rows_at = moe_rows_from(rows_b_of(pass, i), start * pass->form_b.planes),
           .rows = end - start,
           .inputs = layout->shape.intermediate,
           .operands = {operand(pass, i, &layout->down, first_panel)},
@@ -335,7 +334,7 @@ static void run_pass(void *context, int32_t worker, int32_t threads) {
   pass *pass = context;
   const moe_expert_shape *shape = &pass->arguments->layout.shape;
   uint8_t *scratch = pass->scratch + pass->scratch_bytes * worker;
-  if (rounds(pass)) {
+  if (moe_are_prepared(&pass->form_a)) {
     each_block(pass, shape->hidden, worker, threads, prepare_input);
     moe_pool_barrier(pass->pool);
   }
@@ -347,7 +346,7 @@ static void run_pass(void *context, int32_t worker, int32_t threads) {
     run_unit(pass, unit_at(pass, node, units.first),
              units.following >= 0 ? unit_memory(pass, unit_at(pass, node, units.following)) : then, scratch);
   moe_pool_barrier(pass->pool);
-  if (rounds(pass) || pass->form_b.has_sums) {
+  if (moe_are_prepared(&pass->form_b) || pass->form_b.has_sums) {
     each_block(pass, shape->intermediate, worker, threads, prepare_middle);
     moe_pool_barrier(pass->pool);
   }
@@ -362,7 +361,7 @@ static void divide(pass *pass) {
   int64_t all = 0;
   for (int64_t i = 0; i < pass->plan.active_count; i++) {
     pass->first_chunk[i] = all;
-    all += chunks(expert_rows(pass, i));
+    all += chunks(pass->form_a, expert_rows(pass, i));
   }
   pass->panels_a = moe_max(1, moe_min(PANELS_OF_UNIT, all * layout->up.panels / (threads * 16)));
   // Two panels at least, as they may be read side by side, while each worker gets that many.

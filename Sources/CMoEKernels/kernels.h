@@ -123,8 +123,8 @@ typedef struct moe_products {
 
 struct moe_kernels {
   moe_isa isa;
-  /// MOE_DOT_BF16 is there.
-  bool has_pairs;
+  /// MOE_DOT_BF16 is there; MOE_DOT_I8 is so fast that rows of floats become planes of bytes.
+  bool has_pairs, has_planes;
   /// The most rows of a tile of weights.
   int32_t rows[MOE_WEIGHTS_COUNT];
   /// The most rows of tiles that read whole panels.

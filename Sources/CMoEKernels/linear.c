@@ -15,7 +15,7 @@ typedef struct pass {
   int64_t worker_bytes;
 } pass;
 
-static const moe_row_form rows = {.dot = MOE_DOT_F32, .precision = MOE_ACTIVATIONS_F32, .segment = MOE_BLOCK};
+static const moe_row_form rows = {.dot = MOE_DOT_F32, .precision = MOE_ACTIVATIONS_F32, .segment = MOE_BLOCK, .planes = 1};
 
 static int64_t worker_bytes(const moe_linear_layout *layout) {
   int64_t sums = MOE_PRODUCT_ROWS * PANELS_OF_UNIT * MOE_PANEL * (int64_t)sizeof(float);

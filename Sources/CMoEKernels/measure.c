@@ -5,7 +5,7 @@
 #include <pthread.h>
 #include <time.h>
 
-#include "kernels.h"
+#include "product.h"
 
 typedef struct reading {
   const moe_kernels *kernels;
@@ -55,12 +55,9 @@ double moe_measure_read(moe_pool *pool, const moe_kernels *kernels, const void *
   return best;
 }
 
-/// What multiplies activations of a precision: without dots of its own, fp32 multiply-adds.
-static double (*dots_of(const moe_kernels *kernels, moe_activations activations))(int64_t) {
-  static const moe_dot dots[] = {
-      [MOE_ACTIVATIONS_F32] = MOE_DOT_F32, [MOE_ACTIVATIONS_BF16] = MOE_DOT_BF16, [MOE_ACTIVATIONS_I8] = MOE_DOT_I8};
-  double (*found)(int64_t) = kernels->dots[dots[activations]];
-  return found ? found : kernels->dots[MOE_DOT_F32];
+/// The dots, or without any of their own fp32 multiply-adds.
+static double (*dots_of(const moe_kernels *kernels, moe_dot dot))(int64_t) {
+  return kernels->dots[dot] ? kernels->dots[dot] : kernels->dots[MOE_DOT_F32];
 }
 
 enum { DOT_ROUNDS = 1000000, PROBE_ROUNDS = 2000, REPETITIONS = 20 };
@@ -70,9 +67,10 @@ static void run_dots(void *context, int32_t worker, int32_t threads) {
   (*(double (**)(int64_t))context)(DOT_ROUNDS);
 }
 
-double moe_measure_dots(moe_pool *pool, const moe_kernels *kernels, moe_activations activations) {
-  double (*dots)(int64_t) = dots_of(kernels, activations);
-  double operations = dots(1) * (double)DOT_ROUNDS * moe_pool_threads(pool), best = 0;
+double moe_measure_dots(moe_pool *pool, const moe_kernels *kernels, const moe_form *form, moe_activations activations) {
+  const moe_row_form rows = moe_product_rows(kernels, &form, 1, activations);
+  double (*dots)(int64_t) = dots_of(kernels, rows.dot);
+  double operations = dots(1) * (double)DOT_ROUNDS * moe_pool_threads(pool) / rows.planes, best = 0;
   for (int repetition = 0; repetition < REPETITIONS; repetition++) {
     double rate = operations * 1e-9 / timed(pool, run_dots, &dots);
     if (rate > best) best = rate;
@@ -81,7 +79,9 @@ double moe_measure_dots(moe_pool *pool, const moe_kernels *kernels, moe_activati
 }
 
 double moe_probe_dots(const moe_kernels *kernels, moe_activations activations) {
-  double (*dots)(int64_t) = dots_of(kernels, activations), best = 0;
+  static const moe_dot of[] = {
+      [MOE_ACTIVATIONS_F32] = MOE_DOT_F32, [MOE_ACTIVATIONS_BF16] = MOE_DOT_BF16, [MOE_ACTIVATIONS_I8] = MOE_DOT_I8};
+  double (*dots)(int64_t) = dots_of(kernels, of[activations]), best = 0;
   for (int repetition = 0; repetition < REPETITIONS; repetition++) {
     double start = seconds(), operations = dots(PROBE_ROUNDS), rate = operations * 1e-9 / (seconds() - start);
     if (rate > best) best = rate;

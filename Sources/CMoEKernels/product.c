@@ -14,7 +14,12 @@ typedef struct coded_scratch {
 /// it stay nearer, and codes are better unpacked once. Not so bytes with groups of some length. Rows must stay in L2.
 enum { DENSE_PASSES = 2, CODED_PASSES = 4, STREAM_GROUP = 32, STREAM_BYTES = 512 << 10 };
 
+/// Panels whose sums of planes are added up at a time.
+enum { PANELS_OF_PLANES = 8 };
+
 int64_t moe_product_scratch(moe_row_form rows, int64_t inputs, bool coded) {
+  if (rows.planes > 1)
+    return MOE_PRODUCT_ROWS * PANELS_OF_PLANES * MOE_PANEL * (int64_t)sizeof(float) + (int64_t)sizeof(coded_scratch);
   int64_t many = moe_rows_bytes(rows, MOE_BLOCK, MOE_PRODUCT_ROWS);
   int64_t few = moe_rows_bytes(rows, inputs, CODED_PASSES * MOE_STREAM_ROWS);
   return moe_max(many, few) + (coded ? (int64_t)sizeof(coded_scratch) : 0);
@@ -40,10 +45,15 @@ static int64_t segment_of(const moe_form *form, moe_activations precision) {
   return moe_min(most, grouped ? form->group & -form->group : MOE_BLOCK);
 }
 
+/// Three products of bytes take the place of one of floats, as codes become bytes sooner and bytes are multiplied four at a
+/// time, unless segments end too often.
+enum { PLANES_SEGMENT = 32 };
+
 moe_row_form moe_product_rows(const moe_kernels *kernels, const moe_form *const *forms, int32_t count,
                               moe_activations precision) {
-  moe_row_form rows = {.precision = precision, .segment = MOE_BLOCK};
-  bool pairs = precision == MOE_ACTIVATIONS_BF16, bytes = precision == MOE_ACTIVATIONS_I8;
+  const bool floats = precision == MOE_ACTIVATIONS_F32;
+  moe_row_form rows = {.precision = precision, .segment = MOE_BLOCK, .planes = 1};
+  bool pairs = precision == MOE_ACTIVATIONS_BF16, bytes = precision == MOE_ACTIVATIONS_I8 || (floats && kernels->has_planes);
   for (int32_t i = 0; i < count; i++) {
     rows.segment = moe_min(rows.segment, segment_of(forms[i], precision));
     rows.has_sums |= moe_is_coded(forms[i]) && forms[i]->correction != MOE_CORRECTION_NONE;
@@ -51,7 +61,9 @@ moe_row_form moe_product_rows(const moe_kernels *kernels, const moe_form *const 
     bytes &= takes_bytes(forms[i]);
   }
   pairs &= kernels->has_pairs || by_matrices(kernels, MOE_WEIGHTS_PAIRS, rows.segment);
+  bytes &= !floats || rows.segment >= PLANES_SEGMENT;
   rows.dot = bytes ? MOE_DOT_I8 : pairs ? MOE_DOT_BF16 : MOE_DOT_F32;
+  if (bytes && floats) rows.planes = MOE_PLANES_OF_FLOATS;
   return rows;
 }
 
@@ -338,9 +350,38 @@ static void block(const moe_product *p) {
   if (matrices) matrices->end();
 }
 
-void moe_product_run(const moe_product *product) {
-  if (streams(product))
-    stream(product);
+static void run(const moe_product *p) {
+  if (streams(p))
+    stream(p);
   else
-    block(product);
+    block(p);
+}
+
+/// Planes are rows of their own, whose sums are added up, the finest first.
+static void run_planes(const moe_product *p) {
+  const int64_t planes = p->rows_at.form.planes;
+  moe_product part = *p;
+  part.rows_at.form.planes = 1;
+  part.rows = p->rows * planes;
+  part.c = (float *)(p->scratch + sizeof(coded_scratch));
+  for (int64_t first = 0; first < p->panel_count; first += part.panel_count) {
+    part.panel_count = moe_min(PANELS_OF_PLANES, p->panel_count - first);
+    part.c_stride = part.panel_count * MOE_PANEL;
+    for (int32_t o = 0; o <= p->paired; o++) part.operands[o].base = panel_at(p, first + o);
+    const int64_t end = first + part.panel_count;
+    part.next = end < p->panel_count ? panel_at(p, end) : p->next;
+    run(&part);
+    for (int64_t line = 0; line < part.rows; line++) {
+      const int64_t row = line / planes, plane = planes - 1 - line % planes;
+      p->kernels->add(part.c + (row * planes + plane) * part.c_stride, NULL, 1, plane + 1 < planes,
+                      p->c + row * p->c_stride + first * MOE_PANEL, part.c_stride);
+    }
+  }
+}
+
+void moe_product_run(const moe_product *product) {
+  if (product->rows_at.form.planes > 1)
+    run_planes(product);
+  else
+    run(product);
 }

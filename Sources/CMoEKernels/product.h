@@ -40,7 +40,7 @@ typedef struct moe_product {
   const uint8_t *next;
 } moe_product;
 
-/// The most rows of one product.
+/// The most rows of one product, where each plane counts as one.
 enum { MOE_PRODUCT_ROWS = 120 };
 
 /// How the rows of a product must be for these forms of its operands.
@@ -50,7 +50,8 @@ moe_row_form moe_product_rows(const moe_kernels *kernels, const moe_form *const 
 /// Bytes of scratch for products over `inputs` inputs; `coded`: operands may be codes.
 int64_t moe_product_scratch(moe_row_form rows, int64_t inputs, bool coded);
 
-/// Every element is summed over the inputs in ascending order, however the rows fall into tiles.
+/// Every element is summed over the inputs in ascending order, however the rows fall into tiles; of planes each, and then the
+/// planes.
 void moe_product_run(const moe_product *product);
 
 #endif

@@ -31,11 +31,17 @@ typedef struct moe_row_form {
   moe_activations precision;
   /// Inputs that share a sum, and a scale where the values are bytes: a power of two up to MOE_BLOCK.
   int64_t segment;
+  /// Rows of bytes that stand for one row: the bytes of its values, then what they leave, finer by MOE_PLANE, and so on. One
+  /// where there are no bytes.
+  int32_t planes;
   /// Weights have zeros or minimums, which take the sum of a segment.
   bool has_sums;
 } moe_row_form;
 
-/// Numbers of rows' segments: those of segment s of row r at index s · pitch + r.
+/// Three planes hold what a float does: 7 bits, then 8 and 8 of what is left.
+enum { MOE_PLANES_OF_FLOATS = 3, MOE_PLANE = 254 };
+
+/// Numbers of rows' segments: those of segment s of row r at index s · pitch + r. A row of planes is as many rows here and below.
 typedef struct moe_row_numbers {
   /// Of bytes: a value is byte · scale.
   float *scales;
@@ -63,9 +69,15 @@ static inline int64_t moe_blocks(int64_t inputs) { return moe_ceil_div(inputs, M
 /// Rows need more than their values in fp32.
 static inline bool moe_has_numbers(const moe_row_form *form) { return form->has_sums || form->dot == MOE_DOT_I8; }
 
-/// Places `pitch` rows at `memory` (null: to measure) and returns the bytes they take, a multiple of 64.
-static inline int64_t moe_rows_place(moe_rows *rows, moe_row_form form, int64_t inputs, int64_t pitch,
+/// Rows are not what they are made of.
+static inline bool moe_are_prepared(const moe_row_form *form) {
+  return form->precision != MOE_ACTIVATIONS_F32 || form->dot == MOE_DOT_I8;
+}
+
+/// Places `count` rows at `memory` (null: to measure) and returns the bytes they take, a multiple of 64.
+static inline int64_t moe_rows_place(moe_rows *rows, moe_row_form form, int64_t inputs, int64_t count,
                                      uint8_t *memory) {
+  int64_t pitch = count * form.planes;
   int64_t blocks = moe_blocks(inputs), data = blocks * pitch * moe_row_stride(form.dot);
   int64_t numbers = moe_round_up(blocks * (MOE_BLOCK / form.segment) * pitch * (int64_t)sizeof(float), 64);
   *rows = (moe_rows){.form = form, .inputs = inputs, .numbers = {.pitch = pitch}};
@@ -78,9 +90,9 @@ static inline int64_t moe_rows_place(moe_rows *rows, moe_row_form form, int64_t 
   return data + (moe_has_numbers(&form) ? 3 * numbers : 0);
 }
 
-static inline int64_t moe_rows_bytes(moe_row_form form, int64_t inputs, int64_t pitch) {
+static inline int64_t moe_rows_bytes(moe_row_form form, int64_t inputs, int64_t count) {
   moe_rows rows;
-  return moe_rows_place(&rows, form, inputs, pitch, NULL);
+  return moe_rows_place(&rows, form, inputs, count, NULL);
 }
 
 /// The same numbers from an index on.

@@ -139,6 +139,15 @@ import Testing
   }
 
   @Test(arguments: formats)
+  func `Inputs of very different sizes side by side match double precision`(format: Format) {
+    let layer = Layer(Self.shape(format.form, hidden: 320, intermediate: 96), experts: 2)
+    var batch = Layer.Batch(layer: layer, tokens: 7, topK: 2)
+    let sizes: [Float] = [1e-4, 1, 30, 1e-2, 1e3, 0, 0.3]
+    for index in batch.x.indices { batch.x[index] *= sizes[index % sizes.count] }
+    ForwardTests.check(layer, batch)
+  }
+
+  @Test(arguments: formats)
   func `Neither threads nor other tokens change a bit`(format: Format) {
     let layer = Layer(Self.shape(format.form, hidden: 553, intermediate: 40), experts: 2)
     let batch = Layer.Batch(layer: layer, tokens: 61, topK: 2)

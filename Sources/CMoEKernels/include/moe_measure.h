@@ -14,10 +14,11 @@
 double moe_measure_read(moe_pool *pool, const moe_kernels *kernels, const void *buffer, int64_t bytes);
 
 /// 10⁹ operations per second (a multiply-add counts two) of all workers on independent sums in registers, by what
-/// multiplies activations of this precision: the best of several short runs.
-double moe_measure_dots(moe_pool *pool, const moe_kernels *kernels, moe_activations activations);
+/// multiplies weights of this form by activations of this precision: the best of several short runs. Three products of bytes
+/// that stand for one of floats count once.
+double moe_measure_dots(moe_pool *pool, const moe_kernels *kernels, const moe_form *form, moe_activations activations);
 
-/// The same of the calling thread alone, in about a tenth of a millisecond.
+/// Of the calling thread alone, by the dots of this precision, in about a tenth of a millisecond.
 double moe_probe_dots(const moe_kernels *kernels, moe_activations activations);
 
 #pragma clang assume_nonnull end

@@ -178,4 +178,7 @@ const moe_kernels KERNELS = {
 #ifdef PAIR_DOT
     .has_pairs = true,
 #endif
+#ifdef BYTE_DOT
+    .has_planes = true,
+#endif
 };

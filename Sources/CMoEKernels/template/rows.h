@@ -37,8 +37,8 @@ INLINE float magnitude8(v8i greatest) {
   return ((union { int32_t i; float f; }){most}).f;
 }
 
-/// One segment of `count` values, a multiple of 8.
-INLINE void prepare_segment(moe_dot dot, moe_activations precision, const moe_rows *rows, int64_t index,
+/// One segment of `count` values, a multiple of 8; planes are rows side by side.
+INLINE void prepare_segment(moe_dot dot, moe_activations precision, int planes, const moe_rows *rows, int64_t index,
                             const float *x, int64_t count, uint8_t *out) {
   float scale = 0, inverse = 0;
   if (precision == MOE_ACTIVATIONS_I8) {
@@ -52,19 +52,23 @@ INLINE void prepare_segment(moe_dot dot, moe_activations precision, const moe_ro
     inverse = most < 1e-30f ? 0 : 127 / most;
   }
   v8f sum = 0;
-  v8i byte_sum = 0;
+  v8i byte_sums[MOE_PLANES_OF_FLOATS] = {0};
   for (int64_t k = 0; k < count; k += EIGHT) {
     v8f value = load8(x + k);
     if (precision == MOE_ACTIVATIONS_BF16) value = (v8f)bf16_bits(value);
     if (precision == MOE_ACTIVATIONS_I8) {
-      v8f shifted = value * inverse + 12582912.0f;  // rounds to an integer in the low bits
-      v8i code = (v8i)shifted - 0x4b400000;
-      byte_sum += code;
-      if (dot == MOE_DOT_I8) {
-        v8b bytes = __builtin_convertvector(code, v8b);
-        memcpy(out + k, &bytes, sizeof bytes);
+      v8f left = value * inverse;
+      UNROLL for (int p = 0; p < planes; p++) {
+        v8i code = (v8i)(left + 12582912.0f) - 0x4b400000;  // the sum rounds to an integer in the low bits
+        v8f rounded = __builtin_convertvector(code, v8f);
+        byte_sums[p] += code;
+        if (dot == MOE_DOT_I8) {
+          v8b bytes = __builtin_convertvector(code, v8b);
+          memcpy(out + p * moe_row_stride(dot) + k, &bytes, sizeof bytes);
+        }
+        value = rounded * scale;
+        left = (left - rounded) * MOE_PLANE;
       }
-      value = __builtin_convertvector(code, v8f) * scale;
     }
     sum += value;
     if (dot == MOE_DOT_F32) memcpy(out + k * 4, &value, sizeof value);
@@ -74,19 +78,21 @@ INLINE void prepare_segment(moe_dot dot, moe_activations precision, const moe_ro
     }
   }
   if (dot == MOE_DOT_I8) {
-    int32_t total = 0;
-    UNROLL for (int i = 0; i < EIGHT; i++) total += byte_sum[i];
-    rows->numbers.scales[index] = scale;
-    rows->numbers.byte_sums[index] = total;
-    rows->numbers.sums[index] = scale * (float)total;
+    for (int p = 0; p < planes; p++, index++, scale *= 1.0f / MOE_PLANE) {
+      int32_t total = 0;
+      UNROLL for (int i = 0; i < EIGHT; i++) total += byte_sums[p][i];
+      rows->numbers.scales[index] = scale;
+      rows->numbers.byte_sums[index] = total;
+      rows->numbers.sums[index] = scale * (float)total;
+    }
   } else if (rows->form.has_sums) {
     rows->numbers.sums[index] = sum8(sum);
   }
 }
 
-INLINE void prepare_as(moe_dot dot, moe_activations precision, const moe_rows *rows, int64_t r, int64_t first,
-                       int64_t count, const float *x) {
-  uint8_t *out = moe_rows_data(rows, first) + r * moe_row_stride(dot);
+INLINE void prepare_as(moe_dot dot, moe_activations precision, int planes, const moe_rows *rows, int64_t r,
+                       int64_t first, int64_t count, const float *x) {
+  uint8_t *out = moe_rows_data(rows, first) + r * planes * moe_row_stride(dot);
   int64_t segment = rows->form.segment, filled = moe_round_up(count, 32);
   float padded[MOE_BLOCK];
   if (count < filled) {
@@ -94,19 +100,24 @@ INLINE void prepare_as(moe_dot dot, moe_activations precision, const moe_rows *r
     x = memcpy(padded, x, (size_t)count * sizeof(float));
   }
   for (int64_t k = 0; k < filled; k += segment)
-    prepare_segment(dot, precision, rows, moe_rows_segment(rows, first + k) + r, x + k, moe_min(segment, filled - k),
-                    out + k * moe_dot_bytes(dot));
+    prepare_segment(dot, precision, planes, rows, moe_rows_segment(rows, first + k) + r * planes, x + k,
+                    moe_min(segment, filled - k), out + k * moe_dot_bytes(dot));
 }
 
 static void prepare(const moe_rows *rows, int64_t r, int64_t first, int64_t count, const float *x) {
   switch (rows->form.dot) {
-  case MOE_DOT_I8: prepare_as(MOE_DOT_I8, MOE_ACTIVATIONS_I8, rows, r, first, count, x); break;
-  case MOE_DOT_BF16: prepare_as(MOE_DOT_BF16, MOE_ACTIVATIONS_BF16, rows, r, first, count, x); break;
+  case MOE_DOT_I8:
+    if (rows->form.planes == 1)
+      prepare_as(MOE_DOT_I8, MOE_ACTIVATIONS_I8, 1, rows, r, first, count, x);
+    else
+      prepare_as(MOE_DOT_I8, MOE_ACTIVATIONS_I8, MOE_PLANES_OF_FLOATS, rows, r, first, count, x);
+    break;
+  case MOE_DOT_BF16: prepare_as(MOE_DOT_BF16, MOE_ACTIVATIONS_BF16, 1, rows, r, first, count, x); break;
   case MOE_DOT_F32:
     switch (rows->form.precision) {
-    case MOE_ACTIVATIONS_F32: prepare_as(MOE_DOT_F32, MOE_ACTIVATIONS_F32, rows, r, first, count, x); break;
-    case MOE_ACTIVATIONS_BF16: prepare_as(MOE_DOT_F32, MOE_ACTIVATIONS_BF16, rows, r, first, count, x); break;
-    case MOE_ACTIVATIONS_I8: prepare_as(MOE_DOT_F32, MOE_ACTIVATIONS_I8, rows, r, first, count, x); break;
+    case MOE_ACTIVATIONS_F32: prepare_as(MOE_DOT_F32, MOE_ACTIVATIONS_F32, 1, rows, r, first, count, x); break;
+    case MOE_ACTIVATIONS_BF16: prepare_as(MOE_DOT_F32, MOE_ACTIVATIONS_BF16, 1, rows, r, first, count, x); break;
+    case MOE_ACTIVATIONS_I8: prepare_as(MOE_DOT_F32, MOE_ACTIVATIONS_I8, 1, rows, r, first, count, x); break;
     }
   }
 }

@@ -8,8 +8,8 @@ internal import Tensors
 public struct Ceilings: Sendable, Hashable {
   /// Bytes per second read from main memory.
   public var bytesPerSecond: Double
-  /// Operations per second (a multiply-add counts two) of what multiplies activations of the backend's precision: of
-  /// fp32, bf16 or bytes.
+  /// Operations per second (a multiply-add counts two) of what multiplies the weights by activations of the backend's
+  /// precision: of fp32, bf16, bytes, or three products of bytes for one.
   public var operationsPerSecond: Double
 
   public init(bytesPerSecond: Double, operationsPerSecond: Double) {
@@ -21,7 +21,7 @@ public struct Ceilings: Sendable, Hashable {
 /// Measures ``Ceilings``, as often as one likes, and keeps the highest: a disturbance makes a reading only too low.
 ///
 /// ```swift
-/// let meter = try CeilingMeter(backend)
+/// let meter = try CeilingMeter(backend, for: specification)
 /// meter.measure()         // before, between and after what is compared with them
 /// meter.ceilings.bytesPerSecond
 /// ```
@@ -29,11 +29,14 @@ public struct Ceilings: Sendable, Hashable {
 public final class CeilingMeter {
   public private(set) var ceilings = Ceilings(bytesPerSecond: 0, operationsPerSecond: 0)
   private let backend: CPUBackend
+  private let form: moe_form
   private let memory: AlignedBuffer
 
-  /// - Throws: `outOfMemory` when there is no room for memory larger than the caches.
-  public init(_ backend: CPUBackend) throws(MoEError) {
+  /// - Parameter specification: The experts that are compared with them: what multiplies depends on their weights.
+  /// - Throws: `unsupportedByBackend` for experts without kernels, `outOfMemory` when there is no room for memory larger than the caches.
+  public init(_ backend: CPUBackend, for specification: LayerSpecification) throws(MoEError) {
     self.backend = backend
+    form = try specification.packedLayout().up.form
     do throws(AllocationError) {
       memory = try AlignedBuffer(
         byteCount: Processor.uncachedByteCount, contents: .uninitialized, hugePages: true)
@@ -48,7 +51,9 @@ public final class CeilingMeter {
     let kernels = unsafe moe_kernels_for(backend.instructionSet.isa)!
     let read = unsafe moe_measure_read(
       backend.pool.handle, kernels, memory.bytes.baseAddress!, Int64(memory.byteCount))
-    let multiply = unsafe moe_measure_dots(backend.pool.handle, kernels, backend.activations.packed ?? .f32)
+    let multiply = unsafe withUnsafePointer(to: form) {
+      unsafe moe_measure_dots(backend.pool.handle, kernels, $0, backend.activations.packed ?? .f32)
+    }
     ceilings.bytesPerSecond = max(ceilings.bytesPerSecond, read * 1e9)
     ceilings.operationsPerSecond = max(ceilings.operationsPerSecond, multiply * 1e9)
   }

@@ -136,7 +136,7 @@ struct Bench: ParsableCommand {
     let shape = try wantedShape()
     let bench = try LayerBench(shape, options.weightType ?? dtype, on: backend)
     let error = try bench.check()
-    let meter = try backend.makeMeter()
+    let meter = try backend.makeMeter(for: bench.layout.specification)
     try meter.measure()
     func report(_ counts: [Int]) throws -> BenchReport {
       let rows = try counts.map { count in

@@ -58,7 +58,9 @@ struct Demonstration {
     let bytes = loads.reduce(0) { $0 + $1.bytesToRead }
     let reference = try MoELayer(plans[0], of: model, on: options.truth(), weightType: options.weightType)
     let timed = backend as? any TimedBackend
-    let meter: any CeilingMeasuring = try timed?.makeMeter() ?? CeilingMeter(options.cpu())
+    let specification = loads[0].layout.specification
+    let meter: any CeilingMeasuring =
+      try timed?.makeMeter(for: specification) ?? CeilingMeter(options.cpu(), for: specification)
     try meter.measure()
     var rows: [Row] = []
     for tokenCount in Self.tokenCounts {

@@ -20,7 +20,8 @@ protocol TimedBackend: Backend {
   var activations: ActivationPrecision { get }
   /// Bytes of which no cache holds enough to count.
   func uncachedByteCount() throws(MoEError) -> Int
-  func makeMeter() throws(MoEError) -> any CeilingMeasuring
+  /// Of the ceilings of experts like these.
+  func makeMeter(for specification: LayerSpecification) throws(MoEError) -> any CeilingMeasuring
   /// What computes, for a header, and the same for JSON.
   func machine() throws(MoEError) -> (text: String, fields: [String: JSONValue])
   /// The seconds of single calls; `call` does the one of a number in the order of `queue`.
@@ -32,7 +33,9 @@ protocol TimedBackend: Backend {
 extension CPUBackend: TimedBackend {
   func uncachedByteCount() -> Int { Processor.uncachedByteCount }
 
-  func makeMeter() throws(MoEError) -> any CeilingMeasuring { try CeilingMeter(self) }
+  func makeMeter(for specification: LayerSpecification) throws(MoEError) -> any CeilingMeasuring {
+    try CeilingMeter(self, for: specification)
+  }
 
   func machine() -> (text: String, fields: [String: JSONValue]) {
     (
@@ -65,7 +68,9 @@ extension CUDABackend: TimedBackend {
 
   func uncachedByteCount() throws(MoEError) -> Int { try 8 * device().cacheBytes }
 
-  func makeMeter() throws(MoEError) -> any CeilingMeasuring { try CUDACeilingMeter(self) }
+  func makeMeter(for specification: LayerSpecification) throws(MoEError) -> any CeilingMeasuring {
+    try CUDACeilingMeter(self)
+  }
 
   func machine() throws(MoEError) -> (text: String, fields: [String: JSONValue]) {
     let device = try device()
