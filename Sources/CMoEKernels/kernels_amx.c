@@ -9,9 +9,6 @@
 #define ISA MOE_ISA_AMX
 #define FLOATS_OF moe_kernels_avx512vnni
 #define BYTES_OF moe_kernels_avx512vnni
-#define BYTE_DOT(sum, w, x) ((vi)_mm512_dpbusd_epi32((__m512i)(sum), (__m512i)(w), (__m512i)(x)))
-#define PERMUTE_BYTES(table, i)                                                                                        \
-  ((vu)_mm512_permutex2var_epi8(_mm512_loadu_si512(table), (__m512i)(i), _mm512_loadu_si512((table) + 64)))
 #define TILE_CONFIGURE(shapes) _tile_loadconfig(shapes)
 #define TILE_RELEASE() _tile_release()
 #define TILE_ZERO(t) _tile_zero(t)
@@ -19,7 +16,7 @@
 #define TILE_STORE(t, p, stride) _tile_stored(t, p, (size_t)(stride))
 #define TILE_DOT_PAIRS(t, a, b) _tile_dpbf16ps(t, a, b)
 #define TILE_DOT_BYTES(t, a, b) _tile_dpbsud(t, a, b)
-#include "template/avx512.h"
+#include "template/avx512vnni.h"
 
 #pragma clang attribute push(                                                                                          \
     __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx2,fma,f16c,avx512vnni,avx512vbmi,amx-tile,amx-int8,amx-bf16"))), \
