@@ -73,7 +73,7 @@ static bool may_use_tiles(void) {
 #endif
 }
 
-bool moe_isa_supported(moe_isa isa) {
+static bool ask(moe_isa isa) {
   static const char *const needed[MOE_ISA_COUNT][13] = {
       [MOE_ISA_PORTABLE] = {NULL},
       [MOE_ISA_AVX2] = {"avx2", "fma", "f16c", NULL},
@@ -117,7 +117,7 @@ void moe_cpu_model(char *buffer, size_t capacity) {
 
 #else
 
-bool moe_isa_supported(moe_isa isa) { return isa == MOE_ISA_PORTABLE; }
+static bool ask(moe_isa isa) { return isa == MOE_ISA_PORTABLE; }
 
 void moe_cpu_features(char *buffer, size_t capacity) {
   if (capacity > 0) *buffer = 0;
@@ -130,6 +130,14 @@ void moe_cpu_model(char *buffer, size_t capacity) {
 }
 
 #endif
+
+bool moe_isa_supported(moe_isa isa) {
+  // CPUID leaves a virtual machine for its host, which takes longer than a small layer: never twice.
+  enum { UNKNOWN, NO, YES };
+  static _Atomic int8_t known[MOE_ISA_COUNT];
+  if (known[isa] == UNKNOWN) known[isa] = ask(isa) ? YES : NO;
+  return known[isa] == YES;
+}
 
 const char *moe_isa_name(moe_isa isa) {
   static const char *const names[MOE_ISA_COUNT] = {"portable",   "avx2",       "avxvnni", "avx512",
