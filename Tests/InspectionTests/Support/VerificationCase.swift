@@ -59,7 +59,9 @@ struct VerificationCase {
       try writeExperts(to: folder.path, as: type)
       return folder.path
     case .fused:
-      try FileManager.default.createDirectory(atPath: folder["plain"], withIntermediateDirectories: false)
+      for name in ["plain", "stored"] {
+        try FileManager.default.createDirectory(atPath: folder[name], withIntermediateDirectories: false)
+      }
       try writeFused(to: folder["plain"])
       guard type != .bf16 else { return folder["plain"] }
       try CheckpointConversion(of: MoEModel(opening: folder["plain"]), to: type).write(to: folder["stored"])
