@@ -14,6 +14,11 @@ let swiftSettings = features + [.strictMemorySafety()]
 
 let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
 
+// MOE_KERNELS=portable leaves out the kernels of single instruction sets, which are half of a build: for builds whose
+// concern isn't what they compute, such as the fuzzers'.
+let isPortable = Context.environment["MOE_KERNELS"] == "portable"
+let instructionSets = ["avx2", "avxvnni", "avx512", "avx512vnni", "avx512bf16", "amx"]
+
 let package = Package(
   name: "swift-moe",
   products: [
@@ -33,7 +38,9 @@ let package = Package(
   targets: [
     .target(name: "Tensors", swiftSettings: swiftSettings),
     .target(name: "Checkpoints", dependencies: ["Tensors"], swiftSettings: swiftSettings),
-    .target(name: "CMoEKernels"),
+    .target(
+      name: "CMoEKernels", exclude: isPortable ? instructionSets.map { "kernels_\($0).c" } : [],
+      cSettings: isPortable ? [.define("MOE_PORTABLE")] : []),
     .target(name: "MoE", dependencies: ["Tensors", "Checkpoints", "CMoEKernels"], swiftSettings: swiftSettings),
     .target(
       name: "MoECUDA", dependencies: ["MoE", "Checkpoints", "Tensors", "CAccelerators"], swiftSettings: swiftSettings),

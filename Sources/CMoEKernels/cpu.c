@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-#if defined(__x86_64__)
+#if defined(__x86_64__) && !defined(MOE_PORTABLE)
 #include <cpuid.h>
 #if defined(__linux__)
 #include <sys/syscall.h>

@@ -6,7 +6,7 @@
 const moe_kernels *moe_kernels_for(moe_isa isa) {
   static const moe_kernels *const tables[MOE_ISA_COUNT] = {
       [MOE_ISA_PORTABLE] = &moe_kernels_portable,
-#if defined(__x86_64__)
+#if defined(__x86_64__) && !defined(MOE_PORTABLE)
       [MOE_ISA_AVX2] = &moe_kernels_avx2,
       [MOE_ISA_AVXVNNI] = &moe_kernels_avxvnni,
       [MOE_ISA_AVX512] = &moe_kernels_avx512,

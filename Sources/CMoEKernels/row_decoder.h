@@ -8,7 +8,7 @@
 #include "moe_stored_rows.h"
 
 /// Columns that are decoded at a time, so that they stay in the nearest cache.
-enum { MOE_ROW_PIECE = 1024 };
+enum { MOE_ROW_PIECE = 2048 };
 
 /// How weights become fp32; the numbers come first.
 typedef enum moe_row_kind {

@@ -27,16 +27,19 @@ struct Moe: ParsableCommand {
 
   static func main() {
     Interruption.watch()
+    var status = ExitCode.success
     do {
       var command = try parseAsRoot()
       try command.run()
-      try Console.finish()
     } catch {
-      exit(withError: report(error))
+      status = report(error)
     }
+    do throws(MoEError) { try Console.finish() } catch { status = report(error) }
+    exit(withError: status)
   }
 
-  /// Says what is wrong, one line `moe: error: …` for each fault or the usage; returns the status, 1 or 64.
+  /// Says what is wrong, one line `moe: error: …` for each fault or the usage; returns the status, 1 or 64. Help and the
+  /// version are no errors: they are printed, and the status is 0.
   ///
   /// Of many ranks the first speaks, as it hears what is wrong on others; the others speak where it may be silent itself.
   static func report(_ error: any Error) -> ExitCode {
@@ -47,7 +50,10 @@ struct Moe: ParsableCommand {
     }
     let code = exitCode(for: error)
     guard isFirst, !(error is ExitCode) else { return code }
-    guard code == .validationFailure else { exit(withError: error) }
+    guard code != .success else {
+      print(fullMessage(for: error))
+      return code
+    }
     Console.report(message(for: error))
     Console.write(usageString(for: error))
     return code

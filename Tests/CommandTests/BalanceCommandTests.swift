@@ -92,6 +92,7 @@ import Testing
 
   @Test(arguments: [
     ["balance"], ["balance", "l"], ["balance", "l", "--ranks", "2", "--slots", "4", "--redundant", "1"],
+    ["balance", "l", "--ranks", "2", "--redundant", "99999999"], ["balance", "l", "--ranks", "2", "--slots", "-1"],
     ["balance", "--simulate", "t"], ["balance", "--simulate", "t", "--ranks", "2", "-o", "x"],
     ["balance", "l", "--ranks", "2", "--tokens", "0"], ["trace", "stat", "t", "--window", "0"],
     ["trace", "export", "t", "--as", "x", "-o", "y"],
@@ -126,19 +127,23 @@ import Testing
     }
   }
 
-  /// What `moe run` writes is a trace of its layer.
+  /// What `moe run` writes is a trace of its layer; those of all layers are a trace of the model.
   @Test func routedIDsOfARun() throws {
     try withTemporaryFolder { folder in
       let checkpoint = folder + "/model"
-      #expect(try Command(["synth", "OLMoE-1B-7B", "--layers", "1", "--experts", "8", "-o", checkpoint]).status == 0)
-      let run = try Command([
-        "run", checkpoint, "--layer", "0", "--input", checkpoint + "/model.safetensors", "--tensor",
-        "model.layers.0.mlp.gate.weight", "--output", folder + "/out.safetensors",
-      ])
-      #expect(run.status == 0, "\(run.errors)")
-      let stat = try Command(["trace", "stat", folder + "/out.safetensors", "--json"]).json()
+      #expect(try Command(["synth", "OLMoE-1B-7B", "--layers", "2", "--experts", "8", "-o", checkpoint]).status == 0)
+      for layer in ["0", "1"] {
+        let run = try Command([
+          "run", checkpoint, "--layer", layer, "--input", checkpoint + "/model.safetensors", "--tensor",
+          "model.layers.0.mlp.gate.weight", "--output", folder + "/\(layer).safetensors",
+        ])
+        #expect(run.status == 0, "\(run.errors)")
+      }
+      let files = ["0", "1"].map { folder + "/\($0).safetensors" }
+      #expect(try Command(["trace", "import"] + files + ["-o", folder + "/t.moetrace"]).status == 0)
+      let stat = try Command(["trace", "stat", folder + "/t.moetrace", "--json"]).json()
       #expect(stat["experts"]?.integer == 8)
-      #expect(stat["layers"]?[0]?["load"]?.number == 64)
+      #expect(stat["layers"]?.array?.map { $0["load"]?.number } == [64, 64])
     }
   }
 }

@@ -50,7 +50,7 @@ import Testing
     }
   }
 
-  @Test(arguments: [["inspect", "IN"], ["check", "IN", "--json"]])
+  @Test(arguments: [["inspect", "IN"], ["check", "IN", "--json"], ["--help"], ["--version"]])
   func outputFull(arguments: [String]) throws {
     let run = try Command(Writer(arguments.joined(separator: " ")).arguments(""), script: #"exec "$@" >/dev/full"#)
     #expect(run.status == 1 && run.errors.contains("not all of the result could be written (No space left on device)"))

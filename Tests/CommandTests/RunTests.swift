@@ -126,7 +126,7 @@ import Testing
   @Test(arguments: [
     ["run", "--input", "x"], ["run", "x", "--output", "y"], ["bench"], ["bench", "--shape", "1,2,3"],
     ["bench", "OLMoE-1B-7B", "--dtype", "int3"], ["nothing"], ["run", "--backend", "tpu"], ["run", "--threads", "0"],
-    ["synth", "OLMoE-1B-7B"],
+    ["check", "x", "--threads", "0"], ["verify", "x", "--against", "y", "--threads", "4097"], ["synth", "OLMoE-1B-7B"],
   ])
   func wrongUsage(arguments: [String]) throws {
     let run = try Command(arguments)

@@ -91,9 +91,8 @@ struct BrowserTests {
     var damaged = original
     damaged.values[VerificationCase.victim][.up] = damaged.values[VerificationCase.victim][.up]!.map { $0 * 2 }
     let (first, second) = (try TemporaryFolder(), try TemporaryFolder())
-    try damaged.write(to: first, as: .f16)
-    try original.write(to: second, as: .bf16)
-    let report = try CheckpointVerification(hasHistograms: true).run(on: first.path, against: second.path)
+    let report = try CheckpointVerification(hasHistograms: true).run(
+      on: damaged.write(to: first, as: .f16), against: original.write(to: second, as: .bf16))
     let page = try write(report.picture(title: "damaged").html, "errors.html")
     let document = try browser.document(page)
     let bad = rectangles("flag", in: document)

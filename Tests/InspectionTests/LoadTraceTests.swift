@@ -30,6 +30,20 @@ import Testing
     }
   }
 
+  /// Traces of different layers are one; of the same layers, or of other experts, they are not.
+  @Test func merged() throws {
+    let other = try LoadTrace.simulated(
+      layers: [4, 0], expertCount: 6, topK: 2, tokenCount: 40, stepCount: 4, distribution: .uniform)
+    let merged = try LoadTrace(merging: [trace, other])
+    #expect(merged.layers == [0, 3, 4, 5] && merged.topK == 2 && merged.steps.count == 4)
+    #expect(merged.totals == [other.totals[1], trace.totals[0], other.totals[0], trace.totals[1]])
+    let wider = try LoadTrace.simulated(
+      layers: [9], expertCount: 7, topK: 2, tokenCount: 40, stepCount: 4, distribution: .uniform)
+    #expect(throws: MoEError.self) { try LoadTrace(merging: [trace, trace]) }
+    let error = #expect(throws: MoEError.self) { try LoadTrace(merging: [trace, wider]) }
+    #expect(error?.description.contains("4 steps, 7 experts") == true)
+  }
+
   /// The narrowest type that holds all values.
   @Test(arguments: [(255.0, ElementType.u8), (256, .u16), (65536, .u32), (0.5, .f32), (0.1, .f64), (0x1p40, .f32)])
   func isSmallOnDisk(load: Double, type: ElementType) throws {

@@ -58,8 +58,11 @@ import Testing
     var random = Random(state: 8)
     let kernels = try #require(unsafe moe_kernels_for(isa))
     for other in [Kind.numbers(.bf16), .numbers(.f32), .codes(bits: 4, table: 1, hasZeros: true)] {
-      for (rows, columns, group) in [(3, 64, 16), (2, 1100, 32), (4, 130, 1 << 30)] {
-        let a = RowMatrix(kind, rows: rows, columns: columns, group: group, random: &random)
+      // Scales of 1,000 and more times the power of two that small floats lack are infinite.
+      for (rows, columns, group, scale) in [
+        (3, 64, 16, 0.1), (2, 1100, 32, 0.1), (4, 130, 1 << 30, 0.1), (1, 4300, 128, 0.1), (2, 100, 32, 1e4),
+      ] as [(Int, Int, Int, Float)] {
+        let a = RowMatrix(kind, rows: rows, columns: columns, group: group, scale: scale, random: &random)
         let b = RowMatrix(other, rows: rows, columns: columns, group: 32, random: &random)
         var sum = moe_row_comparison()
         unsafe a.withRows { a in
@@ -92,17 +95,20 @@ import Testing
   /// The noise of codes is that of their table, and that of numbers a part of their size.
   @Test func noise() {
     var random = Random(state: 9)
-    let matrix = RowMatrix(.codes(bits: 8, table: 8, hasZeros: false), rows: 4, columns: 96, group: 32, random: &random)
-    let variances = (0..<256).map { _ in random.float(1).magnitude }
-    let found: Double = unsafe matrix.withRows { view in
-      unsafe variances.withUnsafeBufferPointer { unsafe moe_rounding_noise(view, $0.baseAddress, 4, 96) }
+    for (bits, columns) in [(8, 96), (8, 75), (4, 96), (4, 75)] {
+      let codes = Kind.codes(bits: bits, table: 0, hasZeros: false)
+      let matrix = RowMatrix(codes, rows: 4, columns: columns, group: 32, random: &random)
+      let variances = (0..<1 << bits).map { _ in random.float(1).magnitude }
+      let found: Double = unsafe matrix.withRows { view in
+        unsafe variances.withUnsafeBufferPointer { unsafe moe_rounding_noise(view, $0.baseAddress, 4, Int64(columns)) }
+      }
+      var expected = 0.0
+      for (index, code) in matrix.codes.enumerated() {
+        let scale = Double(matrix.scales[index / columns * 3 + index % columns / 32])
+        expected += Double(variances[Int(code)]) * scale * scale
+      }
+      #expect(abs(found - expected) < 1e-5 * expected)
     }
-    var expected = 0.0
-    for (index, code) in matrix.codes.enumerated() {
-      let scale = Double(matrix.scales[index / 96 * 3 + index % 96 / 32])
-      expected += Double(variances[Int(code)]) * scale * scale
-    }
-    #expect(abs(found - expected) < 1e-5 * expected)
     for (element, bits) in [(moe_element.f32, 23), (.f16, 10), (.bf16, 7)] {
       let numbers = RowMatrix(.numbers(element), rows: 2, columns: 100, group: 16, random: &random)
       let noise: Double = unsafe numbers.withRows { unsafe moe_rounding_noise($0, nil, 2, 100) }
@@ -124,7 +130,9 @@ struct RowMatrix {
   var zeros: [Float]?
   private var bytes: [UInt8] = []
 
-  init(_ kind: RowsTests.Kind, rows: Int, columns: Int, group: Int, random: inout Random) {
+  init(
+    _ kind: RowsTests.Kind, rows: Int, columns: Int, group: Int, scale: Float = 0.1, random: inout Random
+  ) {
     (self.rows, self.columns, self.group) = (rows, columns, group)
     switch kind {
     case .numbers(let element):
@@ -155,7 +163,7 @@ struct RowMatrix {
           for column in stride(from: 0, to: columns, by: 2) { bytes.append(line[column] | line[column + 1] << 4) }
         }
       }
-      scales = (0..<rows * groups).map { _ in random.float(0.1) }
+      scales = (0..<rows * groups).map { _ in random.float(scale) }
       if hasZeros { zeros = (0..<rows * groups).map { _ in Float(random.below(16)) } }
     }
   }

@@ -49,7 +49,8 @@ void moe_compare_rows(const moe_kernels *kernels, const moe_stored_rows *a, cons
                       int64_t first_row, int64_t rows, int64_t columns, moe_row_comparison *sum);
 
 /// Σ of the squares of the error that rounding leaves on average in each weight of rows 0 ..< rows: `variances`[code] ·
-/// scale² of codes, and a twelfth of the square of the last place of numbers, which need no variances.
+/// scale² of codes, nothing of groups whose codes all stand for 0, and a twelfth of the square of the last place of
+/// numbers, which need no variances.
 double moe_rounding_noise(const moe_stored_rows *source, const float *_Nullable variances, int64_t rows, int64_t columns);
 
 #pragma clang assume_nonnull end

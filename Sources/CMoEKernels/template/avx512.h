@@ -7,6 +7,7 @@
 #define FUSED
 #define PERMUTE(v, i) __builtin_ia32_permvarsf512(v, i)
 #define HALF_DOT(w, x) ((vi)_mm512_madd_epi16((__m512i)(w), (__m512i)(x)))
+#define GREATER_MAGNITUDE(a, b) ((vf)_mm512_range_ps((__m512)(a), (__m512)(b), 0xb))
 #define SHUFFLE_BYTES(table, i)                                                                                        \
   ((vu)_mm512_shuffle_epi8(_mm512_broadcast_i32x4(_mm_loadu_si128((const __m128i *)(table))), (__m512i)(i)))
 #define PERMUTE_HALVES(all, table, i)                                                                                  \

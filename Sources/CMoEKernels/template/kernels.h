@@ -8,6 +8,7 @@
 //   FUSED             (or not) there are fused multiply-adds and conversions of fp16
 //   PERMUTE(v, i)     (or not) lane by lane v[i mod LANES], for vectors of at least 8 lanes
 //   BYTE_DOT …        (or not) dots of bytes and halves: template/dot.h
+//   GREATER_MAGNITUDE(a, b)  (or not) lane by lane the greater magnitude
 //   PERMUTE_HALVES …  (or not) lookups of halves and bytes: template/codes.h
 //   TILE_LOAD …       (or not) a unit that multiplies matrices: template/matrix.h
 //   FLOATS_OF, BYTES_OF  (or not) the table whose products of floats and of bytes serve here too
@@ -57,6 +58,7 @@
 #include "unpack.h"
 
 #include "stored_rows.h"
+#include "comparison.h"
 #include "ceiling.h"
 
 #ifdef TILE_LOAD

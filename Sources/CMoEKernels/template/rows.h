@@ -52,16 +52,17 @@ INLINE void prepare_segment(moe_dot dot, moe_activations precision, int planes, 
     inverse = most < 1e-30f ? 0 : 127 / most;
   }
   v8f sum = 0;
-  v8i byte_sums[MOE_PLANES_OF_FLOATS] = {0};
+  // Unsigned: of what is no number the codes are any, and wrap; its scale says so.
+  v8u byte_sums[MOE_PLANES_OF_FLOATS] = {0};
   for (int64_t k = 0; k < count; k += EIGHT) {
     v8f value = load8(x + k);
     if (precision == MOE_ACTIVATIONS_BF16) value = (v8f)bf16_bits(value);
     if (precision == MOE_ACTIVATIONS_I8) {
       v8f left = value * inverse;
       UNROLL for (int p = 0; p < planes; p++) {
-        v8i code = (v8i)(left + 12582912.0f) - 0x4b400000;  // the sum rounds to an integer in the low bits
+        v8i code = (v8i)((v8u)(left + 12582912.0f) - 0x4b400000);  // the sum rounds to an integer in the low bits
         v8f rounded = __builtin_convertvector(code, v8f);
-        byte_sums[p] += code;
+        byte_sums[p] += (v8u)code;
         if (dot == MOE_DOT_I8) {
           v8b bytes = __builtin_convertvector(code, v8b);
           memcpy(out + p * moe_row_stride(dot) + k, &bytes, sizeof bytes);
@@ -79,11 +80,11 @@ INLINE void prepare_segment(moe_dot dot, moe_activations precision, int planes, 
   }
   if (dot == MOE_DOT_I8) {
     for (int p = 0; p < planes; p++, index++, scale *= 1.0f / MOE_PLANE) {
-      int32_t total = 0;
+      uint32_t total = 0;
       UNROLL for (int i = 0; i < EIGHT; i++) total += byte_sums[p][i];
       rows->numbers.scales[index] = scale;
-      rows->numbers.byte_sums[index] = total;
-      rows->numbers.sums[index] = scale * (float)total;
+      rows->numbers.byte_sums[index] = (int32_t)total;
+      rows->numbers.sums[index] = scale * (float)(int32_t)total;
     }
   } else if (rows->form.has_sums) {
     rows->numbers.sums[index] = sum8(sum);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright 2026 the swift-moe project authors
 
-// Rows of stored weights as fp32, and the sums of a comparison.
+// Rows of stored weights as fp32.
 
 /// Neighbours of a row with one scale.
 typedef struct run {
@@ -107,58 +107,6 @@ INLINE void decode_row_as(moe_row_kind kind, const moe_row_decoder *d, int64_t r
   EACH_RUN(kind, d, row, first, count, decode_run(kind, &run, k, stop, out + (k - first)))
 }
 
-/// Sums over neighbours of a row.
-typedef struct sums {
-  vf a, b, difference;
-  vu greatest;
-  double rest[3];
-  uint32_t most;
-} sums;
-
-INLINE void compare_run(moe_row_kind dense, moe_row_kind kind, const run *numbers, const run *run, int64_t first,
-                        int64_t k, int64_t stop, sums *sums) {
-  vf a = sums->a, b = sums->b, difference = sums->difference;
-  vu greatest = sums->greatest;
-  for (; k + LANES <= stop; k += LANES) {
-    vf x = run_values(dense, numbers, k - first), y = run_values(kind, run, k), d = x - y;
-    a = multiply_add(x, x, a);
-    b = multiply_add(y, y, b);
-    difference = multiply_add(d, d, difference);
-    // Without their sign, floats are in the order of their bits, NaN above all.
-    greatest = __builtin_elementwise_max(greatest, (vu)d & 0x7fffffff);
-  }
-  sums->a = a, sums->b = b, sums->difference = difference, sums->greatest = greatest;
-  for (; k < stop; k++) {
-    float x = run_value(dense, numbers, k - first), y = run_value(kind, run, k), d = x - y;
-    sums->rest[0] += (double)x * (double)x, sums->rest[1] += (double)y * (double)y;
-    sums->rest[2] += (double)d * (double)d;
-    uint32_t size = moe_float_bits(d) & 0x7fffffff;
-    sums->most = size > sums->most ? size : sums->most;
-  }
-}
-
-INLINE double total(vf v) {
-  double sum = 0;
-  UNROLL for (int lane = 0; lane < LANES; lane++) sum += (double)v[lane];
-  return sum;
-}
-
-/// `numbers` begin at column `first`.
-INLINE void compare_as(moe_row_kind dense, moe_row_kind kind, const void *numbers, const moe_row_decoder *d,
-                       int64_t row, int64_t first, int64_t count, int64_t number, moe_row_comparison *sum) {
-  struct run other = {.p = numbers};
-  sums sums = {0};
-  EACH_RUN(kind, d, row, first, count, compare_run(dense, kind, &other, &run, first, k, stop, &sums))
-  UNROLL for (int lane = 0; lane < LANES; lane++)
-      sums.most = sums.greatest[lane] > sums.most ? sums.greatest[lane] : sums.most;
-  sum->a_squares += sums.rest[0] + total(sums.a);
-  sum->b_squares += sums.rest[1] + total(sums.b);
-  sum->difference_squares += sums.rest[2] + total(sums.difference);
-  if (sums.most <= moe_float_bits(sum->greatest)) return;
-  sum->greatest = moe_bits_float(sums.most);
-  sum->greatest_row = number;
-}
-
 #define EACH_ROW_KIND(F)                                                                                               \
   F(F32) F(F16) F(BF16) F(TABLE4) F(TABLE8) F(INTEGER4) F(INTEGER8) F(E4M3) F(E5M2)
 
@@ -176,16 +124,3 @@ static void decode_row(const moe_row_decoder *d, int64_t row, int64_t first, int
     EACH_ROW_KIND(DECODE)
   }
 }
-
-#define COMPARE_WITH(dense)                                                                                            \
-  static void compare_##dense(const void *numbers, const moe_row_decoder *d, int64_t row, int64_t first,               \
-                              int64_t count, int64_t number, moe_row_comparison *sum) {                                \
-    enum { DENSE = MOE_ROW_##dense };                                                                                  \
-    switch (row_kind(d, row, first, count)) { EACH_ROW_KIND(COMPARE_CASE) }                                            \
-  }
-#define COMPARE_CASE(kind)                                                                                             \
-  case MOE_ROW_##kind: compare_as(DENSE, MOE_ROW_##kind, numbers, d, row, first, count, number, sum); return;
-
-COMPARE_WITH(F32)
-COMPARE_WITH(F16)
-COMPARE_WITH(BF16)

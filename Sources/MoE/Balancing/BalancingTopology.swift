@@ -63,7 +63,7 @@ public struct BalancingTopology: Sendable, Hashable {
   }
 
   /// Balancers keep tables of ranks × experts and ranks × ranks.
-  private static let (largestSlotCount, largestRankCount) = (1 << 20, 1 << 12)
+  package static let (largestSlotCount, largestRankCount) = (1 << 20, 1 << 12)
 
   /// Where experts stand before any balancing.
   public func initialPlacement() throws(MoEError) -> ExpertPlacement {

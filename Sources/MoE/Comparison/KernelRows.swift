@@ -14,8 +14,13 @@ protocol KernelRows: TileDecoder {
 
 extension DenseDecoder: KernelRows {
   func withKernelRows<Result>(_ rows: StridedRows, _ body: (UnsafePointer<moe_stored_rows>) -> Result) -> Result? {
-    let elements: [ElementType: moe_element] = [.f32: .f32, .f16: .f16, .bf16: .bf16]
-    guard let element = elements[weight.elementType] else { return nil }
+    let element: moe_element
+    switch weight.elementType {
+    case .f32: element = .f32
+    case .f16: element = .f16
+    case .bf16: element = .bf16
+    default: return nil
+    }
     let rowBytes = columns * (weight.elementType.bitWidth / 8)
     return unsafe weight.bytes.withUnsafeBytes { bytes -> Result? in
       guard let base = bytes.baseAddress else { return nil }

@@ -42,7 +42,6 @@ extension TileDecoder {
   /// The squares of the error that rounding to the format leaves on average, summed over some rows: what the format's
   /// steps and scales say, not what the weights were. nil where the format doesn't tell.
   func roundingNoise(_ rows: StridedRows) -> Double? {
-    if let found = unsafe (self as? any KernelRows)?.kernelNoise(rows) { return found }
     var sum = 0.0
     for index in 0..<rows.count {
       guard let steps = steps(row: rows.first + index * rows.step) else { return nil }
@@ -53,7 +52,8 @@ extension TileDecoder {
 }
 
 extension KernelRows {
-  fileprivate func kernelNoise(_ rows: StridedRows) -> Double? {
+  /// The same by the kernels; nil where they have no view of the rows.
+  func kernelNoise(_ rows: StridedRows) -> Double? {
     let variances = (self as? GroupedDecoder).map { RoundingCells.of($0.table).variances } ?? []
     return unsafe withKernelRows(rows) { view in
       unsafe variances.withUnsafeBufferPointer {

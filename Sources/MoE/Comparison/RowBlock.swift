@@ -8,8 +8,16 @@ internal import Tensors
 package struct RowBlock: Sendable {
   /// Of the stored rows around them.
   let decoder: any TileDecoder
+  /// The decoder, where the kernels may read what it reads.
+  let kernelRows: (any KernelRows)?
   /// The rows of the projection among those of the decoder.
   let places: StridedRows
+
+  init(_ decoder: any TileDecoder, _ places: StridedRows) {
+    self.decoder = decoder
+    kernelRows = decoder as? any KernelRows
+    self.places = places
+  }
 
   package var rows: Int { places.count }
   package var columns: Int { decoder.columns }
@@ -67,8 +75,8 @@ extension MatrixSource {
     let decoder = try scheme.decoder(of: StoredProjection(stem, rows: height, columns: width, tensors))
     return try body(
       RowBlock(
-        decoder: isInputMajor ? TransposedDecoder(decoder) : decoder,
-        places: StridedRows(first: places.first - first, step: places.step, count: places.count)))
+        isInputMajor ? TransposedDecoder(decoder) : decoder,
+        StridedRows(first: places.first - first, step: places.step, count: places.count)))
   }
 }
 

@@ -47,14 +47,14 @@ package struct RowComparison: Sendable {
 extension RowBlock {
   /// Whether the kernels read what is stored.
   fileprivate var isKernelRows: Bool {
-    unsafe (decoder as? any KernelRows)?.withKernelRows(places) { _ in true } ?? false
+    unsafe kernelRows?.withKernelRows(places) { _ in true } ?? false
   }
 
   /// As the kernels read them: decoded first, if need be.
   fileprivate func withKernelRows(_ rows: Range<Int>, _ body: (UnsafePointer<moe_stored_rows>) -> Void) {
     let places = StridedRows(
       first: self.places.first + rows.lowerBound * self.places.step, step: self.places.step, count: rows.count)
-    if unsafe (decoder as? any KernelRows)?.withKernelRows(places, body) != nil { return }
+    if unsafe kernelRows?.withKernelRows(places, body) != nil { return }
     let values = floats(rows)
     unsafe values.withUnsafeBytes { bytes in
       guard let base = bytes.baseAddress else { return }
@@ -86,9 +86,8 @@ extension RowBlock {
   /// The squares of the error that rounding to the format leaves on average in every `step`-th row.
   package func roundingNoise(every step: Int) -> (rows: Int, sum: Double?) {
     let count = (rows + step - 1) / step
-    return (
-      count, decoder.roundingNoise(StridedRows(first: places.first, step: places.step * step, count: count))
-    )
+    let rows = StridedRows(first: places.first, step: places.step * step, count: count)
+    return (count, kernelRows?.kernelNoise(rows) ?? decoder.roundingNoise(rows))
   }
 
   /// The step of the format around each weight of a row; nil where the format doesn't tell.

@@ -71,6 +71,11 @@ struct Balance: ParsableCommand {
   func validate() throws {
     guard loads != nil || simulate != nil else { throw ValidationError("give LOADS or --simulate") }
     if slots != nil && redundant != nil { throw ValidationError("--slots and --redundant exclude each other") }
+    for (name, count) in [("slots", slots), ("redundant", redundant)] {
+      if let count, !(0...BalancingTopology.largestSlotCount).contains(count) {
+        throw ValidationError("--\(name) must lie between 0 and \(BalancingTopology.largestSlotCount)")
+      }
+    }
     if loads == nil {
       if from == nil && ranks == nil { throw ValidationError("--simulate alone needs --from or --ranks") }
       if output != nil { throw ValidationError("--output needs LOADS") }
@@ -150,9 +155,8 @@ struct Balance: ParsableCommand {
   }
 
   private func topology(of trace: LoadTrace, ranks: Int) throws(MoEError) -> BalancingTopology {
-    let (sum, overflow) = trace.expertCount.addingReportingOverflow(redundant ?? 0)
-    return try BalancingTopology(
-      expertCount: trace.expertCount, slots: slots ?? (overflow ? .max : sum), ranks: ranks, nodes: nodes,
+    try BalancingTopology(
+      expertCount: trace.expertCount, slots: slots ?? trace.expertCount + (redundant ?? 0), ranks: ranks, nodes: nodes,
       groups: groups)
   }
 

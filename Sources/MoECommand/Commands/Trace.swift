@@ -86,17 +86,18 @@ extension Trace {
   /// Both directions: any trace that can be read becomes one of a format.
   struct Import: ParsableCommand {
     static let configuration = CommandConfiguration(
-      abstract: "Make a trace from loads, routed ids or another engine's dump.")
+      abstract: "Make a trace from loads, routed ids or another engine's dump.",
+      discussion: "Of several files, each has layers of its own over the same steps: 'moe run' writes one for each layer.")
 
     @Argument(help: "What is read.", completion: .file())
-    var source: String
+    var sources: [String]
 
     @Option(name: .shortAndLong, help: ArgumentHelp("The trace to write.", valueName: "file"), completion: .file())
     var output: String
 
     @OptionGroup var reading: LoadOptions
 
-    func run() throws { try Trace.convert(source, reading, to: output, as: .moe) }
+    func run() throws { try Trace.convert(sources, reading, to: output, as: .moe) }
   }
 
   struct Export: ParsableCommand {
@@ -116,13 +117,14 @@ extension Trace {
 
     @OptionGroup var reading: LoadOptions
 
-    func run() throws { try Trace.convert(trace, reading, to: output, as: format) }
+    func run() throws { try Trace.convert([trace], reading, to: output, as: format) }
   }
 
-  private static func convert(_ source: String, _ reading: LoadOptions, to output: String, as format: TraceFormat)
+  private static func convert(_ sources: [String], _ reading: LoadOptions, to output: String, as format: TraceFormat)
     throws
   {
-    let trace = try reading.open(source)
+    let traces = try sources.map { try reading.open($0) }
+    let trace = traces.count == 1 ? traces[0] : try LoadTrace(merging: traces)
     if format == .trtllm {
       try Folder.writeWhole(output) { folder in try trace.write(to: folder, as: format) }
     } else {

@@ -49,9 +49,6 @@ struct BackendOptions: ParsableArguments {
       let precisions = ActivationPrecision.allCases.map(\.rawValue).joined(separator: ", ")
       throw ValidationError("unknown precision '\(activations)': expected \(precisions)")
     }
-    if let threads = workers.threads, !(1...4096).contains(threads) {
-      throw ValidationError("the number of threads must lie between 1 and 4096")
-    }
   }
 
   /// The backend that was asked for, for a process alone.

@@ -13,13 +13,21 @@ struct ThreadOptions: ParsableArguments {
       valueName: "count"))
   var threads: Int?
 
+  func validate() throws {
+    if let threads, !Self.allowed.contains(threads) {
+      throw ValidationError("the number of threads must lie between 1 and \(Self.allowed.upperBound)")
+    }
+  }
+
+  private static let allowed = 1...4096
+
   /// The number of threads: the option, `MOE_THREADS`, or the processors there are.
   func count() throws(MoEError) -> Int {
     if let threads { return threads }
     guard let text = environment("MOE_THREADS") else { return WorkerPool.defaultThreadCount }
-    guard let count = Int(text), (1...4096).contains(count) else {
+    guard let count = Int(text), Self.allowed.contains(count) else {
       throw MoEError(
-        .invalidArgument, "no number of threads", subject: "MOE_THREADS", expected: "1...4096", found: text)
+        .invalidArgument, "no number of threads", subject: "MOE_THREADS", expected: "\(Self.allowed)", found: text)
     }
     return count
   }

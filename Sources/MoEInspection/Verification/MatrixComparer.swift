@@ -87,12 +87,13 @@ struct MatrixComparer: Sendable {
   private static func greatest(_ a: RowBlock, _ b: RowBlock, row: Int, first: Int) -> MatrixVerification.Difference {
     let place = row - first..<row - first + 1
     let (x, y) = (a.floats(place), b.floats(place))
-    func size(_ column: Int) -> Float {
-      let size = (x[column] - y[column]).magnitude
-      return size.isNaN ? .infinity : size
+    var greatest = (size: -Float.infinity, column: 0)
+    for column in x.indices {
+      let difference = (x[column] - y[column]).magnitude
+      let size = difference.isNaN ? .infinity : difference
+      if size > greatest.size { greatest = (size, column) }
     }
-    let column = x.indices.max { size($0) < size($1) } ?? 0
-    return .init(row: row, column: column, original: x[column], stored: y[column])
+    return .init(row: row, column: greatest.column, original: x[greatest.column], stored: y[greatest.column])
   }
 
   /// The greatest difference in steps; nil where a format has none.

@@ -77,8 +77,8 @@ extension MatrixVerification {
     if !(decibels >= Self.leastDecibels) { flags.insert(.format) }
   }
 
-  /// What is compared with siblings: noise in dB, over that of rounding where it is known.
-  fileprivate var level: Double { max(-60, excess ?? -decibels) }
+  /// What is compared with siblings, in dB: noise over that of rounding, or over the signal.
+  fileprivate func level(overRounding: Bool) -> Double { max(-60, overRounding ? excess ?? 0 : -decibels) }
 }
 
 extension VerificationReport {
@@ -93,7 +93,9 @@ extension VerificationReport {
       return Family(layer: place.isShared ? nil : place.layer, projections: place.projections)
     }
     for members in families.values.map({ $0.filter { matrices[$0].flags != [.notFinite] } }) where members.count >= 4 {
-      let levels = members.map { matrices[$0].level }
+      // Levels of two kinds can't be compared: where rounding is unknown of one, it doesn't count for any.
+      let overRounding = members.allSatisfy { matrices[$0].excess != nil }
+      let levels = members.map { matrices[$0].level(overRounding: overRounding) }
       let middle = Self.median(levels)
       // The standard deviation of what has no outliers.
       let deviation = 1.4826 * Self.median(levels.map { abs($0 - middle) })

@@ -23,7 +23,7 @@ struct ExpertDamage: Sendable, CustomStringConvertible {
     _ change: @escaping @Sendable (Int, Int, [Float]) -> [Float]
   ) -> Self {
     Self(description, kind) { model in
-      let (rows, columns) = (VerificationCase.rows(projection), VerificationCase.columns(projection))
+      let (rows, columns) = (model.rows(projection), model.columns(projection))
       let weights = model.values[VerificationCase.victim][projection]!
       model.values[VerificationCase.victim][projection] = change(rows, columns, weights)
     }
@@ -68,9 +68,9 @@ struct ExpertDamage: Sendable, CustomStringConvertible {
       return weights
     },
     Self("gate and up rows mixed", .order) { model in
-      let (victim, columns) = (VerificationCase.victim, VerificationCase.hidden)
+      let (victim, columns) = (VerificationCase.victim, model.hidden)
       let both = model.values[victim][.gate]! + model.values[victim][.up]!
-      let rows = 2 * VerificationCase.intermediate
+      let rows = 2 * model.intermediate
       let mixed = (0..<rows).flatMap { row -> ArraySlice<Float> in
         let source = row % 2 * (rows / 2) + row / 2
         return both[source * columns..<(source + 1) * columns]
