@@ -25,14 +25,7 @@ constexpr int bufferBytes = STEP * bufferOutputs * 2;
 constexpr int chunks = bufferOutputs / 8, tokensAtOnce = storers / chunks;
 constexpr int passes = (STEP + tokensAtOnce - 1) / tokensAtOnce;
 
-struct Results {
-  u8* output;                 // [sorted rows, width] bf16 or e4m3 or, for down, [pairs, width] bf16
-  float* outputScales;        // e4m3: [sorted rows, ceil(width / 128)]
-  const float* inputWeights;  // [pairs] or null: the router's weights, where they go on the input
-  const u8* bias;             // of the first expert: fp32 [2, width] or, for down, [width]; or null
-  ActivationArguments activation;
-  int width;
-};
+using Results = moe_hopper_results;
 
 /// Writes 8 × 8 blocks so that each row of memory has one token's 8 outputs.
 __device__ __forceinline__ void storeTransposed(u32 address, const u32 (&block)[STEP / 8]) {

@@ -11,19 +11,13 @@
 #include "producers.cuh"
 #include "wgmma.cuh"
 
-constexpr int maxExperts = 1024;
+constexpr int maxExperts = MOE_HOPPER_EXPERTS;
 /// So that nothing spills; together as many as a block begins with.
 constexpr int copierRegisters = DOWN && WEIGHTS != BF16 ? 56 : 40;
 constexpr int consumerRegisters = 252 - copierRegisters / 2;
 static_assert(consumerRegisters % 8 == 0, "registers move by eights");
 
-struct GroupedArguments {
-  const int* offsets;  // [experts + 1]
-  Sources sources;
-  Results results;
-  long long expertBytes;  // from an expert's scales and bias to the next one's
-  int experts;
-};
+using GroupedArguments = moe_hopper_grouped_arguments;
 
 struct Consumer {
   const GroupedArguments& p;
@@ -176,7 +170,7 @@ extern "C" __global__ void __launch_bounds__(copiers + 256, 1) experts_grouped(
   __shared__ Barriers barriers;
   __shared__ int offsets[maxExperts + 1];
   const Memory memory{sharedAddress(dynamic), sharedAddress(&barriers)};
-  const int steps = p.sources.steps(), warpgroup = threadIdx.x >> 7, warp = threadIdx.x >> 5;
+  const int steps = stepsOf(p.sources), warpgroup = threadIdx.x >> 7, warp = threadIdx.x >> 5;
   if (threadIdx.x == 0) {
     barriers.initialize();
     copy::prefetch(&weights);

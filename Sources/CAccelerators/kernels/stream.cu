@@ -87,7 +87,12 @@ struct Consumer {
         for (int i = 0; i < 4; ++i) {
           const int token = t * 2 + (i & 1), offset = g + (i >> 1) * 8;
           if (token >= p.tokenCount || offset >= n) continue;
-          p.output[(long long)token * p.hidden + row + offset] = roundBF16(sums.c[i] + bias(token, row + offset));
+          const long long place = (long long)token * p.hidden + row + offset;
+          const float value = sums.c[i] + bias(token, row + offset);
+          if (p.outputIsFloat)
+            ((float*)p.output)[place] = value;
+          else
+            ((u16*)p.output)[place] = roundBF16(value);
         }
       }
       row += n;
@@ -120,7 +125,7 @@ extern "C" __global__ void __launch_bounds__(consumers + producers, 1) experts_s
   barrier::waitForPreviousKernel();
   barrier::releaseNextKernel();
   const u32 generation = barrier::generation(p.grid);
-  shared.experts.find(p.topKIds, p.topKWeights, p.tokenCount, p.topK);
+  shared.experts.find(p.topKIds, p.topKWeights, p.tokenCount, p.topK, p.experts);
   Ring ring(memory + ((sizeof(Shared) + 127) & ~127), shared, p);
   if (threadIdx.x >= consumers) {
     const int thread = threadIdx.x - consumers;

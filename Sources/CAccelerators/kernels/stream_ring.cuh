@@ -17,7 +17,7 @@
 constexpr int warps = 8;
 constexpr int consumers = warps * 32;
 constexpr int producers = 4 * 32;
-constexpr int maxStages = 32;
+constexpr int maxStages = MOE_HOPPER_STREAM_STAGES;
 /// 16 rows: 8 of gate and 8 of up, or 16 of down.
 constexpr int stageRows = 16;
 #if WEIGHTS == MXFP4
@@ -43,30 +43,14 @@ constexpr int scaleBytes = WEIGHTS == BF16 ? 0 : 2 * chunkBlocks * 4;
 constexpr int shareRows = 1;
 #endif
 
-struct StreamArguments {
-  const u16* input;         // [tokens, hidden] bf16
-  const int* topKIds;       // [tokens, topK]
-  const float* topKWeights; // [tokens, topK]
-  // Of the first expert:
-  const u8* gateUp;         // [2, inner, hidden]
-  const u8* down;           // [hidden, inner]
-  const u8* gateUpScales;   // e4m3: fp32 [2, ceil(inner / 128), P(hidden)]
-  const u8* downScales;     // e4m3: fp32 [ceil(hidden / 128), P(inner)]
-  const u8* gateUpBias;     // fp32 [2, inner] or null
-  const u8* downBias;       // fp32 [hidden] or null
-  long long expertBytes;    // from any of these to the next expert's
-  u16* intermediate;        // [tokens * topK, tokens, inner] bf16: scratch
-  u16* output;              // [tokens, hidden] bf16
-  barrier::Grid* grid;
-  ActivationArguments activation;
-  int tokenCount, topK, hidden, inner, stages, weightOnInput;
-};
+using StreamArguments = moe_hopper_stream_arguments;
 
 struct Shared {
   TouchedExperts experts;
   Words sums[2][warps][32];
   u64 full[maxStages], empty[maxStages];
 };
+static_assert(sizeof(Shared) <= MOE_HOPPER_STREAM_BYTES, "the host leaves room for it");
 
 /// A run of at most 16 rows of one expert (8 pairs) or, for down, of all touched experts.
 struct Share {

@@ -1,0 +1,248 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright 2026 the swift-moe project authors
+
+import CAccelerators
+import MoE
+import Tensors
+import Testing
+
+@testable import MoECUDA
+
+/// Which layers get the kernels of Hopper, how they are cut into launches, and how weights lie for them.
+@Suite struct HopperTests {
+  private static func specification(
+    _ type: WeightType, _ activation: Activation = .silu, experts: Int = 4, hidden: Int = 256, intermediate: Int = 384
+  ) throws -> LayerSpecification {
+    try LayerSpecification(
+      expertCount: experts, hiddenSize: hidden, intermediateSize: intermediate, activation: activation
+    ).converted(to: type)
+  }
+
+  private static func set(
+    _ specification: LayerSpecification, _ precision: ActivationPrecision, _ architecture: String? = "sm_90a"
+  ) throws -> HopperForm? {
+    let architecture = try architecture.map(DeviceArchitecture.init(named:))
+    guard case .hopper(let kernels) = KernelSet(specification, precision, on: architecture) else { return nil }
+    return kernels.form
+  }
+
+  @Test(arguments: [
+    (WeightType.bf16, ActivationPrecision.bf16, HopperForm.bf16 as HopperForm?), (.f16, .bf16, .bf16),
+    (.f32, .bf16, .bf16), (.fp8Block, .fp8, .e4m3Block), (.mxfp4, .bf16, .mxfp4), (.bf16, .f32, nil),
+    (.bf16, .fp8, nil), (.bf16, .declared, nil), (.fp8Channel, .fp8, nil), (.fp8Block, .declared, nil),
+    (.mxfp4, .fp8, nil), (.mxfp8, .bf16, nil), (.int8Group(128), .bf16, nil), (.ggml(.q4_K), .bf16, nil),
+  ])
+  func formsWithKernels(type: WeightType, precision: ActivationPrecision, form: HopperForm?) throws {
+    let specification = try Self.specification(type, hidden: 256, intermediate: 512)
+    #expect(try Self.set(specification, precision) == form)
+    for other in ["sm_80", "sm_89", "sm_90", nil] { #expect(try Self.set(specification, precision, other) == nil) }
+  }
+
+  @Test func layersThatDoNotFit() throws {
+    #expect(try Self.set(Self.specification(.bf16, experts: 1025), .bf16) == nil)
+    // Sizes are padded where weights are numbers, not where they are codes.
+    #expect(try Self.set(Self.specification(.bf16, hidden: 200), .bf16) == .bf16)
+    #expect(try Self.set(Self.specification(.fp8Block, intermediate: 392), .fp8) == nil)
+    #expect(try Self.set(Self.specification(.fp8Block, Activation(.relu2, isGated: false)), .fp8) == nil)
+    #expect(try Self.set(Self.specification(.bf16, Activation(.relu2, isGated: false)), .bf16) == .bf16)
+    // A cut of the intermediate size inside of a block of scales.
+    var cut = try Self.specification(.fp8Block)
+    cut.codes[.up]?.rowGroup = 64
+    #expect(try Self.set(cut, .fp8) == nil)
+  }
+
+  @Test(arguments: HopperForm.all)
+  func launchesFitTheMultiprocessor(form: HopperForm) throws {
+    let kernels = HopperKernels(form, .silu)
+    for kernel in kernels.kernels {
+      #expect(kernel.sharedBytes <= 232448)
+      guard kernel.file == "kernels/grouped.cu" else { continue }
+      let stages = kernel.macros.first { $0.hasPrefix("STAGES=") }.flatMap { Int($0.dropFirst(7)) }
+      #expect((3...8).contains(try #require(stages)), "\(kernel.source)")
+    }
+    for chunk in [form.chunks.short, form.chunks.long] {
+      for tokens in 1...8 { #expect((3...32).contains(kernels.streamStages(chunk: chunk, tokens: tokens))) }
+    }
+    #expect(Set(kernels.kernels.map(\.source)).count == kernels.kernels.count)
+  }
+
+  /// The smallest tile that holds what an expert gets on average, with a quarter to spare.
+  @Test func heightsOfTiles() {
+    let kernels = HopperKernels(.bf16, .silu)
+    let found = [9, 16, 64, 512, 4096].map { kernels.tokens(pairs: 8 * $0, experts: 128) }
+    #expect(found == [16, 16, 16, 64, 160])
+    #expect(kernels.tokens(pairs: 8 * 64, experts: 32) == 32)
+    #expect(HopperKernels(.mxfp4, .silu).tokens(pairs: 1 << 20, experts: 8) == 128)
+  }
+
+  // MARK: - Regions
+
+  /// What an expert's region holds after all of its slices were packed, in parts as they are loaded.
+  private static func region(
+    _ specification: LayerSpecification, _ form: HopperForm, _ weights: (Projection) throws -> CodedWeights
+  ) throws -> (HopperRegion, [UInt8]) {
+    let region = HopperRegion(specification, form)
+    var bytes = [UInt8](repeating: 0, count: region.byteCount)
+    for projection in specification.projections {
+      let whole = try weights(projection)
+      let groups = whole.scales.count / whole.rows
+      for part in [0..<128, 128..<whole.rows] {
+        var slice = whole
+        slice.rows = part.count
+        slice.codes = Array(whole.codes[part.lowerBound * whole.columns..<part.upperBound * whole.columns])
+        slice.scales = Array(whole.scales[part.lowerBound * groups..<part.upperBound * groups])
+        let parts = try region.slices(
+          ParameterSlice(projection, .weight, firstRow: part.lowerBound, .codes(slice)))
+        for part in parts {
+          // A few rows at a time, as the staging memory does.
+          for first in stride(from: 0, to: part.rowCount, by: 5) {
+            let rows = first..<min(first + 5, part.rowCount)
+            let start = part.offset + first * part.rowBytes
+            try unsafe bytes.withUnsafeMutableBytes { all in
+              try unsafe part.pack(
+                rows, UnsafeMutableRawBufferPointer(rebasing: all[start..<start + rows.count * part.rowBytes]))
+            }
+          }
+        }
+      }
+    }
+    return (region, bytes)
+  }
+
+  private static func codes(_ type: WeightType, _ size: (rows: Int, columns: Int), seed: UInt32) throws -> CodedWeights
+  {
+    var state = seed
+    let values = (0..<size.rows * size.columns).map { _ -> Float in
+      state = state &* 1_664_525 &+ 1_013_904_223
+      return Float(state >> 8) / Float(1 << 23) - 1
+    }
+    let decoder = try type.scheme.decoder(of: type.scheme.encode(values, rows: size.rows, columns: size.columns))
+    return try #require(decoder.coded(rows: 0..<size.rows, columns: 0..<size.columns))
+  }
+
+  private static func float(_ bytes: [UInt8], _ offset: Int) -> Float {
+    Float(bitPattern: (0..<4).reversed().reduce(0) { $0 << 8 | UInt32(bytes[offset + $1]) })
+  }
+
+  @Test func blocksOfE4M3() throws {
+    let specification = try Self.specification(.fp8Block, hidden: 272, intermediate: 400)
+    var truth: [Projection: CodedWeights] = [:]
+    let (region, bytes) = try Self.region(specification, .e4m3Block) { projection in
+      let made = try Self.codes(.fp8Block, specification.size(of: projection), seed: UInt32(truth.count + 1))
+      truth[projection] = made
+      return made
+    }
+    for (projection, weights) in truth {
+      let (rows, columns) = specification.size(of: projection)
+      let codes = region.offset(of: .weights, projection)
+      #expect(Array(bytes[codes..<codes + rows * columns]) == weights.codes)
+      let decoded = weights.decode(), scales = region.offset(of: .scales, projection)
+      // Rows of scales are padded to 16 bytes.
+      let pitch = (columns + 127) / 128 <= 4 ? 4 : 8
+      for (row, column) in [(0, 0), (127, 127), (128, 128), (rows - 1, columns - 1), (200, 130)] {
+        let scale = Self.float(bytes, scales + (row / 128 * pitch + column / 128) * 4)
+        #expect(
+          MiniFloat.e4m3fn.decode(weights.codes[row * columns + column]) * scale == decoded[row * columns + column])
+      }
+    }
+    // Gate and up are one array.
+    #expect(region.offset(of: .weights, .up) == 400 * 272)
+    #expect(region.offset(of: .scales, .up) - region.offset(of: .scales, .gate) == 4 * 4 * 4)
+  }
+
+  @Test func rowsOfABlockWithScalesOfTheirOwn() throws {
+    let specification = try Self.specification(.fp8Block)
+    let error = #expect(throws: MoEError.self) {
+      _ = try Self.region(specification, .e4m3Block) { projection in
+        var made = try Self.codes(.fp8Block, specification.size(of: projection), seed: 1)
+        made.scales[2 * 130] *= 2
+        return made
+      }
+    }
+    #expect(error?.description.contains("128 rows") == true)
+  }
+
+  /// Read back as `fp4.cuh` says that lanes find them.
+  @Test func tilesOfMXFP4() throws {
+    let specification = try Self.specification(.mxfp4, hidden: 288, intermediate: 160)
+    var truth: [Projection: CodedWeights] = [:]
+    let (region, bytes) = try Self.region(specification, .mxfp4) { projection in
+      let made = try Self.codes(.mxfp4, specification.size(of: projection), seed: UInt32(truth.count + 7))
+      truth[projection] = made
+      return made
+    }
+    for (projection, weights) in truth {
+      let blocks = (weights.columns + 127) / 128
+      var found: [Float] = []
+      for row in 0..<weights.rows {
+        for column in 0..<weights.columns {
+          let tile = region.offset(of: .weights, projection) + (row / 8 * blocks + column / 128) * 544
+          let (j, i, t, second) = (column % 128 / 32, column % 32 / 8, column % 8 / 2, column % 2)
+          let byte = bytes[tile + row % 8 * 64 + (4 * t + j) * 4 + (4 * second + i) / 2]
+          let code = i % 2 == 0 ? byte & 15 : byte >> 4
+          found.append(weights.table[Int(code)] * E8M0.decode(bytes[tile + 512 + row % 8 * 4 + j]))
+        }
+      }
+      #expect(found == weights.decode())
+    }
+  }
+
+  @Test func scalesOfMXFP4BeyondTheKernels() throws {
+    let specification = try Self.specification(.mxfp4)
+    func store(_ scale: Float) throws -> (HopperRegion, [UInt8]) {
+      try Self.region(specification, .mxfp4) { projection in
+        var made = try Self.codes(.mxfp4, specification.size(of: projection), seed: 3)
+        made.scales[0] = scale
+        return made
+      }
+    }
+    // Too small for anything to remain of it: zeros.
+    let (region, bytes) = try store(0x1p-100)
+    let start = region.offset(of: .weights, .gate)
+    #expect(stride(from: 0, to: 64, by: 16).allSatisfy { bytes[start + $0..<start + $0 + 4].allSatisfy { $0 == 0 } })
+    #expect(bytes[start + 4..<start + 16].contains { $0 != 0 } && bytes[start + 512] == 61)
+    #expect(throws: MoEError.self) { try store(0x1p62) }
+  }
+
+  @Test(arguments: [true, false])
+  func rowsOfBF16(isGated: Bool) throws {
+    var specification = try Self.specification(.f16, Activation(.silu, isGated: isGated), hidden: 48, intermediate: 32)
+    specification.hasBias = true
+    let region = HopperRegion(specification, .bf16)
+    let last = region.offset(of: .bias, .down) + 4 * 48
+    #expect(region.byteCount >= last && region.byteCount % 256 == 0)
+    #expect(region.first == (isGated ? .gate : .up))
+    if isGated {
+      #expect(region.offset(of: .weights, .up) == 2 * 48 * 32)
+      #expect(region.offset(of: .bias, .up) - region.offset(of: .bias, .gate) == 4 * 32)
+    }
+    let values = (0..<48 * 32).map { Float($0) / 1000 }
+    var bytes = [UInt8](repeating: 0, count: region.byteCount)
+    try unsafe ElementType.f16.encode(values).withUnsafeBytes { source in
+      let view = unsafe ParameterView(
+        base: source.baseAddress!, elementType: .f16, rows: 32, columns: 48, rowStride: 48, columnStride: 1)
+      for part in try region.slices(ParameterSlice(.up, .weight, .dense(view))) {
+        try unsafe bytes.withUnsafeMutableBytes { all in
+          try unsafe part.pack(
+            0..<part.rowCount,
+            UnsafeMutableRawBufferPointer(rebasing: all[part.offset..<part.offset + part.rowCount * part.rowBytes]))
+        }
+      }
+    }
+    let start = region.offset(of: .weights, .up)
+    let rounded = ElementType.bf16.encode(ElementType.f16.decode(ElementType.f16.encode(values)))
+    #expect(Array(bytes[start..<start + 2 * 48 * 32]) == rounded)
+  }
+
+  /// The layout says what the kernels want of sizes and of slices.
+  @Test(arguments: [(WeightType.bf16, ActivationPrecision.bf16, 1), (.fp8Block, .fp8, 128), (.mxfp4, .bf16, 8)])
+  func layouts(type: WeightType, precision: ActivationPrecision, rowAlignment: Int) throws {
+    let backend = CUDABackend(activations: precision)
+    let specification = try Self.specification(type)
+    let layout = try backend.layout(of: specification, on: DeviceArchitecture(named: "sm_90a"))
+    #expect(layout.identity.hasPrefix("cuda/hopper/") && layout.rowAlignment == rowAlignment)
+    #expect(layout.hiddenAlignment == 16 && layout.intermediateAlignment == 16)
+    #expect(layout.codes == specification.codes)
+    #expect(try backend.layout(of: specification, on: nil).identity.hasPrefix("cuda/rows/"))
+  }
+}
