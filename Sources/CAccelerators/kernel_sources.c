@@ -31,6 +31,9 @@ MOE_TEXT(activation_cuh) = {
 MOE_TEXT(barrier_cuh) = {
 #embed "kernels/barrier.cuh" suffix(, 0)
 };
+MOE_TEXT(codes_cuh) = {
+#embed "kernels/codes.cuh" suffix(, 0)
+};
 MOE_TEXT(common_cuh) = {
 #embed "kernels/common.cuh" suffix(, 0)
 };
@@ -45,9 +48,6 @@ MOE_TEXT(epilogue_cuh) = {
 };
 MOE_TEXT(experts_cuh) = {
 #embed "kernels/experts.cuh" suffix(, 0)
-};
-MOE_TEXT(fp4_cuh) = {
-#embed "kernels/fp4.cuh" suffix(, 0)
 };
 MOE_TEXT(mma_cuh) = {
 #embed "kernels/mma.cuh" suffix(, 0)
@@ -129,12 +129,12 @@ const moe_kernel_source *moe_kernel_sources(size_t *count) {
       {"output.cuh", output_cuh},
       {"activation.cuh", activation_cuh},
       {"barrier.cuh", barrier_cuh},
+      {"codes.cuh", codes_cuh},
       {"common.cuh", common_cuh},
       {"copy.cuh", copy_cuh},
       {"e4m3.cuh", e4m3_cuh},
       {"epilogue.cuh", epilogue_cuh},
       {"experts.cuh", experts_cuh},
-      {"fp4.cuh", fp4_cuh},
       {"mma.cuh", mma_cuh},
       {"producers.cuh", producers_cuh},
       {"ring.cuh", ring_cuh},

@@ -28,9 +28,16 @@ import Testing
 
   @Test(arguments: [
     (WeightType.bf16, ActivationPrecision.bf16, HopperForm.bf16 as HopperForm?), (.f16, .bf16, .bf16),
-    (.f32, .bf16, .bf16), (.fp8Block, .fp8, .e4m3Block), (.mxfp4, .bf16, .mxfp4), (.bf16, .f32, nil),
-    (.bf16, .fp8, nil), (.bf16, .declared, nil), (.fp8Channel, .fp8, nil), (.fp8Block, .declared, nil),
-    (.mxfp4, .fp8, nil), (.mxfp8, .bf16, nil), (.int8Group(128), .bf16, nil), (.ggml(.q4_K), .bf16, nil),
+    (.f32, .bf16, .bf16), (.fp8Block, .fp8, .e4m3Block), (.mxfp4, .bf16, .mxfp4), (.nvfp4, .bf16, .nvfp4),
+    (.int4Group(128, isSymmetric: true), .bf16, .int4Groups128),
+    (.int4Group(256, isSymmetric: false), .bf16, .int4Groups128),
+    (.int4Group(32, isSymmetric: false), .bf16, .int4Groups32),
+    (.int4Group(64, isSymmetric: true), .bf16, .int4Groups32), (.ggml(.q4_0), .bf16, .int4Groups32),
+    (.int4Group(16, isSymmetric: true), .bf16, nil), (.fp8Block, .bf16, .e4m3Groups128),
+    (.fp8Channel, .bf16, .e4m3Groups128), (.fp8Tensor, .bf16, .e4m3Groups128), (.mxfp8, .bf16, .e4m3Groups32),
+    (.bf16, .f32, nil), (.bf16, .fp8, nil), (.bf16, .declared, nil), (.fp8Channel, .fp8, nil),
+    (.fp8Block, .declared, nil), (.mxfp4, .fp8, nil), (.int8Group(128), .bf16, nil), (.ggml(.q4_K), .bf16, nil),
+    (.ggml(.q4_1), .bf16, nil), (.nf4, .bf16, nil),
   ])
   func formsWithKernels(type: WeightType, precision: ActivationPrecision, form: HopperForm?) throws {
     let specification = try Self.specification(type, hidden: 256, intermediate: 512)
@@ -75,6 +82,17 @@ import Testing
     #expect(HopperKernels(.mxfp4, .silu).tokens(pairs: 1 << 20, experts: 8) == 128)
   }
 
+  /// Few tokens are one launch as long as they read few bytes, which differs from form to form.
+  @Test func batchesOfTheStream() {
+    func isStreamed(_ form: HopperForm, _ tokens: Int, topK: Int = 8, _ activation: Activation = .silu) -> Bool {
+      HopperKernels(form, activation).isStreamed(tokens: tokens, topK: topK, experts: 128, bytesPerExpert: 4 << 20)
+    }
+    #expect(isStreamed(.bf16, 1) && isStreamed(.bf16, 8) && !isStreamed(.bf16, 9))
+    #expect(isStreamed(.e4m3Block, 1) && !isStreamed(.e4m3Block, 8) && isStreamed(.mxfp4, 8))
+    #expect(isStreamed(.bf16, 8, topK: 32) && !isStreamed(.bf16, 8, topK: 33))
+    #expect(!isStreamed(.bf16, 1, Activation(.relu2, isGated: false)))
+  }
+
   // MARK: - Regions
 
   /// What an expert's region holds after all of its slices were packed, in parts as they are loaded.
@@ -91,6 +109,10 @@ import Testing
         slice.rows = part.count
         slice.codes = Array(whole.codes[part.lowerBound * whole.columns..<part.upperBound * whole.columns])
         slice.scales = Array(whole.scales[part.lowerBound * groups..<part.upperBound * groups])
+        if case .zero(let zeros) = whole.correction {
+          slice.correction = .zero(Array(zeros[part.lowerBound * groups..<part.upperBound * groups]))
+        }
+        slice.factors?.scales = Array(whole.factors!.scales[part])
         let parts = try region.slices(
           ParameterSlice(projection, .weight, firstRow: part.lowerBound, .codes(slice)))
         for part in parts {
@@ -162,28 +184,38 @@ import Testing
     #expect(error?.description.contains("128 rows") == true)
   }
 
-  /// Read back as `fp4.cuh` says that lanes find them.
-  @Test func tilesOfMXFP4() throws {
-    let specification = try Self.specification(.mxfp4, hidden: 288, intermediate: 160)
+  /// Read back as `codes.cuh` says that lanes find them.
+  @Test(arguments: [
+    (WeightType.mxfp4, HopperForm.mxfp4), (.nvfp4, .nvfp4), (.int4Group(128, isSymmetric: true), .int4Groups128),
+    (.int4Group(256, isSymmetric: false), .int4Groups128), (.int4Group(32, isSymmetric: false), .int4Groups32),
+    (.int4Group(64, isSymmetric: true), .int4Groups32), (.ggml(.q4_0), .int4Groups32), (.fp8Channel, .e4m3Groups128),
+    (.fp8Block, .e4m3Groups128), (.mxfp8, .e4m3Groups32),
+  ])
+  func tiles(type: WeightType, form: HopperForm) throws {
+    // Not a multiple of a tile's columns where the type's groups allow it.
+    let short = [HopperForm.mxfp4, .nvfp4, .e4m3Groups32].contains(form)
+    let specification = try Self.specification(type, hidden: short ? 288 : 256, intermediate: short ? 160 : 512)
     var truth: [Projection: CodedWeights] = [:]
-    let (region, bytes) = try Self.region(specification, .mxfp4) { projection in
-      let made = try Self.codes(.mxfp4, specification.size(of: projection), seed: UInt32(truth.count + 7))
+    let (region, bytes) = try Self.region(specification, form) { projection in
+      let made = try Self.codes(type, specification.size(of: projection), seed: UInt32(truth.count + 7))
       truth[projection] = made
       return made
     }
     for (projection, weights) in truth {
-      let blocks = (weights.columns + 127) / 128
-      var found: [Float] = []
+      let reader = TileReader(
+        form: form, bytes: bytes, start: region.offset(of: .weights, projection), columns: weights.columns,
+        factor: form.hasFactors ? Self.float(bytes, region.offset(of: .scales, projection)) : 1)
+      let decoded = weights.decode()
+      var worst: Float = 0
       for row in 0..<weights.rows {
         for column in 0..<weights.columns {
-          let tile = region.offset(of: .weights, projection) + (row / 8 * blocks + column / 128) * 544
-          let (j, i, t, second) = (column % 128 / 32, column % 32 / 8, column % 8 / 2, column % 2)
-          let byte = bytes[tile + row % 8 * 64 + (4 * t + j) * 4 + (4 * second + i) / 2]
-          let code = i % 2 == 0 ? byte & 15 : byte >> 4
-          found.append(weights.table[Int(code)] * E8M0.decode(bytes[tile + 512 + row % 8 * 4 + j]))
+          let (found, expected) = (reader.value(row, column), decoded[row * weights.columns + column])
+          worst = max(worst, abs(found - expected) / max(abs(expected), 1e-6))
         }
       }
-      #expect(found == weights.decode())
+      // Scales in bf16 are rounded.
+      let bound: Float = [HopperForm.mxfp4, .nvfp4].contains(form) ? 1e-6 : 0x1p-8
+      #expect(worst <= bound, "\(projection)")
     }
   }
 
@@ -235,7 +267,9 @@ import Testing
   }
 
   /// The layout says what the kernels want of sizes and of slices.
-  @Test(arguments: [(WeightType.bf16, ActivationPrecision.bf16, 1), (.fp8Block, .fp8, 128), (.mxfp4, .bf16, 8)])
+  @Test(arguments: [
+    (WeightType.bf16, ActivationPrecision.bf16, 1), (.fp8Block, .fp8, 128), (.mxfp4, .bf16, 8), (.fp8Block, .bf16, 8),
+  ])
   func layouts(type: WeightType, precision: ActivationPrecision, rowAlignment: Int) throws {
     let backend = CUDABackend(activations: precision)
     let specification = try Self.specification(type)
@@ -244,5 +278,46 @@ import Testing
     #expect(layout.hiddenAlignment == 16 && layout.intermediateAlignment == 16)
     #expect(layout.codes == specification.codes)
     #expect(try backend.layout(of: specification, on: nil).identity.hasPrefix("cuda/rows/"))
+  }
+}
+
+/// Reads weights out of tiles, one at a time.
+private struct TileReader {
+  let form: HopperForm
+  let bytes: [UInt8]
+  let start, columns: Int
+  let factor: Float
+
+  func value(_ row: Int, _ column: Int) -> Float {
+    let tile = start + (row / 8 * ((columns + 127) / 128) + column / 128) * form.tileBytes
+    let (g, c) = (row % 8, column % 128)
+    let (j, i, t, second) = (c / 32, c % 32 / 8, c % 8 / 2, c % 2)
+    let code: UInt8
+    if form.bits == 4 {
+      let byte = bytes[tile + g * 64 + t * 16 + j * 4 + (4 * second + i) / 2]
+      code = i % 2 == 0 ? byte & 15 : byte >> 4
+    } else {
+      code = bytes[tile + j / 2 * 512 + g * 64 + t * 16 + (j % 2 * 2 + i / 2) * 4 + i % 2 + 2 * second]
+    }
+    let scales = tile + 8 * 128 * form.bits / 8 + g * form.tileScaleBytes
+    switch form {
+    case .mxfp4: return MiniFloat.e2m1.decode(code) * E8M0.decode(bytes[scales + j])
+    case .nvfp4:
+      let byte = Int(bytes[scales + c / 16])
+      let scale = Float(sign: .plus, exponent: byte / 8 - 9, significand: 1 + Float(byte % 8) / 8)
+      return MiniFloat.e2m1.decode(code) * scale * factor
+    case .int4Groups128, .int4Groups32:
+      let place = scales + (form == .int4Groups32 ? 4 * j : 0)
+      return (128 + Float(code) - half(place + 2)) * half(place)
+    default:
+      let place = scales + (form == .e4m3Groups32 ? 4 * j : 0)
+      #expect(half(place) == half(place + 2))
+      return MiniFloat.e4m3fn.decode(code) * half(place) * 0x1p-60
+    }
+  }
+
+  /// A bf16.
+  private func half(_ place: Int) -> Float {
+    Float(bitPattern: UInt32(bytes[place]) << 16 | UInt32(bytes[place + 1]) << 24)
   }
 }

@@ -146,7 +146,7 @@ enum {
   MOE_HOPPER_STREAM_PAIRS = 256,
   /// Stages of the stream's ring, and what it keeps in shared memory before it.
   MOE_HOPPER_STREAM_STAGES = 32,
-  MOE_HOPPER_STREAM_BYTES = 20480,
+  MOE_HOPPER_STREAM_BYTES = 28672,
 };
 
 #endif

@@ -12,8 +12,6 @@
 /// 64 weight rows twice, by tokens.
 using Sums = float[2][TOKENS / 2];
 
-/// What sums are too small by.
-constexpr float unit = WEIGHTS == MXFP4 ? fp4::restored : 1.f;
 /// Of one warpgroup, and of a tile.
 constexpr int outputs = paired ? 64 : 128, tileOutputs = 2 * outputs;
 constexpr bool quantizes = WEIGHTS == E4M3_BLOCK && !DOWN;
@@ -43,6 +41,7 @@ struct Epilogue {
   long long expertBytes;
   u32 buffers;
   int member;  // the warpgroup: 0 or 1
+  const u8* factors;  // of the first expert, where matrices have some: fp32 [2] or, without a gate and for down, [1]
 
   __device__ __forceinline__ void meet() const {
     barrier::meet(quantizes ? 1 : 1 + member, storers);
@@ -64,6 +63,13 @@ struct Epilogue {
           if (row < p.width) bias[half][i] = of[(paired ? i * p.width : 0) + row];
         }
     }
+    // What sums are too small by: of gate and up, or of one matrix.
+    float unit[2] = {TILED ? codes::restored : 1.f, TILED ? codes::restored : 1.f};
+    if (TILED && codes::hasFactors) {
+      const float* of = (const float*)(factors + tile.expert * expertBytes);
+      unit[0] *= of[0];
+      unit[1] *= of[paired];
+    }
     const u32 swizzle = lane() & 7, firstChunk = quantizes ? member * 8 : 0;
     const u32 transposed = buffer + (lane() & (STEP - 1)) * (bufferOutputs * 2);
 #pragma unroll
@@ -84,7 +90,7 @@ struct Epilogue {
           const int j = (part * STEP / 8 + block) * 4;
           float c[4];
 #pragma unroll
-          for (int i = 0; i < 4; ++i) c[i] = sums[half][j + i] * unit;
+          for (int i = 0; i < 4; ++i) c[i] = sums[half][j + i] * unit[i >> 1];
           if (!DOWN && p.inputWeights) scale(c, tile, part * STEP + block * 8 + t * 2);
           if (paired) {
             packed[0][block] = packBF16(activate(c[0] + bias[half][0], c[2] + bias[half][1], p.activation),

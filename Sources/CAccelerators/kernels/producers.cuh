@@ -19,7 +19,7 @@ constexpr int surelyFull = DOWN && !tokensAreScaled ? STAGES - 1 : STAGES - 1 - 
 /// A stage's weights, by one thread.
 __device__ __forceinline__ void copyWeights(const TensorMap& map, const Memory& memory, const Position& at, int step, const Tile& tile) {
   barrier::arriveExpecting(memory.full(at.stage), weightTileBytes);
-  constexpr bool tiled = WEIGHTS == MXFP4;
+  constexpr bool tiled = TILED;
   copy::box5(memory.weights(at.stage), &map, tiled ? 0 : step * columnsPerStage, tiled ? step : 0, tile.block * (tileRows / 16),
              tile.expert, memory.full(at.stage));
 }

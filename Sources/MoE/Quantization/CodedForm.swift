@@ -88,12 +88,16 @@ public struct CodedForm: Sendable, Hashable {
     self.rowGroup = rowGroup
   }
 
+  /// Whether a table of codes is of successive whole numbers.
+  static func isCounting(_ table: [Float]) -> Bool {
+    table.indices.allSatisfy { table[$0] == table[0] + Float($0) } && abs(table[0]) <= 255
+  }
+
   /// Whether a table of codes makes a form integral.
   static func isIntegral(_ table: [Float]) -> Bool {
     let half = table.count / 2
-    let isCounting = table.indices.allSatisfy { table[$0] == table[0] + Float($0) } && abs(table[0]) <= 255
     let isSigned = table.indices.allSatisfy { table[$0] == Float($0 < half ? $0 : $0 - table.count) }
-    if isCounting || isSigned { return true }
+    if isCounting(table) || isSigned { return true }
     guard table.count <= 16, table.allSatisfy({ $0.isFinite }) else { return false }
     let unit = table.filter { $0 != 0 }.map { $0.ulp * Float($0.significandBitPattern.lowestUnit) }.min() ?? 1
     return table.allSatisfy { (-128...127).contains($0 / unit) }

@@ -13,10 +13,10 @@ struct TensorMap: Sendable {
   /// The numbers of an array.
   enum Element: Int32 {
     case byte = 0
-    case word = 2
+    case longWord = 4
     case bf16 = 9
 
-    var bytes: Int { self == .byte ? 1 : self == .bf16 ? 2 : 4 }
+    var bytes: Int { self == .byte ? 1 : self == .bf16 ? 2 : 8 }
   }
 
   /// One that nothing is copied by.

@@ -40,9 +40,9 @@ extension TensorMap {
     let matrix = form.weightBytes(rows: size.rows, columns: size.columns)
     let steps = isPaired ? [matrix, eight] : [eight, 2 * eight]
     if form.tileBytes > 0 {
-      let words = form.tileBytes / 4
+      let words = form.tileBytes / 8
       try self.init(
-        of: .word, at: address, sizes: [words, HopperForm.blocks(size.columns), 2, groups, experts],
+        of: .longWord, at: address, sizes: [words, HopperForm.blocks(size.columns), 2, groups, experts],
         strides: [form.tileBytes] + steps + [layout.bytesPerExpert], box: [words, 1, 2, 16, 1], isSwizzled: false,
         device)
     } else {

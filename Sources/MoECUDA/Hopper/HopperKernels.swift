@@ -44,7 +44,7 @@ struct HopperKernels: Sendable, Hashable {
   func stream(chunk: Int) -> Kernel {
     Kernel(
       "experts_stream", "kernels/stream.cu", macros: ["WEIGHTS=\(form.weights)", "CHUNK=\(chunk)"] + activation,
-      threads: 384, sharedBytes: Self.mostShared)
+      threads: 416, sharedBytes: Self.mostShared)
   }
 
   /// Stages of the stream's ring.
@@ -78,11 +78,21 @@ struct HopperKernels: Sendable, Hashable {
 
   /// Most rows of a tile for batches whose counts the host does not know.
   func tokens(pairs: Int, experts: Int) -> Int {
-    // Of uniform routing: the mean of the experts that have a row. An expert with more rows than a tile holds reads its
-    // weights twice, so there is room for a quarter more.
-    let touched = Double(experts) * (1 - power(1 - 1 / Double(experts), pairs))
-    let mean = Double(pairs) / touched
+    // An expert with more rows than a tile holds reads its weights twice, so there is room for a quarter more.
+    let mean = Double(pairs) / Self.touched(pairs: pairs, experts: experts)
     return form.tokens.first { Double($0) >= 1.25 * mean } ?? form.tokens.last!
+  }
+
+  /// Whether a batch is one launch of the stream.
+  func isStreamed(tokens: Int, topK: Int, experts: Int, bytesPerExpert: Int) -> Bool {
+    let pairs = tokens * topK
+    return isGated && tokens <= MOE_HOPPER_STREAM_TOKENS && pairs <= MOE_HOPPER_STREAM_PAIRS
+      && Self.touched(pairs: pairs, experts: experts) * Double(bytesPerExpert) <= Double(form.streamBytes)
+  }
+
+  /// The experts that get a row, where all are as likely.
+  private static func touched(pairs: Int, experts: Int) -> Double {
+    Double(experts) * (1 - power(1 - 1 / Double(experts), pairs))
   }
 
   private var activation: [String] { ["ACTIVATION=\(function)", "GATED=\(isGated ? 1 : 0)"] }

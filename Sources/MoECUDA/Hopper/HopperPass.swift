@@ -43,8 +43,9 @@ struct HopperPass {
     (self.ids, self.weights) = (ids, weights)
     (self.tokens, self.topK) = (tokens, topK)
     isStream =
-      isWhole && experts.kernels.isGated && tokens <= MOE_HOPPER_STREAM_TOKENS
-      && tokens * topK <= MOE_HOPPER_STREAM_PAIRS
+      isWhole
+      && experts.kernels.isStreamed(
+        tokens: tokens, topK: topK, experts: layout.specification.expertCount, bytesPerExpert: layout.bytesPerExpert)
     guard tokens * topK < Self.mostPairs, 2 * tokens * layout.specification.hiddenSize < Self.mostBytes else {
       throw MoEError(
         .invalidArgument, "a batch is too large for the device",

@@ -69,11 +69,25 @@ struct HopperRegion: Sendable {
     let matrix = matrix(slice.projection)
     switch slice.content {
     case .dense(let view): return [try RegionSlice.dense(view, slice, matrix, .bf16)]
-    case .codes(let weights) where form.tileBytes > 0:
-      return [try FP4Tiles(weights, slice.projection).slice(at: matrix.weights, firstRow: slice.firstRow)]
+    case .codes(let weights) where form.coding != nil:
+      let tiles = try CodedTiles(weights, form, slice.projection)
+      return [tiles.slice(at: Int(matrix.weights), firstRow: slice.firstRow)]
+        + (form.hasFactors ? [try factor(weights, slice)] : [])
     case .codes(let weights):
       return [RegionSlice.codes(weights, slice, matrix), try blockScales(weights, slice)]
     }
+  }
+
+  /// The factor of a matrix: all of its slices have the same.
+  private func factor(_ weights: CodedWeights, _ slice: ParameterSlice) throws(MoEError) -> RegionSlice {
+    let factors = weights.factors?.scales ?? []
+    guard let factor = factors.first, factors.allSatisfy({ $0 == factor }) else {
+      throw MoEError(
+        .invalidValue, "rows of a \(slice.projection) have factors of their own", expected: "one for the matrix",
+        found: "several")
+    }
+    return RegionSlice(
+      ElementType.f32.encode([factor]), rowBytes: 4, offset: offset(of: .scales, slice.projection))
   }
 
   /// A row of scales for 128 rows of weights.

@@ -44,6 +44,7 @@ extension Kernel {
 
   static let measureRead = Kernel("moe_measure_read", "portable/measure.cu", threads: 512)
   static let measureBF16 = Kernel("moe_measure_bf16", "portable/measure.cu", threads: 256)
+  static let measureE4M3 = Kernel("moe_measure_e4m3", "portable/measure.cu", threads: 256)
   static let measureF32 = Kernel("moe_measure_f32", "portable/measure.cu", threads: 256)
 
   /// What every layer needs beside its products.
@@ -56,6 +57,7 @@ extension Kernel {
 
   /// All that there are for an architecture.
   static func all(for architecture: DeviceArchitecture) -> [Kernel] {
-    shared + products + measuring + (architecture.isHopper ? HopperKernels.all.flatMap(\.kernels) : [])
+    shared + products + measuring
+      + (architecture.isHopper ? [measureE4M3] + HopperKernels.all.flatMap(\.kernels) : [])
   }
 }

@@ -11,23 +11,27 @@ enum KernelSet: Sendable, Hashable {
   /// Those for Hopper.
   case hopper(HopperKernels)
 
-  /// What there is for Hopper: a form of weights, the precision of activations it is multiplied in, and the layers it fits.
-  private static let rows:
-    [(form: HopperForm, precision: ActivationPrecision, fits: @Sendable (LayerSpecification) -> Bool)] = [
-      (.bf16, .bf16, { $0.codes.isEmpty }),
-      (.e4m3Block, .fp8, { $0.areCodes(e4m3Block) && $0.activation.isGated }),
-      (.mxfp4, .bf16, { $0.areCodes(mxfp4) }),
-    ]
-
-  private static let e4m3Block = CodedPattern(code: .e4m3, bits: 8, groups: [128], rowGroup: 128, scales: nil)
-  private static let mxfp4 = CodedPattern(code: .e2m1, bits: 4, groups: [32], rowGroup: nil, scales: [.e8m0])
+  /// What there is for Hopper: a form of weights, the precision of activations that it is multiplied in, and what weights
+  /// are kept in it. The first that fits is taken.
+  private static let rows: [(form: HopperForm, precision: ActivationPrecision, weights: WeightPattern)] = [
+    (.bf16, .bf16, .dense),
+    (.e4m3Block, .fp8, .codes(.e4m3, bits: 8, [.blocks(128)])),
+    (.mxfp4, .bf16, .codes(.e2m1, bits: 4, [.groups(of: [32]), .scales(.e8m0)])),
+    (.nvfp4, .bf16, .codes(.e2m1, bits: 4, [.groups(of: [16]), .scales(.e4m3), .factor])),
+    (.int4Groups128, .bf16, .codes(.integer, bits: 4, [.groupsOrRows(by: 128), .zeros])),
+    (.int4Groups32, .bf16, .codes(.integer, bits: 4, [.groupsOrRows(by: 32), .zeros])),
+    (.e4m3Groups128, .bf16, .codes(.e4m3, bits: 8, [.groupsOrRows(by: 128)])),
+    (.e4m3Groups32, .bf16, .codes(.e4m3, bits: 8, [.groupsOrRows(by: 32)])),
+  ]
 
   /// - Parameter architecture: nil where there is no device.
   init(
     _ specification: LayerSpecification, _ precision: ActivationPrecision, on architecture: DeviceArchitecture?
   ) {
-    let row = Self.rows.first { $0.precision == precision && $0.fits(specification) }
-    guard let row, let architecture, architecture.isHopper, specification.expertCount <= MOE_HOPPER_EXPERTS else {
+    let row = Self.rows.first { $0.precision == precision && $0.weights.matches(specification) }
+    guard let row, let architecture, architecture.isHopper, specification.expertCount <= MOE_HOPPER_EXPERTS,
+      specification.activation.isGated || !row.form.isScaledInBlocks
+    else {
       self = .portable
       return
     }
@@ -43,28 +47,55 @@ enum KernelSet: Sendable, Hashable {
   }
 }
 
-/// What forms of codes have in common that the same kernels take.
-private struct CodedPattern {
-  var code: CodedForm.Code
-  var bits: Int
-  var groups: Set<Int>
-  /// Rows that share scales; nil where that is of no meaning.
-  var rowGroup: Int?
-  /// Types of scales; nil for any.
-  var scales: Set<CodedForm.Number>?
+/// Weights that are kept in a form.
+private enum WeightPattern {
+  case dense
+  case codes(CodedForm.Code, bits: Int, [Condition])
 
-  func matches(_ form: CodedForm) -> Bool {
-    form.code == code && form.bits == bits && form.group.map(groups.contains) == true && form.correction == .none
-      && form.factor == nil && (rowGroup == nil || form.rowGroup == rowGroup)
-      && (scales == nil || scales!.contains(form.scale))
+  /// What a form of codes has to be, beside its codes.
+  enum Condition {
+    /// Groups of so many columns.
+    case groups(of: Set<Int>)
+    /// Groups of a multiple of so many columns, or one group for a row.
+    case groupsOrRows(by: Int)
+    /// Groups of so many columns that as many rows share.
+    case blocks(Int)
+    case scales(CodedForm.Number)
+    /// There may be zero points, which no other form has.
+    case zeros
+    /// There is a factor for all columns, which no other form has.
+    case factor
+
+    func holds(_ form: CodedForm) -> Bool {
+      switch self {
+      case .groups(let sizes): form.group.map(sizes.contains) == true
+      case .groupsOrRows(let size): form.group.map { $0 % size == 0 } ?? true
+      case .blocks(let size): form.group == size && form.rowGroup == size
+      case .scales(let number): form.scale == number
+      case .zeros, .factor: true
+      }
+    }
   }
-}
 
-extension LayerSpecification {
-  /// Whether the weights of all projections are codes of one kind.
-  fileprivate func areCodes(_ pattern: CodedPattern) -> Bool {
+  /// Whether the weights of all projections are such.
+  func matches(_ specification: LayerSpecification) -> Bool {
+    guard case .codes(let code, let bits, let conditions) = self else { return specification.codes.isEmpty }
+    var (hasZeros, hasFactor) = (false, false)
+    for case .zeros in conditions { hasZeros = true }
+    for case .factor in conditions { hasFactor = true }
     // Zeros beyond the sizes would have to be codes, too.
-    hiddenSize % HopperForm.alignment == 0 && intermediateSize % HopperForm.alignment == 0
-      && projections.allSatisfy { codes[$0].map(pattern.matches) == true }
+    let sizes = [specification.hiddenSize, specification.intermediateSize]
+    return sizes.allSatisfy { $0 % HopperForm.alignment == 0 }
+      && specification.projections.allSatisfy { projection in
+        guard let form = specification.codes[projection] else { return false }
+        let correction =
+          switch form.correction {
+          case .none: true
+          case .zero: hasZeros
+          case .minimum: false
+          }
+        return form.code == code && form.bits == bits && correction && (form.factor != nil) == hasFactor
+          && form.factor?.group == nil && conditions.allSatisfy { $0.holds(form) }
+      }
   }
 }

@@ -111,6 +111,16 @@ public final class CUDADevice: @unchecked Sendable {
 // MARK: - Kernels
 
 extension CUDADevice {
+  /// Makes all kernels ready that layers of any form of weights launch, compiling those that are in no cache: later loads find
+  /// them. On Hopper those of activations other than SiLU are left to the layers that have them.
+  ///
+  /// - Returns: the number of files.
+  package func warm() throws(MoEError) -> Int {
+    let kernels = Kernel.all(for: architecture)
+    try load(kernels)
+    return KernelSource.sources(of: kernels).count
+  }
+
   /// Makes kernels ready, compiling those that are in no cache.
   func load(_ kernels: [Kernel]) throws(MoEError) {
     let there = loaded.withLock { unsafe Set($0.modules.keys) }
