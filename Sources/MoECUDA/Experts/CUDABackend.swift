@@ -75,6 +75,7 @@ public struct CUDABackend: Backend {
         .unsupportedByBackend, "the cuda backend has no kernels for weights of type \(specification.elementType)",
         expected: "BF16, F16 or F32")
     }
+    try checkGroups(of: specification)
     let schemes = try activations.schemes(of: specification)
     switch KernelSet(specification, activations, on: architecture) {
     case .portable:
@@ -90,6 +91,22 @@ public struct CUDABackend: Backend {
         rowAlignment: kernels.form.rowAlignment, bytesPerExpert: HopperRegion(specification, kernels.form).byteCount,
         workspacePerRow: HopperWorkspace.bytesPerRow(of: specification, kernels.form), activations: schemes)
     }
+  }
+
+  /// - Throws: `unsupportedByBackend` for groups that 8 columns side by side may not share.
+  private func checkGroups(of specification: LayerSpecification) throws(MoEError) {
+    var faults: [Fault] = []
+    for projection in specification.projections {
+      guard let form = specification.codes[projection] else { continue }
+      for group in [form.group, form.factor?.group].compactMap(\.self)
+      where group < 1 || group % 8 != 0 && group < specification.size(of: projection).columns {
+        faults.append(
+          Fault(
+            .unsupportedByBackend, "the cuda backend takes groups that are multiples of 8 columns",
+            subject: "\(projection)", found: "\(group)"))
+      }
+    }
+    guard faults.isEmpty else { throw MoEError(faults) }
   }
 
   public func allocate(_ layout: Layout) throws(MoEError) -> CUDAStorage {
