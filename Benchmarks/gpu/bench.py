@@ -141,7 +141,7 @@ def batches(layer, T, count):
 
 
 def time_layer(kernels, shape, form, sizes, rates, peers):
-    """`sizes`: {T: the numbers of rows of a tile to try}; at most 8 tokens go through every stream."""
+    """`sizes`: {T: the numbers of rows of a tile to try}; at most 8 tokens go through every stream, too."""
     layer = Layer(shape, form, keeps_values=False)
     dense = {"bf16": 0.9 * rates[1], "fp8": 0.85 * rates[2], "mxfp4": 0.78 * rates[1]}[form]
     for T, tiles in sizes.items():
@@ -153,7 +153,8 @@ def time_layer(kernels, shape, form, sizes, rates, peers):
         if T <= 8:
             runs = {n: (lambda i, k=kernels[n]: layer.stream(k, *i)) for n in kernels.streams(form)}
         else:
-            runs = {f"grouped {form} {t}": (lambda i, k=kernels.grouped(form, t): layer.grouped(k, *i)) for t in tiles}
+            runs = {}
+        runs |= {f"grouped {form} {t}": (lambda i, k=kernels.grouped(form, t): layer.grouped(k, *i)) for t in tiles}
         for name, run in runs.items():
             t = seconds([lambda i=i: run(i) for i in inputs], 9 if T <= 512 else 5)
             print(f"{shape:8}{T:6} {name:22}{t * 1e6:10.1f} us {work / t / 1e12:7.1f} TFLOP/s {size / t / 1e12:6.3f} TB/s, "
@@ -248,7 +249,7 @@ def main():
     for shape in arguments.shapes:
         _, _, E, k = SHAPES[shape]
         for form in arguments.forms:
-            sizes = {T: tiles_for(form, T * k / E) for T in (1, 8, 64, 512, 4096, 16384)}
+            sizes = {T: tiles_for(form, T * k / E) for T in (1, 4, 8, 64, 512, 4096, 16384)}
             isolated(f"{shape} {form}", 30, time_layer, kernels, shape, form, sizes, rates, peers)
         for T in (4096, 16384):
             isolated(f"torch {shape}", 30, time_torch, shape, T, peers)

@@ -11,6 +11,7 @@ import site
 import sys
 
 KERNELS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../Sources/CAccelerators/kernels")
+HEADERS = os.path.join(KERNELS, "../include")
 
 
 def _library(name, version):
@@ -29,7 +30,7 @@ def _compile(job):
     program, size = ctypes.c_void_p(), ctypes.c_size_t()
     text = open(os.path.join(folder, source), "rb").read()
     nvrtc.nvrtcCreateProgram(ctypes.byref(program), text, source.encode(), 0, None, None)
-    flags = ["--gpu-architecture=sm_90a", "--std=c++17", "-default-device", "-lineinfo", "-I" + folder, "--ptxas-options=-v"]
+    flags = ["--gpu-architecture=sm_90a", "--std=c++17", "-default-device", "-lineinfo", "-I" + folder, "-I" + HEADERS, "--ptxas-options=-v"]
     flags += options
     failed = nvrtc.nvrtcCompileProgram(program, len(flags), (ctypes.c_char_p * len(flags))(*[f.encode() for f in flags]))
     nvrtc.nvrtcGetProgramLogSize(program, ctypes.byref(size))
@@ -56,7 +57,7 @@ def compile_all(kernels, cache, folder=KERNELS):
         place = other[0] if other else folder
         options = [f"-D{key}={value}" for key, value in sorted(macros.items())]
         digest = hashlib.sha256(" ".join([source] + options).encode())
-        for path in sorted(glob.glob(os.path.join(place, "*.cu*"))):
+        for path in sorted(glob.glob(os.path.join(place, "*.cu*")) + glob.glob(os.path.join(HEADERS, "*.h"))):
             digest.update(open(path, "rb").read())
         jobs[name] = (place, source, options, os.path.join(cache, f"{name}-{digest.hexdigest()[:16]}.cubin"))
     with concurrent.futures.ProcessPoolExecutor(os.cpu_count()) as pool:

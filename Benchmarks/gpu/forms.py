@@ -73,7 +73,7 @@ class MXFP4:
 
     @staticmethod
     def tiles(codes, scales):
-        """[rows, columns] and [rows, columns / 32] in tiles of 8 rows and 128 columns, as `fp4.cuh` says."""
+        """[rows, columns] and [rows, columns / 32] in tiles of 8 rows and 128 columns, as `codes.cuh` says."""
         p, s = padded(codes, 8, 128), padded(scales, 8, 4)
         r, c = p.shape
         # [row group, row, block, j, i, t, pair] to [row group, block, row, t, j, pair, i]

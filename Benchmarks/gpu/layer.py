@@ -71,10 +71,10 @@ class Layer:
         T, p = x.shape[0], self.part
         inter = self.workspace(max(T, 8))["inter"]
         stage = (self.form.stage_bytes(kernel.chunk, T) + 127) & ~127
-        stages = min(32, (kernel.shared - 20480) // stage)
+        stages = min(32, (kernel.shared - 28672) // stage)
         arguments = pack(x, ids, w, p("up"), p("down"), p("up scales"), p("down scales"), p("up bias"), p("down bias"),
-                         ("q", self.expert_bytes), inter, y, self.grid, *self.activation, T, self.k, self.H, self.I, stages, 0)
-        kernel(self.sms, 384, arguments, cooperative=True)
+                         ("q", self.expert_bytes), inter, y, self.grid, *self.activation, T, self.k, self.H, self.I, stages, 0, self.E, 0)
+        kernel(self.sms, 416, arguments, cooperative=True)
 
     def weight_map(self, which):
         if which not in self.maps:
@@ -127,7 +127,7 @@ class Layer:
 
     def combine(self, kernel, ids, w, y):
         T = ids.shape[0]
-        kernel(min(self.sms * 8, -(-T * self.H // 2048)), 256, pack(self.work["out"], ids, w, y, T, self.k, self.H))
+        kernel(min(self.sms * 8, -(-T * self.H // 2048)), 256, pack(self.work["out"], ids, w, y, T, self.k, self.H, self.E, 0, 0, None))
 
     def grouped(self, kernels, x, ids, w, y):
         """Sort, gate and up, down, combine; with quantised activations, those first."""

@@ -25,6 +25,13 @@ import Testing
     }
   }
 
+  @Test func doctorWarmsDevicesOrSaysWhyNot() throws {
+    let warmed = try Command(["doctor", "--warm"])
+    let hasDevice = try Command(["doctor"]).output.contains("cuda:0")
+    #expect(warmed.status == (hasDevice ? 0 : 1))
+    #expect(hasDevice ? warmed.output.contains("files ready") : warmed.errors.contains("CUDA"))
+  }
+
   @Test func doctorPretendsNodes() throws {
     let doctor = try Command(["doctor", "--json"], environment: ["MOE_TOPOLOGY": "1x1"]).json()
     #expect(doctor["nodes"]?.array?.count == 1)

@@ -5,7 +5,8 @@ import Glibc
 import MoE
 import MoECUDA
 
-/// What `scripts/gpu-check` starts on a machine with a GPU: `DeviceCheck [FOLDER]`, a folder of oracle cases.
+/// What `scripts/gpu-check` starts on a machine with a GPU: `DeviceCheck [--layers NAMES] [FOLDER]`: the types of weights and
+/// activations to check, separated by commas (default: all; `activations` for those), and a folder of oracle cases.
 ///
 /// Prints a line for each thing that was checked, with the greatest error; ends with status 1 where one is too large.
 @main
@@ -15,12 +16,20 @@ struct DeviceCheck {
       let device = try CUDABackend().device()
       print("device: \(device.name), \(device.architecture), \(device.multiprocessors) multiprocessors")
       let checks = Ledger()
-      for type in LayerCheck.types { checks.add { try LayerCheck(type).run() } }
-      for activation in LayerCheck.activations { checks.add { try LayerCheck(activation).run() } }
-      if CommandLine.arguments.count > 1 {
-        for folder in try OracleCheck.folders(in: CommandLine.arguments[1]) {
-          checks.add { try OracleCheck(folder).run() }
-        }
+      var arguments = CommandLine.arguments.dropFirst()
+      var names: Set<String>?
+      if arguments.first == "--layers" {
+        names = Set(arguments.dropFirst().first?.split(separator: ",").map(String.init) ?? [])
+        arguments = arguments.dropFirst(2)
+      }
+      for type in LayerCheck.types where names?.contains("\(type)") ?? true {
+        checks.add { try LayerCheck(type).run() }
+      }
+      for activation in LayerCheck.activations where names?.contains("activations") ?? true {
+        for type in LayerCheck.activatedTypes { checks.add { try LayerCheck(activation, type).run() } }
+      }
+      if let path = arguments.first {
+        for folder in try OracleCheck.folders(in: path) { checks.add { try OracleCheck(folder).run() } }
       }
       print("\(checks.passed) passed, \(checks.failed) failed")
       exit(checks.failed == 0 ? 0 : 1)
@@ -49,7 +58,7 @@ final class Ledger {
       let wrong = findings.filter { !($0.error <= $0.bound) }
       passed += findings.count - wrong.count
       failed += wrong.count
-      let text = findings.map { "\($0.name) \($0.error)" }.joined(separator: "; ")
+      let text = findings.map { "\($0.name) \(Float($0.error))" }.joined(separator: "; ")
       print(wrong.isEmpty ? "ok    \(text)" : "WRONG \(text)")
     } catch {
       failed += 1

@@ -10,9 +10,12 @@ import Testing
 /// Machine code on disk: found again, made anew where it is not what it was made of, and never half-written.
 @Suite struct KernelCacheTests {
   private let hopper: DeviceArchitecture
-  private let sources = Array(KernelSource.files.prefix(3))
+  private let sources: [KernelSource]
 
-  init() throws { hopper = try DeviceArchitecture(named: "sm_90a") }
+  init() throws {
+    hopper = try DeviceArchitecture(named: "sm_90a")
+    sources = Array(KernelSource.all(for: hopper).prefix(3))
+  }
 
   private func load(
     _ folder: String, _ compiler: SampleCompiler, _ architecture: DeviceArchitecture? = nil,
@@ -51,6 +54,17 @@ import Testing
     }
   }
 
+  /// One file gives several kernels, by its macros.
+  @Test func otherMacrosAreAnotherFile() throws {
+    try withTemporaryFolder { folder in
+      let variants = ["A=1", "A=2"].map { KernelSource(name: "some.cu", text: "text", macros: [$0]) }
+      let compiler = SampleCompiler()
+      let made = try load(folder, compiler, nil, variants)
+      let files = try FileManager.default.contentsOfDirectory(atPath: folder)
+      #expect(made.count == 2 && files.count == 2)
+    }
+  }
+
   @Test func damagedFilesAreMadeAnew() throws {
     try withTemporaryFolder { folder in
       let made = try load(folder, SampleCompiler())
@@ -73,7 +87,7 @@ import Testing
       let none = MoEError(.device, "no compiler here")
       #expect(try KernelCache(folder: folder).load(sources, for: hopper, by: .failure(none)) == made)
       let error = #expect(throws: MoEError.self) {
-        try KernelCache(folder: folder).load(KernelSource.files, for: hopper, by: .failure(none))
+        try KernelCache(folder: folder).load(KernelSource.all(for: hopper), for: hopper, by: .failure(none))
       }
       #expect(error?.faults == none.faults)
     }

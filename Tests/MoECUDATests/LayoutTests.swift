@@ -44,6 +44,16 @@ import Testing
     expectRefusal(["F8_E4M3", "BF16"]) { _ = try CUDABackend().layout(of: other) }
   }
 
+  @Test(arguments: [4, 12, 0])
+  func groupsThatEightColumnsDoNotShareAreRefused(group: Int) {
+    var odd = specification
+    odd.codes = [.up: CodedForm(bits: 4, group: group, scale: .f32)]
+    expectRefusal(["multiples of 8", "up", "\(group)"]) { _ = try CUDABackend().layout(of: odd) }
+    // A group that is the row may have any size.
+    odd.codes = [.up: CodedForm(bits: 4, group: 100, scale: .f32)]
+    #expect(throws: Never.self) { try CUDABackend().layout(of: odd) }
+  }
+
   @Test func sizesThatWereNotPaddedAreRefused() throws {
     let odd = LayerSpecification(expertCount: 4, hiddenSize: 60, intermediateSize: 48)
     let layout = try CUDABackend().layout(of: odd)

@@ -8,6 +8,7 @@
 
 #include "moe_cuda.h"
 #include "moe_device.h"
+#include "moe_hopper.h"
 #include "moe_kernel_sources.h"
 #include "moe_nvrtc.h"
 #include "moe_mpi.h"

@@ -40,14 +40,12 @@ enum {
   MOE_CU_STREAM_NON_BLOCKING = 1,
   MOE_CU_CAPTURE_RELAXED = 2,
 
-  MOE_CU_ATTRIBUTE_CLUSTER = 4,
+  MOE_CU_ATTRIBUTE_COOPERATIVE = 2,
   MOE_CU_ATTRIBUTE_PROGRAMMATIC_SERIALIZATION = 6,
 };
 
-/// CUtensorMap: what a bulk tensor copy reads.
-typedef struct moe_cu_tensor_map {
-  _Alignas(64) uint64_t words[16];
-} moe_cu_tensor_map;
+/// The size of a CUtensorMap, what a bulk tensor copy reads, and the alignment that the driver wants (which Swift can't import).
+enum { MOE_CU_TENSOR_MAP_BYTES = 128, MOE_CU_TENSOR_MAP_ALIGNMENT = 64 };
 
 /// CUlaunchAttribute: the value is a union of 64 bytes.
 typedef struct moe_cu_launch_attribute {
@@ -112,7 +110,7 @@ typedef struct moe_cu_launch {
   F(destroy_executable_graph, cuGraphExecDestroy, (moe_cu_graph_exec executable))                                \
   F(launch_graph, cuGraphLaunch, (moe_cu_graph_exec executable, moe_cu_stream stream))                           \
   F(encode_tensor_map, cuTensorMapEncodeTiled,                                                                   \
-    (moe_cu_tensor_map *map, int element, uint32_t rank, moe_cu_pointer address, const uint64_t *sizes,          \
+    (void *map, int element, uint32_t rank, moe_cu_pointer address, const uint64_t *sizes,          \
      const uint64_t *_Nullable strides, const uint32_t *box, const uint32_t *steps, int interleave, int swizzle, \
      int promotion, int fill))
 

@@ -216,7 +216,11 @@ typedef struct moe_measure_arguments {
   int rounds;
 } moe_measure_arguments;
 
-/// Operations of a block in a round of `moe_measure_bf16` and `moe_measure_f32`.
-enum { MOE_MEASURE_BF16_OPERATIONS = 1 << 22, MOE_MEASURE_F32_OPERATIONS = 1 << 19 };
+/// Operations of a block in a round of `moe_measure_bf16`, `moe_measure_e4m3` and `moe_measure_f32`.
+enum {
+  MOE_MEASURE_BF16_OPERATIONS = 1 << 22,
+  MOE_MEASURE_E4M3_OPERATIONS = 1 << 23,
+  MOE_MEASURE_F32_OPERATIONS = 1 << 19,
+};
 
 #endif

@@ -5,6 +5,7 @@
 // there is a gate; the rest are arguments. The order of the steps is that of `Activation` in Swift.
 #pragma once
 #include "common.cuh"
+#include "moe_hopper.h"
 
 #define SILU 0
 #define GELU 1
@@ -18,10 +19,7 @@
 #define GATED 1
 #endif
 
-/// What the host fills in; a limit that isn't there is infinite. For `SITU`, `slope` and `squash` are its two β.
-struct ActivationArguments {
-  float alpha, beta, limit, limitAfter, slope, squash;
-};
+using ActivationArguments = moe_hopper_activation;
 
 __device__ __forceinline__ float exponential(float x) {
   float y;

@@ -4,6 +4,7 @@
 // Waiting: for copies (mbarrier), for warps (named barriers), for the whole grid, and for the kernel before.
 #pragma once
 #include "common.cuh"
+#include "moe_hopper.h"
 
 namespace barrier {
 
@@ -32,11 +33,7 @@ __device__ __forceinline__ void meet(u32 id, u32 threads) {
   asm volatile("bar.sync %0, %1;" ::"r"(id), "r"(threads) : "memory");
 }
 
-/// A grid's meeting place in device memory, zeroed once; every launch leaves it ready for the next.
-struct Grid {
-  u32 arrived;
-  u32 generation;
-};
+using Grid = moe_hopper_grid;
 __device__ __forceinline__ u32 generation(const Grid* grid) {
   u32 value;
   asm volatile("ld.relaxed.gpu.global.u32 %0, [%1];" : "=r"(value) : "l"(&grid->generation) : "memory");

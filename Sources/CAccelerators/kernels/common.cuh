@@ -21,6 +21,8 @@ __device__ __forceinline__ int divide(int a, int b) {
   return quotient + (rest >= b ? 1 : rest < 0 ? -1 : 0);
 }
 __device__ __forceinline__ int smaller(int a, int b) { return a < b ? a : b; }
+/// Whether an id names one of `experts`; a router may give others, −1 for one, to slots that are skipped.
+__device__ __forceinline__ bool isExpert(int id, int experts) { return (u32)id < (u32)experts; }
 __device__ __forceinline__ u32 lane() { return threadIdx.x & 31; }
 
 /// The address of shared memory as the instructions want it.

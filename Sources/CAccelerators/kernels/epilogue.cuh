@@ -12,8 +12,6 @@
 /// 64 weight rows twice, by tokens.
 using Sums = float[2][TOKENS / 2];
 
-/// What sums are too small by.
-constexpr float unit = WEIGHTS == MXFP4 ? fp4::restored : 1.f;
 /// Of one warpgroup, and of a tile.
 constexpr int outputs = paired ? 64 : 128, tileOutputs = 2 * outputs;
 constexpr bool quantizes = WEIGHTS == E4M3_BLOCK && !DOWN;
@@ -25,14 +23,7 @@ constexpr int bufferBytes = STEP * bufferOutputs * 2;
 constexpr int chunks = bufferOutputs / 8, tokensAtOnce = storers / chunks;
 constexpr int passes = (STEP + tokensAtOnce - 1) / tokensAtOnce;
 
-struct Results {
-  u8* output;                 // [sorted rows, width] bf16 or e4m3 or, for down, [pairs, width] bf16
-  float* outputScales;        // e4m3: [sorted rows, ceil(width / 128)]
-  const float* inputWeights;  // [pairs] or null: the router's weights, where they go on the input
-  const u8* bias;             // of the first expert: fp32 [2, width] or, for down, [width]; or null
-  ActivationArguments activation;
-  int width;
-};
+using Results = moe_hopper_results;
 
 /// Writes 8 × 8 blocks so that each row of memory has one token's 8 outputs.
 __device__ __forceinline__ void storeTransposed(u32 address, const u32 (&block)[STEP / 8]) {
@@ -50,6 +41,7 @@ struct Epilogue {
   long long expertBytes;
   u32 buffers;
   int member;  // the warpgroup: 0 or 1
+  const u8* factors;  // of the first expert, where matrices have some: fp32 [2] or, without a gate and for down, [1]
 
   __device__ __forceinline__ void meet() const {
     barrier::meet(quantizes ? 1 : 1 + member, storers);
@@ -71,6 +63,13 @@ struct Epilogue {
           if (row < p.width) bias[half][i] = of[(paired ? i * p.width : 0) + row];
         }
     }
+    // What sums are too small by: of gate and up, or of one matrix.
+    float unit[2] = {TILED ? codes::restored : 1.f, TILED ? codes::restored : 1.f};
+    if (TILED && codes::hasFactors) {
+      const float* of = (const float*)(factors + tile.expert * expertBytes);
+      unit[0] *= of[0];
+      unit[1] *= of[paired];
+    }
     const u32 swizzle = lane() & 7, firstChunk = quantizes ? member * 8 : 0;
     const u32 transposed = buffer + (lane() & (STEP - 1)) * (bufferOutputs * 2);
 #pragma unroll
@@ -91,7 +90,7 @@ struct Epilogue {
           const int j = (part * STEP / 8 + block) * 4;
           float c[4];
 #pragma unroll
-          for (int i = 0; i < 4; ++i) c[i] = sums[half][j + i] * unit;
+          for (int i = 0; i < 4; ++i) c[i] = sums[half][j + i] * unit[i >> 1];
           if (!DOWN && p.inputWeights) scale(c, tile, part * STEP + block * 8 + t * 2);
           if (paired) {
             packed[0][block] = packBF16(activate(c[0] + bias[half][0], c[2] + bias[half][1], p.activation),

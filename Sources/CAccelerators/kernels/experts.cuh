@@ -6,10 +6,10 @@
 #include "barrier.cuh"
 
 /// At most this many tokens; more go the way of the sorted rows.
-constexpr int maxTokens = 8;
+constexpr int maxTokens = MOE_HOPPER_STREAM_TOKENS;
 /// At most this many (token, slot) pairs: 8 tokens of 32 slots.
-constexpr int maxPairs = 256;
-constexpr int maxExperts = 1024;
+constexpr int maxPairs = MOE_HOPPER_STREAM_PAIRS;
+constexpr int maxExperts = MOE_HOPPER_EXPERTS;
 
 /// The experts that have a token, ascending, and what goes to each.
 struct TouchedExperts {
@@ -30,11 +30,11 @@ struct TouchedExperts {
     __syncthreads();
   }
 
-  /// Every thread of the block calls it; a slot with a negative id is skipped.
-  __device__ void find(const int* topKIds, const float* topKWeights, int tokenCount, int topK) {
+  /// Every thread of the block calls it; a slot without an expert is skipped.
+  __device__ void find(const int* topKIds, const float* topKWeights, int tokenCount, int topK, int expertCount) {
     const int pairs = tokenCount * topK, pair = threadIdx.x;
     if (pair < pairs) {
-      const int id = topKIds[pair];
+      const int id = isExpert(topKIds[pair], expertCount) ? topKIds[pair] : -1;
       slotWeights[pair] = topKWeights[pair];
       ids[pair] = id;
       if (id >= 0) atomicOr(&present[id >> 5], 1u << (id & 31));

@@ -11,19 +11,13 @@
 #include "producers.cuh"
 #include "wgmma.cuh"
 
-constexpr int maxExperts = 1024;
+constexpr int maxExperts = MOE_HOPPER_EXPERTS;
 /// So that nothing spills; together as many as a block begins with.
 constexpr int copierRegisters = DOWN && WEIGHTS != BF16 ? 56 : 40;
 constexpr int consumerRegisters = 252 - copierRegisters / 2;
 static_assert(consumerRegisters % 8 == 0, "registers move by eights");
 
-struct GroupedArguments {
-  const int* offsets;  // [experts + 1]
-  Sources sources;
-  Results results;
-  long long expertBytes;  // from an expert's scales and bias to the next one's
-  int experts;
-};
+using GroupedArguments = moe_hopper_grouped_arguments;
 
 struct Consumer {
   const GroupedArguments& p;
@@ -61,34 +55,36 @@ struct Consumer {
     wgmma::hold(sums[0]);
     wgmma::hold(sums[1]);
   }
-#elif WEIGHTS == MXFP4
+#elif TILED
   /// Codes become bf16 in registers, 32 columns of 64 rows at a time, while the tensor cores multiply those before.
   template <int N> __device__ __forceinline__ void multiply(Sums& sums, const Tile&) {
-    const int warp = threadIdx.x >> 5 & 3, g = lane() >> 2, t = lane() & 3;
+    const int warp = threadIdx.x >> 5 & 3;
     for (int step = 0; step < steps; ++step) {
       memory.waitUntilFull(at);
       const u64 tokens = wgmma::descriptor(memory.tokens(at.stage));
-      Words codes[2][2];
-      u32 scales[2][2];
+      const auto tile = [&](int half, int i) {
+        return memory.weights(at.stage) + (((member * 2 + half) * 4 + warp) * 2 + i) * codes::tileBytes;
+      };
+      Words part[2][2];
+      codes::Scales scales[2][2];
 #pragma unroll
       for (int half = 0; half < 2; ++half)
 #pragma unroll
-        for (int i = 0; i < 2; ++i) {
-          const int tile = ((member * 2 + half) * 4 + warp) * 2 + i;
-          const u32 address = memory.weights(at.stage) + tile * fp4::tileBytes;
-          codes[half][i] = loadShared(address + g * fp4::rowBytes + t * 16);
-          scales[half][i] = fp4::scales(address + 8 * fp4::rowBytes + g * 4);
-        }
+        for (int i = 0; i < 2; ++i) scales[half][i] = codes::loadScales(tile(half, i));
 #pragma unroll
       for (int j = 0; j < 4; ++j)
 #pragma unroll
         for (int half = 0; half < 2; ++half) {
+          if (j * codes::parts % 4 == 0) {
+#pragma unroll
+            for (int i = 0; i < 2; ++i) part[half][i] = codes::load(tile(half, i), j * codes::parts / 4);
+          }
           if (j > 0) wgmma::wait<1>();
           u32 fragments[2][4];
 #pragma unroll
           for (int i = 0; i < 2; ++i) {
             u32 wide[4];
-            fp4::widen(codes[half][i].w[j], fp4::factor(scales[half][i], j), wide);
+            codes::widen(part[half][i], scales[half][i], j, wide);
 #pragma unroll
             for (int k = 0; k < 4; ++k) fragments[k >> 1][(k & 1) * 2 + i] = wide[k];
           }
@@ -176,7 +172,7 @@ extern "C" __global__ void __launch_bounds__(copiers + 256, 1) experts_grouped(
   __shared__ Barriers barriers;
   __shared__ int offsets[maxExperts + 1];
   const Memory memory{sharedAddress(dynamic), sharedAddress(&barriers)};
-  const int steps = p.sources.steps(), warpgroup = threadIdx.x >> 7, warp = threadIdx.x >> 5;
+  const int steps = stepsOf(p.sources), warpgroup = threadIdx.x >> 7, warp = threadIdx.x >> 5;
   if (threadIdx.x == 0) {
     barriers.initialize();
     copy::prefetch(&weights);
@@ -207,7 +203,7 @@ extern "C" __global__ void __launch_bounds__(copiers + 256, 1) experts_grouped(
     barrier::takeRegisters<consumerRegisters>();
     const int member = warpgroup - 1;
     Consumer consumer{p, memory, steps, member};
-    const Epilogue epilogue{p.results, p.sources.rows, p.expertBytes, memory.buffers(), member};
+    const Epilogue epilogue{p.results, p.sources.rows, p.expertBytes, memory.buffers(), member, p.sources.weightScales};
     Tile tile;
     bool begins = member == 1 && steps > surelyFull;
     for (int index = firstTile(); tiles.find(index, tile); index += tileStride()) {

@@ -7,15 +7,8 @@
 #include "ring.cuh"
 
 /// What is copied.
-struct Sources {
-  const u8* input;           // [tokens, columns] bf16 or e4m3, gathered (not for down)
-  const float* inputScales;  // e4m3: [tokens or, for down, sorted rows, ceil(columns / 128)]
-  const u8* weightScales;    // e4m3: of the first expert, fp32 [2, ceil(width / 128), P(columns)] or, for down, without the 2
-  const int* rows;           // [pairs]: the pair of each sorted row
-  int topK, columns;
-
-  __device__ int steps() const { return ceilDivide(columns, columnsPerStage); }
-};
+using Sources = moe_hopper_sources;
+__device__ __forceinline__ int stepsOf(const Sources& p) { return ceilDivide(p.columns, columnsPerStage); }
 
 /// Stages whose rows or scales a thread has under way before it makes the first of them known.
 constexpr int ahead = 2;
@@ -26,7 +19,7 @@ constexpr int surelyFull = DOWN && !tokensAreScaled ? STAGES - 1 : STAGES - 1 - 
 /// A stage's weights, by one thread.
 __device__ __forceinline__ void copyWeights(const TensorMap& map, const Memory& memory, const Position& at, int step, const Tile& tile) {
   barrier::arriveExpecting(memory.full(at.stage), weightTileBytes);
-  constexpr bool tiled = WEIGHTS == MXFP4;
+  constexpr bool tiled = TILED;
   copy::box5(memory.weights(at.stage), &map, tiled ? 0 : step * columnsPerStage, tiled ? step : 0, tile.block * (tileRows / 16),
              tile.expert, memory.full(at.stage));
 }
@@ -178,7 +171,7 @@ __device__ __forceinline__ void gatherRows(
     for (int i = 0; i < count; ++i) source[i] = (u32)token(first + i * apart) * (p.columns * tokenBytes) + chunk * 16;
     if (tokensAreScaled) place = scales.find(tile, token);
   };
-  forEachStage(memory, tiles, p.steps(), begin, [&](const Tile& tile, int step, const Position& at) {
+  forEachStage(memory, tiles, stepsOf(p), begin, [&](const Tile& tile, int step, const Position& at) {
     if (threadIdx.x == 0) copyWeights(map, memory, at, step, tile);
 #pragma unroll
     for (int part = 0; part < tokenParts; ++part) {

@@ -8,14 +8,7 @@
 
 constexpr int threads = 256;
 
-struct QuantizeArguments {
-  const u16* input;  // [rows, columns] bf16
-  u8* codes;         // [rows, columns] e4m3
-  float* scales;     // [rows, ceil(columns / 128)]
-  int rows, columns;
-};
-
-extern "C" __global__ void __launch_bounds__(threads) experts_quantize(const __grid_constant__ QuantizeArguments p) {
+extern "C" __global__ void __launch_bounds__(threads) experts_quantize(const __grid_constant__ moe_hopper_quantize_arguments p) {
   barrier::waitForPreviousKernel();
   barrier::releaseNextKernel();
   const int blocks = ceilDivide(p.columns, 128), total = p.rows * blocks, chunk = threadIdx.x & 15;

@@ -26,7 +26,7 @@ constexpr int operandWidth = 128;
 constexpr int columnsPerStage = WEIGHTS == BF16 ? 64 : 128;
 constexpr int tokenParts = columnsPerStage * tokenBytes / operandWidth;
 constexpr int tokenPartBytes = TOKENS * operandWidth;
-constexpr int weightTileBytes = WEIGHTS == MXFP4 ? tileRows / 8 * fp4::tileBytes : tileRows * operandWidth;
+constexpr int weightTileBytes = TILED ? tileRows / 8 * codes::tileBytes : tileRows * operandWidth;
 constexpr int stageBytes = weightTileBytes + tokenParts * tokenPartBytes;
 static_assert(tokenPartBytes % 1024 == 0 && weightTileBytes % 1024 == 0, "operands begin at a group of 8 rows");
 /// Pairs of gate and up give one output.

@@ -4,21 +4,12 @@
 // Rows by expert: a stable counting sort of the (token, slot) pairs, in one launch, without atomics on the result.
 //
 // Every block counts its pairs; the blocks meet; every block then knows where its pairs of each expert go. Pairs keep
-// their order, so the result is the same in every run. Pairs with a negative id are left out.
+// their order, so the result is the same in every run. Pairs without an expert are left out.
 #include "barrier.cuh"
 
 constexpr int warps = 8;
 constexpr int threads = warps * 32;
-constexpr int maxExperts = 1024;
-
-struct SortArguments {
-  const int* ids;    // [pairs]
-  int* offsets;      // [experts + 1]: first row of each expert
-  int* rows;         // [pairs]: the pair of each row
-  int* counts;       // [blocks, experts]: scratch
-  barrier::Grid* grid;
-  int pairs, experts;
-};
+constexpr int maxExperts = MOE_HOPPER_EXPERTS;
 
 /// Before `sum[i]`: the sum of what comes earlier; returns the total. One warp.
 __device__ __forceinline__ int scan(int* sum, int count) {
@@ -37,7 +28,13 @@ __device__ __forceinline__ int scan(int* sum, int count) {
   return carry;
 }
 
-extern "C" __global__ void __launch_bounds__(threads) experts_sort(const __grid_constant__ SortArguments p) {
+/// −1 where a pair is left out.
+__device__ __forceinline__ int expertOf(const moe_hopper_sort_arguments& p, int pair, int end) {
+  const int id = pair < end ? p.ids[pair] : -1;
+  return isExpert(id, p.experts) ? id : -1;
+}
+
+extern "C" __global__ void __launch_bounds__(threads) experts_sort(const __grid_constant__ moe_hopper_sort_arguments p) {
   __shared__ int next[warps][maxExperts];
   __shared__ int total[maxExperts];
   const int warp = threadIdx.x / 32;
@@ -51,7 +48,7 @@ extern "C" __global__ void __launch_bounds__(threads) experts_sort(const __grid_
   const int perWarp = ceilDivide(ceilDivide(p.pairs, (int)gridDim.x * warps), 32) * 32;
   const int begin = (blockIdx.x * warps + warp) * perWarp, end = smaller(begin + perWarp, p.pairs);
   for (int base = begin; base < end; base += 32) {
-    const int i = base + lane(), id = i < end ? p.ids[i] : -1;
+    const int i = base + lane(), id = expertOf(p, i, end);
     const u32 equal = __match_any_sync(~0u, id);
     if (id >= 0 && (equal & ((1u << lane()) - 1)) == 0) next[warp][id] += __popc(equal);
     __syncwarp();
@@ -96,7 +93,7 @@ extern "C" __global__ void __launch_bounds__(threads) experts_sort(const __grid_
   if (blockIdx.x == 0)
     for (int expert = threadIdx.x; expert < p.experts; expert += threads) p.offsets[expert] = total[expert];
   for (int base = begin; base < end; base += 32) {
-    const int i = base + lane(), id = i < end ? p.ids[i] : -1;
+    const int i = base + lane(), id = expertOf(p, i, end);
     const u32 equal = __match_any_sync(~0u, id), earlier = equal & ((1u << lane()) - 1);
     if (id >= 0) p.rows[total[id] + next[warp][id] + __popc(earlier)] = i;
     __syncwarp();

@@ -4,18 +4,59 @@
 // The whole layer for at most 8 tokens, in one launch: bound by the weights' bytes, so everything serves their stream.
 //
 // Every block owns an equal share of the touched experts' (gate, up) row pairs, and an equal share of down's rows over
-// all touched experts. Four warps copy both shares, in order, into a ring in shared memory; sets of eight warps multiply,
-// each warp its own columns of a stage. Between the two products all blocks meet; meanwhile the ring fills with down's weights.
-// All tokens are columns of one product, so that the sum over experts is the accumulator's: no second meeting.
+// all touched experts. Four warps copy both shares, in order, into a ring in shared memory; eight multiply, each its own
+// columns of a stage; one adds up what they have of some rows and finishes those, so that the eight never wait for it. Between
+// the two products all blocks meet; meanwhile the ring fills with down's weights. All tokens are columns of one product, so
+// that the sum over experts is the accumulator's: no second meeting.
 #include "stream_producers.cuh"
 #include "stream_product.cuh"
 
+/// The multiplying warps' sums of some rows on their way to the one that finishes them.
+struct Handover {
+  Shared& shared;
+  int slot = 0;
+  u32 phase = 0;
+
+  __device__ void advance() {
+    if (++slot == sumSlots) {
+      slot = 0;
+      phase ^= 1;
+    }
+  }
+  __device__ void give(const mma::Sums& sums) {
+    barrier::wait(sharedAddress(&shared.sumsTaken[slot]), phase ^ 1);
+    shared.sums[slot][threadIdx.x >> 5][lane()] = *(const Words*)&sums;
+    __syncwarp();
+    if (lane() == 0) barrier::arrive(sharedAddress(&shared.sumsGiven[slot]));
+    advance();
+  }
+  /// The total, in the order of the warps.
+  __device__ mma::Sums take() {
+    barrier::wait(sharedAddress(&shared.sumsGiven[slot]), phase);
+    Words parts[warps];
+#pragma unroll
+    for (int i = 0; i < warps; ++i) parts[i] = shared.sums[slot][i][lane()];
+    __syncwarp();
+    if (lane() == 0) barrier::arrive(sharedAddress(&shared.sumsTaken[slot]));
+    advance();
+    mma::Sums sums = {};
+#pragma unroll
+    for (int i = 0; i < warps; ++i)
+#pragma unroll
+      for (int j = 0; j < 4; ++j) sums.c[j] += __uint_as_float(parts[i].w[j]);
+#if TILED
+#pragma unroll
+    for (int j = 0; j < 4; ++j) sums.c[j] *= codes::restored;
+#endif
+    return sums;
+  }
+};
+
 struct Consumer {
   const StreamArguments& p;
-  Shared& shared;
+  const TouchedExperts& experts;
   Ring& ring;
-
-  int turn;
+  Handover handover;
 
   /// The next stage.
   __device__ void consume(mma::Sums& sums, u32 mask, int chunk, int columns) {
@@ -26,76 +67,85 @@ struct Consumer {
     ring.advance();
   }
 
-  /// Adds the warps' sums; true for the one warp, another each time, that holds the total.
-  __device__ bool total(mma::Sums& sums) {
-    const int buffer = turn & 1, owner = turn % warps, warp = threadIdx.x >> 5;
-    ++turn;
-    shared.sums[buffer][warp][lane()] = *(Words*)&sums;
-    barrier::meet(1, consumers);
-    if (warp != owner) return false;
-    sums = {};
-    for (int i = 0; i < warps; ++i) {
-      const Words part = shared.sums[buffer][i][lane()];
-#pragma unroll
-      for (int j = 0; j < 4; ++j) sums.c[j] += __uint_as_float(part.w[j]);
-    }
-#if WEIGHTS == MXFP4
-#pragma unroll
-    for (int j = 0; j < 4; ++j) sums.c[j] *= fp4::restored;
-#endif
-    return true;
+  __device__ void gateUp() {
+    const int chunks = ceilDivide(p.hidden, chunkColumns);
+    forEachGroup(p, experts, [&](int index, int, int) {
+      mma::Sums sums = {};
+      for (int chunk = 0; chunk < chunks; ++chunk) consume(sums, experts.tokens[index], chunk, p.hidden);
+      handover.give(sums);
+    });
   }
 
-  __device__ void gateUp() {
-    const TouchedExperts& experts = shared.experts;
-    const int chunks = ceilDivide(p.hidden, chunkColumns), g = lane() >> 2, t = lane() & 3;
-    const Share share(experts.count * p.inner);
-    for (int unit = share.begin; unit < share.end;) {
-      const int index = unit / p.inner, row = unit % p.inner, n = groupRows<8>(row, share.end - unit, p.inner);
-      const u32 mask = experts.tokens[index];
+  __device__ void down() {
+    const int chunks = ceilDivide(p.inner, chunkColumns);
+    const Share share(p.hidden);
+    for (int row = share.begin; row < share.end; row += groupRows<stageRows>(row, share.end - row, p.hidden)) {
       mma::Sums sums = {};
-      for (int chunk = 0; chunk < chunks; ++chunk) consume(sums, mask, chunk, p.hidden);
-      unit += n;
-      if (!total(sums) || g >= n) continue;
+      for (int index = 0; index < experts.count; ++index)
+        for (int chunk = 0; chunk < chunks; ++chunk) consume(sums, experts.tokens[index], chunk, p.inner);
+      handover.give(sums);
+    }
+  }
+};
+
+/// One warp: a lane holds rows g and g + 8, or gate and up of row g, of tokens 2t and 2t + 1.
+struct Finisher {
+  const StreamArguments& p;
+  const TouchedExperts& experts;
+  Handover handover;
+
+  __device__ void gateUp() {
+    const int g = lane() >> 2, t = lane() & 3;
+    forEachGroup(p, experts, [&](int index, int row, int n) {
+      const mma::Sums sums = handover.take();
+      if (g >= n) return;
+      const u32 mask = experts.tokens[index];
       float gateBias = 0, upBias = 0;
       if (p.gateUpBias) {
         const float* bias = (const float*)(p.gateUpBias + experts.expert[index] * p.expertBytes) + row + g;
         gateBias = bias[0];
         upBias = bias[p.inner];
       }
+      // Down adds all experts up, so its factors have to come before.
+      float gateFactor = 1, upFactor = 1, downFactor = 1;
+      if (TILED && codes::hasFactors) {
+        const float* factors = (const float*)(p.gateUpScales + experts.expert[index] * p.expertBytes);
+        gateFactor = factors[0];
+        upFactor = factors[1];
+        downFactor = *(const float*)(p.downScales + experts.expert[index] * p.expertBytes);
+      }
       for (int i = 0; i < 2; ++i) {
         const int token = t * 2 + i;
         if (!(mask >> token & 1)) continue;
         const float weight = experts.weight[index * p.tokenCount + token];
-        const float before = p.weightOnInput ? weight : 1.f, after = p.weightOnInput ? 1.f : weight;
-        const float value = activate(sums.c[i] * before + gateBias, sums.c[2 + i] * before + upBias, p.activation);
+        const float before = p.weightOnInput ? weight : 1.f, after = (p.weightOnInput ? 1.f : weight) * downFactor;
+        const float value = activate(
+          sums.c[i] * (before * gateFactor) + gateBias, sums.c[2 + i] * (before * upFactor) + upBias, p.activation);
         p.intermediate[((long long)index * p.tokenCount + token) * p.inner + row + g] = roundBF16(value * after);
       }
-    }
+    });
   }
 
   __device__ void down() {
-    const TouchedExperts& experts = shared.experts;
-    const int chunks = ceilDivide(p.inner, chunkColumns), g = lane() >> 2, t = lane() & 3;
+    const int g = lane() >> 2, t = lane() & 3;
     const Share share(p.hidden);
-    for (int row = share.begin; row < share.end;) {
-      const int n = groupRows<stageRows>(row, share.end - row, p.hidden);
-      mma::Sums sums = {};
-      for (int index = 0; index < experts.count; ++index)
-        for (int chunk = 0; chunk < chunks; ++chunk) consume(sums, experts.tokens[index], chunk, p.inner);
-      if (total(sums)) {
-        for (int i = 0; i < 4; ++i) {
-          const int token = t * 2 + (i & 1), offset = g + (i >> 1) * 8;
-          if (token >= p.tokenCount || offset >= n) continue;
-          p.output[(long long)token * p.hidden + row + offset] = roundBF16(sums.c[i] + bias(token, row + offset));
-        }
+    for (int row = share.begin, n; row < share.end; row += n) {
+      n = groupRows<stageRows>(row, share.end - row, p.hidden);
+      const mma::Sums sums = handover.take();
+      for (int i = 0; i < 4; ++i) {
+        const int token = t * 2 + (i & 1), offset = g + (i >> 1) * 8;
+        if (token >= p.tokenCount || offset >= n) continue;
+        const long long place = (long long)token * p.hidden + row + offset;
+        const float value = sums.c[i] + bias(token, row + offset);
+        if (p.outputIsFloat)
+          ((float*)p.output)[place] = value;
+        else
+          ((u16*)p.output)[place] = roundBF16(value);
       }
-      row += n;
     }
   }
 
   __device__ float bias(int token, int row) const {
-    const TouchedExperts& experts = shared.experts;
     if (!p.downBias) return 0;
     float sum = 0;
     for (int index = 0; index < experts.count; ++index)
@@ -106,7 +156,7 @@ struct Consumer {
   }
 };
 
-extern "C" __global__ void __launch_bounds__(consumers + producers, 1) experts_stream(const __grid_constant__ StreamArguments p) {
+extern "C" __global__ void __launch_bounds__(consumers + producers + 32, 1) experts_stream(const __grid_constant__ StreamArguments p) {
   extern __shared__ __align__(128) u8 memory[];
   Shared& shared = *(Shared*)memory;
   if (threadIdx.x == 0) {
@@ -114,26 +164,34 @@ extern "C" __global__ void __launch_bounds__(consumers + producers, 1) experts_s
       barrier::initialize(sharedAddress(&shared.full[i]), 1);
       barrier::initialize(sharedAddress(&shared.empty[i]), warps);
     }
+    for (int i = 0; i < sumSlots; ++i) {
+      barrier::initialize(sharedAddress(&shared.sumsGiven[i]), warps);
+      barrier::initialize(sharedAddress(&shared.sumsTaken[i]), 1);
+    }
     barrier::fenceInitialization();
   }
   shared.experts.clear();
   barrier::waitForPreviousKernel();
   barrier::releaseNextKernel();
   const u32 generation = barrier::generation(p.grid);
-  shared.experts.find(p.topKIds, p.topKWeights, p.tokenCount, p.topK);
+  shared.experts.find(p.topKIds, p.topKWeights, p.tokenCount, p.topK, p.experts);
   Ring ring(memory + ((sizeof(Shared) + 127) & ~127), shared, p);
-  if (threadIdx.x >= consumers) {
+  if (threadIdx.x < consumers) {
+    Consumer consumer{p, shared.experts, ring, {shared}};
+    consumer.gateUp();
+    consumer.down();
+  } else if (threadIdx.x < consumers + producers) {
     const int thread = threadIdx.x - consumers;
     Producer producer{p, ring, copy::readOncePolicy(), (thread & 31) * (producers / 32) + (thread >> 5)};
     produceGateUp(producer, shared.experts);
     produceDown(producer, shared.experts, generation);
   } else {
-    Consumer consumer{p, shared, ring, 0};
-    consumer.gateUp();
+    Finisher finisher{p, shared.experts, {shared}};
+    finisher.gateUp();
     __threadfence();
     copy::fenceEngines();
-    barrier::meet(1, consumers);
-    if (threadIdx.x == 0) barrier::arriveAtGrid(p.grid, gridDim.x);
-    consumer.down();
+    __syncwarp();
+    if (lane() == 0) barrier::arriveAtGrid(p.grid, gridDim.x);
+    finisher.down();
   }
 }

@@ -17,10 +17,10 @@ struct Producer {
   __device__ void copyWeights(
     const u8* weights, int run, const float* scales, int chunk, int columns, int rows, u32 mask) {
     const int count = smaller(chunkColumns, columns - chunk * chunkColumns);
-#if WEIGHTS == MXFP4
-    const u32 rowsBytes = ceilDivide(count, scaleBlock) * fp4::tileBytes, allBytes = (rows >> 3) * rowsBytes;
+#if TILED
+    const u32 rowsBytes = ceilDivide(count, scaleBlock) * codes::tileBytes, allBytes = (rows >> 3) * rowsBytes;
     const u32 runBytes = rowsBytes, offset = (thread >> 3) * (weightStageBytes / 2);
-    weights += chunk * (chunkBlocks * fp4::tileBytes);
+    weights += chunk * (chunkBlocks * codes::tileBytes);
 #else
     const u32 allBytes = rows * count * weightBytes, runBytes = run * count * weightBytes, offset = thread * weightPitch(columns);
     weights += chunk * CHUNK;
@@ -48,17 +48,15 @@ struct Producer {
   __device__ bool takesToken(u32 mask) const { return thread >= 16 && thread < 24 && (mask >> (thread - 16) & 1); }
 };
 
-__device__ __forceinline__ void produceGateUp(Producer producer, const TouchedExperts& experts) {
+__device__ __forceinline__ void produceGateUp(Producer& producer, const TouchedExperts& experts) {
   const StreamArguments& p = producer.p;
   const int chunks = ceilDivide(p.hidden, chunkColumns);
-  const Share share(experts.count * p.inner);
-  for (int unit = share.begin; unit < share.end;) {
-    const int index = unit / p.inner, row = unit % p.inner, n = groupRows<8>(row, share.end - unit, p.inner);
+  forEachGroup(p, experts, [&](int index, int row, int n) {
     const u32 mask = experts.tokens[index];
     const int half = producer.thread >> 3 & 1, offset = producer.thread & 7;
     const long long expert = experts.expert[index] * p.expertBytes;
     const float* scales = nullptr;
-#if WEIGHTS == MXFP4
+#if TILED
     const int run = producer.thread < 16 && offset == 0 ? n : 0;
     const u8* weights = p.gateUp + expert + (half * p.inner + row) / 8 * (long long)rowGroupBytes(p.hidden);
 #else
@@ -76,8 +74,7 @@ __device__ __forceinline__ void produceGateUp(Producer producer, const TouchedEx
       producer.copyTokens(token, chunk, p.hidden);
       producer.ring.advance();
     }
-    unit += n;
-  }
+  });
 }
 
 /// Down's stages: groups of rows, in each all touched experts, in each all chunks.
@@ -103,7 +100,7 @@ __device__ __forceinline__ void produceDown(Producer producer, const TouchedExpe
   const auto copyWeights = [&](const DownStage& s) {
     const long long expert = experts.expert[s.index] * p.expertBytes;
     const float* scales = nullptr;
-#if WEIGHTS == MXFP4
+#if TILED
     const int run = (producer.thread & 7) == 0 && producer.thread < s.rows ? 8 : 0;
     const u8* weights = p.down + expert + (s.row + producer.thread) / 8 * (long long)rowGroupBytes(p.inner);
 #else

@@ -17,13 +17,13 @@
 constexpr int warps = 8;
 constexpr int consumers = warps * 32;
 constexpr int producers = 4 * 32;
-constexpr int maxStages = 32;
+constexpr int maxStages = MOE_HOPPER_STREAM_STAGES;
 /// 16 rows: 8 of gate and 8 of up, or 16 of down.
 constexpr int stageRows = 16;
-#if WEIGHTS == MXFP4
-constexpr int chunkColumns = CHUNK * 2, chunkBlocks = chunkColumns / scaleBlock;
+#if TILED
+constexpr int chunkColumns = CHUNK * 8 / codes::bits, chunkBlocks = chunkColumns / scaleBlock;
 /// A stage has the tiles of two groups of 8 rows.
-constexpr int weightStageBytes = 2 * chunkBlocks * fp4::tileBytes;
+constexpr int weightStageBytes = 2 * chunkBlocks * codes::tileBytes;
 constexpr int tokenPitch = chunkColumns * 2 + 16;
 constexpr int scaleBytes = 0;
 /// Rows that no two blocks share.
@@ -43,30 +43,17 @@ constexpr int scaleBytes = WEIGHTS == BF16 ? 0 : 2 * chunkBlocks * 4;
 constexpr int shareRows = 1;
 #endif
 
-struct StreamArguments {
-  const u16* input;         // [tokens, hidden] bf16
-  const int* topKIds;       // [tokens, topK]
-  const float* topKWeights; // [tokens, topK]
-  // Of the first expert:
-  const u8* gateUp;         // [2, inner, hidden]
-  const u8* down;           // [hidden, inner]
-  const u8* gateUpScales;   // e4m3: fp32 [2, ceil(inner / 128), P(hidden)]
-  const u8* downScales;     // e4m3: fp32 [ceil(hidden / 128), P(inner)]
-  const u8* gateUpBias;     // fp32 [2, inner] or null
-  const u8* downBias;       // fp32 [hidden] or null
-  long long expertBytes;    // from any of these to the next expert's
-  u16* intermediate;        // [tokens * topK, tokens, inner] bf16: scratch
-  u16* output;              // [tokens, hidden] bf16
-  barrier::Grid* grid;
-  ActivationArguments activation;
-  int tokenCount, topK, hidden, inner, stages, weightOnInput;
-};
+using StreamArguments = moe_hopper_stream_arguments;
+
+/// Groups of rows whose sums may wait for the warp that finishes them.
+constexpr int sumSlots = 4;
 
 struct Shared {
   TouchedExperts experts;
-  Words sums[2][warps][32];
-  u64 full[maxStages], empty[maxStages];
+  Words sums[sumSlots][warps][32];
+  u64 full[maxStages], empty[maxStages], sumsGiven[sumSlots], sumsTaken[sumSlots];
 };
+static_assert(sizeof(Shared) <= MOE_HOPPER_STREAM_BYTES, "the host leaves room for it");
 
 /// A run of at most 16 rows of one expert (8 pairs) or, for down, of all touched experts.
 struct Share {
@@ -84,6 +71,22 @@ template <int most> __device__ __forceinline__ int groupRows(int row, int remain
   n = smaller(n, scaleBlock - row % scaleBlock);
 #endif
   return n;
+}
+
+/// Calls `group(index, row, n)` for the groups of at most 8 (gate, up) pairs of this block: of a touched expert, from a row on.
+template <typename Group>
+__device__ __forceinline__ void forEachGroup(const StreamArguments& p, const TouchedExperts& experts, Group group) {
+  const Share share(experts.count * p.inner);
+  int index = share.begin / p.inner, row = share.begin % p.inner;
+  for (int rest = share.end - share.begin; rest > 0;) {
+    const int n = groupRows<8>(row, rest, p.inner);
+    group(index, row, n);
+    rest -= n;
+    row += n;
+    if (row < p.inner) continue;
+    row = 0;
+    ++index;
+  }
 }
 
 struct Ring {
@@ -108,7 +111,7 @@ struct Ring {
   }
 };
 
-#if WEIGHTS == MXFP4
+#if TILED
 /// The tiles of 8 rows.
-__device__ __forceinline__ int rowGroupBytes(int columns) { return ceilDivide(columns, scaleBlock) * fp4::tileBytes; }
+__device__ __forceinline__ int rowGroupBytes(int columns) { return ceilDivide(columns, scaleBlock) * codes::tileBytes; }
 #endif

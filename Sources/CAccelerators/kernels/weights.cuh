@@ -3,17 +3,26 @@
 
 // How weights lie in device memory, by `WEIGHTS`.
 #pragma once
-#include "fp4.cuh"
+#include "common.cuh"
 
 #define BF16 0
 #define E4M3_BLOCK 1
 #define MXFP4 2
+#define NVFP4 3
+#define INT4_128 4
+#define INT4_32 5
+#define E4M3_128 6
+#define E4M3_32 7
 #ifndef WEIGHTS
 #define WEIGHTS BF16
 #endif
+/// Codes with their scales in tiles: see `codes.cuh`.
+#define TILED (WEIGHTS >= MXFP4)
+#include "codes.cuh"
 
 /// Bytes of a token's value.
 constexpr int tokenBytes = WEIGHTS == E4M3_BLOCK ? 1 : 2;
-/// Columns (and rows, in e4m3) of a block that has scales of its own; rows of scales are padded to 16 bytes.
+/// Columns (and rows, in e4m3) of a block that has scales of its own, and columns of a tile; rows of scales are padded to 16
+/// bytes.
 constexpr int scaleBlock = 128;
 __device__ __forceinline__ int scalePitch(int columns) { return (ceilDivide(columns, scaleBlock) + 3) & ~3; }

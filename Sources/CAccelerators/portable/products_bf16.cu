@@ -3,7 +3,7 @@
 
 // The products of experts with bf16 activations on the matrix units of sm_80 and later; weights that are no bf16 are
 // decoded, then rounded. Sums are 32-bit.
-#include "epilogue.cuh"
+#include "output.cuh"
 
 namespace bf16 {
 

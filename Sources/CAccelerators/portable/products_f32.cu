@@ -3,7 +3,7 @@
 
 // The products of experts with 32-bit activations: plain multiply-adds, every sum over ascending columns. What other
 // paths are checked against on the device, and the path of activations that are quantised as a checkpoint declares.
-#include "epilogue.cuh"
+#include "output.cuh"
 
 namespace f32 {
 

@@ -58,8 +58,12 @@ public struct LayerSpecification: Sendable, Hashable {
     return projections.map { codes[$0]?.description ?? elementType.rawValue }.joined(separator: "; ")
   }
 
-  /// Refines the groups of down, so that no cut of the intermediate size crosses one.
+  /// Refines the groups of columns of down, and of rows of gate and up, so that no cut of the intermediate size crosses
+  /// one.
   mutating func cutCodes(at columns: [Int]) {
+    for projection in projections where projection != .down {
+      codes[projection] = codes[projection]?.cut(atRows: columns)
+    }
     guard let form = codes[.down] else { return }
     codes[.down] = form.cut(at: columns)
     if codes[.down] == nil { elementType = .f32 }

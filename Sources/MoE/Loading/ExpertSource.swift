@@ -19,7 +19,7 @@ public struct ExpertSource: Sendable {
     specification.codes = [:]
     for matrix in experts.first ?? [] {
       if let form = matrix.codedForm {
-        for part in matrix.parts { specification.codes[part.projection] = form }
+        for part in matrix.parts { specification.codes[part.projection] = matrix.form(form, of: part) }
       } else {
         types.insert(matrix.denseType ?? .f32)
       }

@@ -55,6 +55,15 @@ extension MatrixSource {
     return scheme.codedForm(columns: columns, stored: Dictionary(uniqueKeysWithValues: stored))
   }
 
+  /// The form of a part of a matrix that has this one: rows that share scales count from the part's first.
+  func form(_ form: CodedForm, of part: Part) -> CodedForm {
+    switch part.rows {
+    case .whole: form
+    case .half: form.cut(atRows: [rows / 2])
+    case .alternate: form.cut(atRows: [1])
+    }
+  }
+
   /// Columns that codes can be taken apart at: multiples of every step of the stored tensors.
   var codedColumns: Int {
     var columns = 1

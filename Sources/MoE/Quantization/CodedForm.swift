@@ -49,6 +49,16 @@ public struct CodedForm: Sendable, Hashable {
     }
   }
 
+  /// What codes stand for, where that is known before the table is: kernels with a table of their own count on it.
+  public enum Code: Sendable, Hashable {
+    /// Floats of 8 bits, 3 of them mantissa.
+    case e4m3
+    /// Floats of 4 bits, one of them mantissa.
+    case e2m1
+    /// Successive whole numbers.
+    case integer
+  }
+
   /// Bits of a code, 1…8.
   public var bits: Int
   /// Columns that share a scale; nil for all.
@@ -59,10 +69,14 @@ public struct CodedForm: Sendable, Hashable {
   /// Whether codes stand for whole multiples of a power of two that fit a byte: of 4 bits at most any such, of more
   /// bits successive ones, or those of signed integers. Bytes of activations multiply them as integers.
   public var isIntegral: Bool
+  /// nil where only the table says it.
+  public var code: Code?
+  /// Rows, from the first on, that have the same scales; 1 where nothing is known of that.
+  public var rowGroup: Int
 
   public init(
     bits: Int, group: Int?, scale: Number, correction: Correction = .none, factor: Factor? = nil,
-    isIntegral: Bool = false
+    isIntegral: Bool = false, code: Code? = nil, rowGroup: Int = 1
   ) {
     self.bits = bits
     self.group = group
@@ -70,14 +84,20 @@ public struct CodedForm: Sendable, Hashable {
     self.correction = correction
     self.factor = factor
     self.isIntegral = isIntegral
+    self.code = code
+    self.rowGroup = rowGroup
+  }
+
+  /// Whether a table of codes is of successive whole numbers.
+  static func isCounting(_ table: [Float]) -> Bool {
+    table.indices.allSatisfy { table[$0] == table[0] + Float($0) } && abs(table[0]) <= 255
   }
 
   /// Whether a table of codes makes a form integral.
   static func isIntegral(_ table: [Float]) -> Bool {
     let half = table.count / 2
-    let isCounting = table.indices.allSatisfy { table[$0] == table[0] + Float($0) } && abs(table[0]) <= 255
     let isSigned = table.indices.allSatisfy { table[$0] == Float($0 < half ? $0 : $0 - table.count) }
-    if isCounting || isSigned { return true }
+    if isCounting(table) || isSigned { return true }
     guard table.count <= 16, table.allSatisfy({ $0.isFinite }) else { return false }
     let unit = table.filter { $0 != 0 }.map { $0.ulp * Float($0.significandBitPattern.lowestUnit) }.min() ?? 1
     return table.allSatisfy { (-128...127).contains($0 / unit) }
@@ -130,6 +150,13 @@ extension CodedForm {
     form.factor?.group = Self.refined(factor?.group, at: columns)
     // Where all columns share a number there is nothing to refine.
     guard form.group.map({ $0 % 8 == 0 }) ?? true else { return nil }
+    return form
+  }
+
+  /// The form of a matrix that is cut at these rows, or whose first row is one of them.
+  func cut(atRows rows: [Int]) -> Self {
+    var form = self
+    form.rowGroup = rows.reduce(rowGroup, greatestCommonDivisor)
     return form
   }
 

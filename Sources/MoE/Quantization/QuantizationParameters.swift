@@ -50,8 +50,19 @@ public struct QuantizationParameters: Sendable, Hashable {
       group = size
     }
     guard group.map({ $0 % 8 == 0 }) ?? true else { return nil }
-    let isIntegral = [.int8, .int4Affine, .fp4E8M0, .fp4E4M3].contains(form)
-    return CodedForm(bits: bits, group: group, scale: scale, correction: correction, isIntegral: isIntegral)
+    let rowGroup = if case .block(let height, _) = granularity { height } else { 1 }
+    return CodedForm(
+      bits: bits, group: group, scale: scale, correction: correction, isIntegral: code != nil, code: code,
+      rowGroup: rowGroup)
+  }
+
+  /// Of floats of 8 bits there are several kinds.
+  private var code: CodedForm.Code? {
+    switch form {
+    case .int8, .int4Affine: .integer
+    case .fp4E8M0, .fp4E4M3: .e2m1
+    case .dense16, .fp8, .codebook4, .ggmlBlock: nil
+    }
   }
 
   /// Zero points of codes around the middle are signed; those of 8 bits less one reach 256.

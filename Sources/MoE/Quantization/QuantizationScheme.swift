@@ -74,7 +74,9 @@ extension QuantizationScheme {
     guard parameters.form != .dense16, stored[.groupIndex] == nil, let type = stored[.scale],
       let number = CodedForm.Number(type)
     else { return nil }
-    return parameters.codedForm(columns: columns, scale: number)
+    var form = parameters.codedForm(columns: columns, scale: number)
+    if parameters.form == .fp8 && stored[.weight] == .f8e4m3 { form?.code = .e4m3 }
+    return form
   }
 
   /// The decoder of a projection; the oracle of every faster way.

@@ -69,11 +69,12 @@ package final class NVRTC: KernelCompiler, @unchecked Sendable {
     guard created == 0, let program = unsafe program else {
       throw MoEError(.device, "nvrtcCreateProgram failed", subject: source.name, found: "error \(created)")
     }
-    let options = KernelSource.options(for: architecture)
+    let options = source.options(for: architecture)
     let status = unsafe Self.withTexts(options) { unsafe functions.compile_program(program, Int32(options.count), $0) }
     guard status == 0 else {
       throw MoEError(
-        .device, "the kernel does not compile for \(architecture)", subject: source.name, found: unsafe log(of: program)
+        .device, "the kernel does not compile for \(architecture)", subject: source.title,
+        found: unsafe log(of: program)
       )
     }
     var size = 0

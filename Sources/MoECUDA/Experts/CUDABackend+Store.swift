@@ -20,7 +20,7 @@ extension CUDABackend {
     case .dense:
       guard slice.role == .bias || form == nil else { throw Self.unexpected(slice, slot) }
     }
-    let parts = try RegionSlice.slices(slice, in: storage.region[projection], storage.layout.residentType)
+    let parts = try storage.experts.slices(slice, storage.layout.residentType)
     try storage.device.staging.lend(on: storage.device) { (staging) throws(MoEError) in
       for part in parts { try part.copy(to: storage.memory, at: start, through: staging) }
     }

@@ -17,6 +17,11 @@ internal import Tensors
 /// first quantised, by the rules of ``ActivationScheme``, and then multiplied in 32 bits. An output is one sum over each
 /// of its columns and then over the slots in order, so two runs give the same bits.
 ///
+/// **Hopper** has kernels of its own for bf16 activations with dense weights, mxfp4, nvfp4, integers of 4 bits and e4m3, and
+/// for fp8 activations with weights of e4m3 in blocks of 128 × 128. What an expert gives is rounded to bf16 before it is
+/// weighted; dense weights are kept in bf16, and scales that are multiplied in bf16 too; fp8 activations are rounded to bf16
+/// before they are quantised. At most 8 tokens are one launch, which adds up experts in ascending order.
+///
 /// ```swift
 /// let backend = CUDABackend(ordinal: 0, activations: .bf16)     // opens nothing yet
 /// let layout = try backend.layout(of: specification)            // needs no GPU
@@ -54,20 +59,54 @@ public struct CUDABackend: Backend {
   /// The device, opened when it is first asked for.
   public func device() throws(MoEError) -> CUDADevice { try opened.result.get() }
 
+  /// Depends on the device where there is one: Hopper has kernels of its own for some forms of weights, which lie in
+  /// memory as those want them. Elsewhere, and without a device, it is the layout for every device.
   public func layout(of specification: LayerSpecification) throws(MoEError) -> Layout {
+    try layout(of: specification, on: (try? opened.result.get())?.architecture)
+  }
+
+  /// - Parameter architecture: nil for every device.
+  package func layout(
+    of specification: LayerSpecification, on architecture: DeviceArchitecture?
+  ) throws(MoEError) -> Layout {
     try specification.validate()
     guard [.f32, .f16, .bf16].contains(specification.elementType) else {
       throw MoEError(
         .unsupportedByBackend, "the cuda backend has no kernels for weights of type \(specification.elementType)",
         expected: "BF16, F16 or F32")
     }
+    try checkGroups(of: specification)
     let schemes = try activations.schemes(of: specification)
-    let region = ExpertRegion(specification)
-    return Layout(
-      identity: "cuda/rows/\(specification.residentName)", specification: specification,
-      residentType: specification.elementType, codes: specification.codes, hiddenAlignment: 8, intermediateAlignment: 8,
-      bytesPerExpert: region.byteCount,
-      workspacePerRow: ForwardWorkspace.bytesPerRow(of: specification, activations, schemes), activations: schemes)
+    switch KernelSet(specification, activations, on: architecture) {
+    case .portable:
+      return Layout(
+        identity: "cuda/rows/\(specification.residentName)", specification: specification,
+        residentType: specification.elementType, codes: specification.codes, hiddenAlignment: 8,
+        intermediateAlignment: 8, bytesPerExpert: ExpertRegion(specification).byteCount,
+        workspacePerRow: ForwardWorkspace.bytesPerRow(of: specification, activations, schemes), activations: schemes)
+    case .hopper(let kernels):
+      return Layout(
+        identity: "cuda/hopper/\(kernels.form.name)", specification: specification, residentType: .bf16,
+        codes: specification.codes, hiddenAlignment: HopperForm.alignment, intermediateAlignment: HopperForm.alignment,
+        rowAlignment: kernels.form.rowAlignment, bytesPerExpert: HopperRegion(specification, kernels.form).byteCount,
+        workspacePerRow: HopperWorkspace.bytesPerRow(of: specification, kernels.form), activations: schemes)
+    }
+  }
+
+  /// - Throws: `unsupportedByBackend` for groups that 8 columns side by side may not share.
+  private func checkGroups(of specification: LayerSpecification) throws(MoEError) {
+    var faults: [Fault] = []
+    for projection in specification.projections {
+      guard let form = specification.codes[projection] else { continue }
+      for group in [form.group, form.factor?.group].compactMap(\.self)
+      where group < 1 || group % 8 != 0 && group < specification.size(of: projection).columns {
+        faults.append(
+          Fault(
+            .unsupportedByBackend, "the cuda backend takes groups that are multiples of 8 columns",
+            subject: "\(projection)", found: "\(group)"))
+      }
+    }
+    guard faults.isEmpty else { throw MoEError(faults) }
   }
 
   public func allocate(_ layout: Layout) throws(MoEError) -> CUDAStorage {
@@ -76,13 +115,19 @@ public struct CUDABackend: Backend {
       specification.intermediateSize % layout.intermediateAlignment == 0
     else {
       throw MoEError(
-        .unsupportedByBackend, "the cuda backend takes sizes that are multiples of 8",
+        .unsupportedByBackend, "the cuda backend takes sizes that are multiples of \(layout.hiddenAlignment)",
         found: "\(specification.hiddenSize) and \(specification.intermediateSize)",
         remedy: "pad the experts with zeros, as loading does")
     }
     let device = try device()
-    try device.load(Kernel.allCases.filter { $0.file != Kernel.measureRead.file })
-    return try CUDAStorage(layout, on: device)
+    let kernels = KernelSet(specification, activations, on: device.architecture)
+    guard try self.layout(of: specification).identity == layout.identity else {
+      throw MoEError(
+        .invalidArgument, "the layout is of another device or precision", subject: device.name,
+        expected: try self.layout(of: specification).identity, found: layout.identity)
+    }
+    try device.load(kernels.kernels)
+    return try CUDAStorage(layout, for: kernels, on: device)
   }
 
   public func specification(of storage: CUDAStorage) -> LayerSpecification { storage.layout.specification }

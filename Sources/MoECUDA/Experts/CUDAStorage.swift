@@ -8,7 +8,7 @@ internal import Tensors
 /// The experts of a layer in a device's memory, each in a contiguous region.
 public final class CUDAStorage: Sendable {
   let layout: Layout
-  let region: ExpertRegion
+  let experts: StoredExperts
   let device: CUDADevice
   let memory: CUDABuffer
   /// What has been stored of each slot since it was begun.
@@ -17,11 +17,14 @@ public final class CUDAStorage: Sendable {
   private let unreadable: Locked<Set<Int>>
   private let scales = Locked(InputScales(gateUp: nil, down: nil))
 
-  init(_ layout: Layout, on device: CUDADevice) throws(MoEError) {
+  init(_ layout: Layout, for kernels: KernelSet, on device: CUDADevice) throws(MoEError) {
     self.layout = layout
     self.device = device
-    region = ExpertRegion(layout.specification)
     memory = try CUDABuffer(byteCount: layout.residentBytes, on: device)
+    switch kernels {
+    case .portable: experts = .portable(ExpertRegion(layout.specification))
+    case .hopper(let kernels): experts = .hopper(try HopperExperts(kernels, layout, in: memory))
+    }
     let slots = 0..<layout.specification.expertCount
     rows = slots.map { _ in Locked(StoredRows()) }
     unreadable = Locked(Set(slots))
@@ -80,6 +83,20 @@ public final class CUDAStorage: Sendable {
     guard missing.isEmpty else {
       throw MoEError(
         .invalidArgument, "experts were never stored", expected: "all", found: "not \(missing.sorted())")
+    }
+  }
+}
+
+/// How the experts lie in memory, by the kernels that read them.
+enum StoredExperts {
+  case portable(ExpertRegion)
+  case hopper(HopperExperts)
+
+  /// The arrays that a slice of parameters becomes.
+  func slices(_ slice: ParameterSlice, _ resident: ElementType) throws(MoEError) -> [RegionSlice] {
+    switch self {
+    case .portable(let region): try RegionSlice.slices(slice, in: region[slice.projection], resident)
+    case .hopper(let experts): try experts.region.slices(slice)
     }
   }
 }

@@ -15,6 +15,24 @@ struct RegionSlice {
   /// Packs rows into zeroed memory.
   let pack: (_ rows: Range<Int>, _ target: UnsafeMutableRawBufferPointer) throws(MoEError) -> Void
 
+  init(
+    offset: Int, rowCount: Int, rowBytes: Int,
+    pack: @escaping (Range<Int>, UnsafeMutableRawBufferPointer) throws(MoEError) -> Void
+  ) {
+    self.offset = offset
+    self.rowCount = rowCount
+    self.rowBytes = rowBytes
+    unsafe self.pack = pack
+  }
+
+  /// Bytes that are there already.
+  init(_ bytes: [UInt8], rowBytes: Int, offset: Int) {
+    unsafe self.init(offset: offset, rowCount: bytes.count / max(rowBytes, 1), rowBytes: rowBytes) {
+      (rows, target) throws(MoEError) in
+      unsafe target.copyBytes(from: bytes[rows.lowerBound * rowBytes..<rows.upperBound * rowBytes])
+    }
+  }
+
   /// The arrays that a slice of parameters becomes.
   static func slices(_ slice: ParameterSlice, in matrix: moe_matrix, _ resident: ElementType) throws(MoEError) -> [Self]
   {
@@ -28,29 +46,24 @@ struct RegionSlice {
     _ part: MatrixPart, of matrix: moe_matrix, firstRow: Int, rowCount: Int,
     pack: @escaping (Range<Int>, UnsafeMutableRawBufferPointer) throws(MoEError) -> Void
   ) {
-    rowBytes = part.rowBytes(in: matrix)
-    offset = Int(matrix[keyPath: part.offset]) + firstRow * rowBytes
-    self.rowCount = rowCount
-    unsafe self.pack = pack
+    let rowBytes = part.rowBytes(in: matrix)
+    unsafe self.init(
+      offset: Int(matrix[keyPath: part.offset]) + firstRow * rowBytes, rowCount: rowCount, rowBytes: rowBytes,
+      pack: pack)
   }
 
-  /// Bytes that are there already.
   private init(_ bytes: [UInt8], _ part: MatrixPart, of matrix: moe_matrix, firstRow: Int) {
     let isTable = part == .table
-    rowBytes = isTable ? bytes.count : part.rowBytes(in: matrix)
-    offset = Int(matrix[keyPath: part.offset]) + (isTable ? 0 : firstRow * rowBytes)
-    rowCount = bytes.count / max(rowBytes, 1)
-    let width = rowBytes
-    unsafe pack = { (rows, target) throws(MoEError) in
-      unsafe target.copyBytes(from: bytes[rows.lowerBound * width..<rows.upperBound * width])
-    }
+    let rowBytes = isTable ? bytes.count : part.rowBytes(in: matrix)
+    self.init(
+      bytes, rowBytes: rowBytes, offset: Int(matrix[keyPath: part.offset]) + (isTable ? 0 : firstRow * rowBytes))
   }
 }
 
 // MARK: - Dense
 
 extension RegionSlice {
-  private static func dense(
+  static func dense(
     _ view: ParameterView, _ slice: ParameterSlice, _ matrix: moe_matrix, _ resident: ElementType
   ) throws(MoEError) -> Self {
     guard slice.role == .weight else {
@@ -100,15 +113,7 @@ extension RegionSlice {
   private static func coded(
     _ weights: CodedWeights, _ slice: ParameterSlice, _ matrix: moe_matrix
   ) throws(MoEError) -> [Self] {
-    var slices = unsafe [
-      Self(.weights, of: matrix, firstRow: slice.firstRow, rowCount: weights.rows) { (rows, target) throws(MoEError) in
-        for (index, row) in rows.enumerated() {
-          unsafe pack(
-            weights.codes[row * weights.columns..<(row + 1) * weights.columns], bits: weights.bits,
-            into: target.baseAddress! + index * Int(matrix.row_bytes))
-        }
-      }
-    ]
+    var slices = [codes(weights, slice, matrix)]
     func add(_ part: MatrixPart, _ values: [Float], _ number: Int32) throws(MoEError) {
       guard part.rowBytes(in: matrix) > 0 else { return }
       guard let type = CodedForm.Number.allCases.first(where: { $0.device == number }), let bytes = type.encoded(values)
@@ -134,6 +139,18 @@ extension RegionSlice {
       slices.append(Self(ElementType.f32.encode(weights.table), .table, of: matrix, firstRow: 0))
     }
     return slices
+  }
+
+  /// The codes alone, row by row.
+  static func codes(_ weights: CodedWeights, _ slice: ParameterSlice, _ matrix: moe_matrix) -> Self {
+    unsafe Self(.weights, of: matrix, firstRow: slice.firstRow, rowCount: weights.rows) {
+      (rows, target) throws(MoEError) in
+      for (index, row) in rows.enumerated() {
+        unsafe pack(
+          weights.codes[row * weights.columns..<(row + 1) * weights.columns], bits: weights.bits,
+          into: target.baseAddress! + index * Int(matrix.row_bytes))
+      }
+    }
   }
 
   /// Codes side by side, the first in the lowest bits.

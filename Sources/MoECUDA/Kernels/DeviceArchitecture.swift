@@ -9,6 +9,9 @@ public struct DeviceArchitecture: Sendable, Hashable, CustomStringConvertible {
   /// 10 · major + minor of the compute capability.
   public let capability: Int
 
+  /// Whether it has the instructions that the kernels for Hopper are made of.
+  var isHopper: Bool { description == "sm_90a" }
+
   /// The oldest that the kernels run on.
   static let oldest = 80
 

@@ -7,8 +7,9 @@ public import MoE
 
 /// Measures the ceilings of a device, as often as one likes, and keeps the highest.
 ///
-/// Memory is read by all multiprocessors, 1 GiB at a time. With activations in bf16 the operations are those of the
-/// matrix units (wgmma on Hopper, else mma), else fused multiply-adds of 32 bits, which is what multiplies all others.
+/// Memory is read by all multiprocessors, 1 GiB at a time. With activations in bf16, and in fp8 on Hopper, the operations are
+/// those of the matrix units (wgmma on Hopper, else mma), else fused multiply-adds of 32 bits, which is what multiplies all
+/// others.
 ///
 /// ```swift
 /// let meter = try CUDACeilingMeter(CUDABackend(ordinal: 0))
@@ -25,9 +26,12 @@ public final class CUDACeilingMeter {
   /// - Throws: `outOfMemory` where there is no room for 1 GiB.
   public init(_ backend: CUDABackend) throws(MoEError) {
     let device = try backend.device()
-    let isBF16 = backend.activations == .bf16
-    kernel = isBF16 ? .measureBF16 : .measureF32
-    operations = isBF16 ? MOE_MEASURE_BF16_OPERATIONS : MOE_MEASURE_F32_OPERATIONS
+    (kernel, operations) =
+      switch backend.activations {
+      case .bf16: (.measureBF16, MOE_MEASURE_BF16_OPERATIONS)
+      case .fp8 where device.architecture.isHopper: (.measureE4M3, MOE_MEASURE_E4M3_OPERATIONS)
+      default: (.measureF32, MOE_MEASURE_F32_OPERATIONS)
+      }
     try device.load([.measureRead])
     queue = try CUDAQueue(on: device)
     memory = try CUDABuffer(byteCount: 1 << 30, on: device)

@@ -43,9 +43,11 @@ public final class CUDABuffer: Sendable {
   /// Copies host memory to its start, in the order of `queue`; the host memory may change when this returns.
   func upload(_ bytes: UnsafeRawBufferPointer, at offset: Int = 0, on queue: CUDAQueue) throws(MoEError) {
     try require(offset + bytes.count)
-    guard let base = bytes.baseAddress, unsafe !bytes.isEmpty else { return }
+    guard unsafe !bytes.isEmpty else { return }
     let (stream, target) = unsafe (queue.stream, address + UInt64(offset))
-    try device.call("cuMemcpyHtoDAsync") { unsafe $0.copy_to_device(target, base, bytes.count, stream) }
+    try unsafe queue.withSource(bytes) { (source) throws(MoEError) in
+      try device.call("cuMemcpyHtoDAsync") { unsafe $0.copy_to_device(target, source, bytes.count, stream) }
+    }
   }
 
   /// Copies its start to host memory and waits.

@@ -93,12 +93,15 @@ public final class CUDADevice: @unchecked Sendable {
     return free
   }
 
-  /// An array that is uploaded when it is first asked for, and stays.
-  func constant(_ values: [Float], on queue: CUDAQueue) throws(MoEError) -> CUDABuffer {
+  /// An array that is uploaded when it is first asked for, and stays. It is there for every queue when this returns.
+  func constant(_ values: [Float]) throws(MoEError) -> CUDABuffer {
     if let buffer = constants.withLock({ $0[values] }) { return buffer }
     let buffer = try CUDABuffer(byteCount: max(values.count, 1) * 4, on: self)
-    try unsafe values.span.bytes.withUnsafeBytes { (bytes) throws(MoEError) in
-      try unsafe buffer.upload(bytes, on: queue)
+    try staging.lend(on: self) { (staging) throws(MoEError) in
+      try unsafe values.span.bytes.withUnsafeBytes { (bytes) throws(MoEError) in
+        try unsafe buffer.upload(bytes, on: staging.queue)
+      }
+      try staging.queue.synchronize()
     }
     constants.withLock { $0[values] = buffer }
     return buffer
@@ -108,29 +111,44 @@ public final class CUDADevice: @unchecked Sendable {
 // MARK: - Kernels
 
 extension CUDADevice {
+  /// Makes all kernels ready that layers of any form of weights launch, compiling those that are in no cache: later loads find
+  /// them. On Hopper those of activations other than SiLU are left to the layers that have them.
+  ///
+  /// - Returns: the number of files.
+  package func warm() throws(MoEError) -> Int {
+    let kernels = Kernel.all(for: architecture)
+    try load(kernels)
+    return KernelSource.sources(of: kernels).count
+  }
+
   /// Makes kernels ready, compiling those that are in no cache.
   func load(_ kernels: [Kernel]) throws(MoEError) {
     let there = loaded.withLock { unsafe Set($0.modules.keys) }
-    let files = Set(kernels.map(\.file)).subtracting(there)
-    let sources = KernelSource.files.filter { files.contains($0.name) }
-    for (source, cubin) in try cache.load(sources, for: architecture, by: compiler) {
+    let missing = KernelSource.sources(of: kernels.filter { !there.contains($0.source) })
+    for (source, cubin) in try cache.load(missing, for: architecture, by: compiler) {
       var module: moe_cu_module?
       try unsafe cubin.span.bytes.withUnsafeBytes { (bytes) throws(MoEError) in
         let image = bytes.baseAddress!
-        try call("cuModuleLoadData (\(source.name))") { unsafe $0.load_module(&module, image) }
+        try call("cuModuleLoadData (\(source.title))") { unsafe $0.load_module(&module, image) }
       }
       let added = unsafe module!
-      loaded.withLock { unsafe $0.modules[source.name] = added }
+      loaded.withLock { unsafe $0.modules[source.title] = added }
     }
   }
 
   func function(_ kernel: Kernel) throws(MoEError) -> moe_cu_function {
     if let function = unsafe loaded.withLock({ unsafe $0.functions[kernel] }) { return unsafe function }
     try load([kernel])
-    let module = unsafe loaded.withLock { unsafe $0.modules[kernel.file]! }
+    let module = unsafe loaded.withLock { unsafe $0.modules[kernel.source]! }
     var function: moe_cu_function?
-    try call("cuModuleGetFunction") { unsafe $0.function(&function, module, kernel.rawValue) }
+    try call("cuModuleGetFunction") { unsafe $0.function(&function, module, kernel.name) }
     let found = unsafe function!
+    if kernel.sharedBytes > 0 {
+      let attribute = Int32(MOE_CU_FUNCTION_MAX_DYNAMIC_SHARED_BYTES)
+      try call("cuFuncSetAttribute") {
+        unsafe $0.set_function_attribute(found, attribute, Int32(kernel.sharedBytes))
+      }
+    }
     loaded.withLock { unsafe $0.functions[kernel] = found }
     return unsafe found
   }

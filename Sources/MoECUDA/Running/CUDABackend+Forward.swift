@@ -36,9 +36,18 @@ extension CUDABackend {
     guard specification.expertCount > 0 else {
       return try queue.fill(output.address, 0, byteCount: size * outputType.bitWidth / 8)
     }
+    let region: ExpertRegion
+    switch storage.experts {
+    case .portable(let stored): region = stored
+    case .hopper(let experts):
+      return try HopperPass(
+        experts, storage, queue, hidden: hidden, inputType, ids: ids, weights: weights, tokens: tokenCount, topK: topK,
+        isWhole: true
+      ).sum(into: output, outputType)
+    }
     let pass = try ForwardPass(
-      storage, activations, queue, hidden: hidden, inputType, ids: ids, weights: weights, slots: tokenCount * topK,
-      topK: topK)
+      region, storage, activations, queue, hidden: hidden, inputType, ids: ids, weights: weights,
+      slots: tokenCount * topK, topK: topK)
     try pass.products(into: pass.address(pass.workspace.rows), indices: nil)
     var combine = moe_device_combine_arguments()
     combine.rows = pass.address(pass.workspace.rows)
@@ -62,10 +71,18 @@ extension CUDABackend {
     try validateBatch(tokenCount, topK)
     try storage.checkAllReadable()
     guard tokenCount > 0, storage.layout.specification.expertCount > 0 else { return }
-    let pass = try ForwardPass(
-      storage, activations, queue, hidden: hidden, .f32, ids: ids, weights: weights, slots: tokenCount * topK,
-      topK: topK)
-    try pass.products(into: rows.address, indices: indices)
+    switch storage.experts {
+    case .portable(let region):
+      try ForwardPass(
+        region, storage, activations, queue, hidden: hidden, .f32, ids: ids, weights: weights,
+        slots: tokenCount * topK, topK: topK
+      ).products(into: rows.address, indices: indices)
+    case .hopper(let experts):
+      try HopperPass(
+        experts, storage, queue, hidden: hidden, .f32, ids: ids, weights: weights, tokens: tokenCount, topK: topK,
+        isWhole: false
+      ).rows(into: rows, indices: indices)
+    }
   }
 
   /// The second half: output `[tokens, H]` = Σ over slots, in slot order, of weight · rows[indices[slot]].

@@ -30,22 +30,19 @@ extension CUDABackend {
     (arguments.tokens, arguments.experts) = (Int32(tokenCount), Int32(router.expertCount))
     arguments.top_k = Int32(router.topK)
     (arguments.logits, arguments.ids, arguments.weights) = (logits.address, ids.address, weights.address)
-    if let correction = known.correctionOnDevice { arguments.correction = try storage(of: correction, queue).address }
-    if let scale = known.scaleOnDevice { arguments.expert_scale = try storage(of: scale, queue).address }
+    if let correction = known.correctionOnDevice { arguments.correction = try device().constant(correction).address }
+    if let scale = known.scaleOnDevice { arguments.expert_scale = try device().constant(scale).address }
     if let given = try known.givenIDs(tokenIDs, isPadding) {
       arguments.ids_are_given = 1
       try upload(given, to: ids, on: queue)
     }
-    // Lives until the kernel has run: freeing it waits.
+    // Lives until the kernel has run: freeing it waits, and a graph keeps it.
     let padding = try isPadding.map { (flags) throws(MoEError) in
       try makeBuffer(flags.map { $0 ? UInt8(1) : 0 }, on: queue)
     }
+    queue.keep(padding)
     arguments.is_padding = padding?.address ?? 0
     try queue.launch(kernel, x: (tokenCount + 3) / 4, arguments)
-  }
-
-  private func storage(of values: [Float], _ queue: CUDAQueue) throws(MoEError) -> CUDABuffer {
-    try device().constant(values, on: queue)
   }
 }
 

@@ -7,6 +7,7 @@ internal import Tensors
 
 /// One forward on its way: the sort, and the products of the rows of each expert.
 struct ForwardPass {
+  private let region: ExpertRegion
   private let storage: CUDAStorage
   private let precision: ActivationPrecision
   private let queue: CUDAQueue
@@ -22,9 +23,10 @@ struct ForwardPass {
 
   /// Sorts the slots by their experts.
   init(
-    _ storage: CUDAStorage, _ precision: ActivationPrecision, _ queue: CUDAQueue, hidden: CUDABuffer,
-    _ inputType: ElementType, ids: CUDABuffer, weights: CUDABuffer, slots: Int, topK: Int
+    _ region: ExpertRegion, _ storage: CUDAStorage, _ precision: ActivationPrecision, _ queue: CUDAQueue,
+    hidden: CUDABuffer, _ inputType: ElementType, ids: CUDABuffer, weights: CUDABuffer, slots: Int, topK: Int
   ) throws(MoEError) {
+    self.region = region
     self.storage = storage
     self.precision = precision
     self.queue = queue
@@ -65,8 +67,8 @@ struct ForwardPass {
     product.slots = address(workspace.slotOfRow)
     product.activation = specification.activation.device
     product.top_k = Int32(topK)
-    product.gate = storage.region.gate
-    product.up = storage.region.up
+    product.gate = region.gate
+    product.up = region.up
     product.is_gate_up = 1
     product.weights = specification.weightOnInput ? weights.address : 0
     product.input = hidden.address
@@ -92,7 +94,7 @@ struct ForwardPass {
         columns: specification.intermediateSize, into: address(workspace.intermediate), greatest: workspace.greatest + 4
       )
     }
-    product.up = storage.region.down
+    product.up = region.down
     product.is_gate_up = 0
     product.input = product.output
     product.input_number = product.output_number

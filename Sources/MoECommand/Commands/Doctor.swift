@@ -15,6 +15,9 @@ struct Doctor: ParsableCommand {
 
   @OptionGroup var options: BackendOptions
 
+  @Flag(help: "Compile all kernels of this machine's GPUs that are in no cache yet, so that no layer waits for them.")
+  var warm = false
+
   @Flag(help: "Print one JSON object.")
   var json = false
 
@@ -26,7 +29,7 @@ struct Doctor: ParsableCommand {
     let topology = try ThreadOptions.topology()
     let memory = Self.memory()
     let libraries: [(what: String, state: String)] =
-      [("CUDA", Self.devices()), ("NVRTC", Self.compiler())]
+      [("CUDA", Self.devices()), ("NVRTC", Self.compiler())] + (warm ? [("kernels", try Self.warmed())] : [])
       + Self.libraries.map { ($0.what, Self.state(of: $0.names, $0.use)) }
     if json {
       var object: [String: JSONValue] = [
@@ -109,6 +112,19 @@ struct Doctor: ParsableCommand {
     } catch {
       return error.faults.map(\.description).joined(separator: "; ")
     }
+  }
+
+  /// What was done for `--warm`.
+  private static func warmed() throws(MoEError) -> String {
+    var texts: [String] = []
+    for ordinal in 0..<(try CUDADriver.shared.get().deviceCount()) {
+      let device = try CUDABackend(ordinal: ordinal).device()
+      let start = now()
+      let count = try device.warm()
+      texts.append("cuda:\(ordinal) \(count) files ready in \(Format.fixed(now() - start, 2)) s")
+    }
+    guard !texts.isEmpty else { throw MoEError(.device, "there is no CUDA device to compile kernels for") }
+    return texts.joined(separator: "; ")
   }
 
   private static func compiler() -> String {

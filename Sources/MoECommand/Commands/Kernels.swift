@@ -38,9 +38,9 @@ extension Kernels {
       let architecture = try DeviceArchitecture(named: arch)
       let start = now()
       let made = try KernelCache(folder: output).load(
-        KernelSource.files, for: architecture, by: NVRTC.available, isPortable: true)
+        KernelSource.all(for: architecture), for: architecture, by: NVRTC.available, isPortable: true)
       let seconds = now() - start
-      let files = made.sorted { $0.key.name < $1.key.name }
+      let files = made.sorted { $0.key.title < $1.key.title }
       if json {
         print(object(architecture, files, seconds).serialized(pretty: true))
       } else {
@@ -52,7 +52,7 @@ extension Kernels {
       _ files: [(key: KernelSource, value: [UInt8])]
     ) -> [(file: String, name: String, resources: Cubin.Resources)] {
       files.flatMap { source, cubin in
-        (Cubin(cubin)?.kernels ?? [:]).sorted { $0.key < $1.key }.map { (source.name, $0.key, $0.value) }
+        (Cubin(cubin)?.kernels ?? [:]).sorted { $0.key < $1.key }.map { (source.title, $0.key, $0.value) }
       }
     }
 

@@ -2,6 +2,7 @@
 // Copyright 2026 the swift-moe project authors
 
 import MoE
+import Synchronization
 import Tensors
 
 /// Random experts of any type, made once and stored in every slot.
@@ -44,8 +45,23 @@ struct BenchWeights {
   /// Stores expert `experts[slot]` in each slot, as codes where the backend keeps them.
   func fill<B: Backend>(_ storage: B.Storage, of backend: B, experts: [Int]) throws(MoEError) {
     let keepsCodes = try !backend.layout(of: specification).codes.isEmpty
+    let failures = Mutex<[Fault]>([])
+    WorkerPool.shared.forEach(experts.count) { slot in
+      do throws(MoEError) {
+        try store(experts[slot], in: LocalExpert(rawValue: slot), of: storage, backend, keepsCodes: keepsCodes)
+      } catch {
+        failures.withLock { $0 += error.faults }
+      }
+    }
+    let faults = failures.withLock { $0 }
+    guard faults.isEmpty else { throw MoEError(faults) }
+  }
+
+  private func store<B: Backend>(
+    _ expert: Int, in slot: LocalExpert, of storage: B.Storage, _ backend: B, keepsCodes: Bool
+  ) throws(MoEError) {
     let width = elementType.bitWidth / 8
-    for (slot, expert) in experts.enumerated() {
+    do {
       let result = unsafe pool.withUnsafeBytes { bytes -> Result<Void, MoEError> in
         var parameters = ExpertParameters()
         if keepsCodes { parameters.codes = codes }
@@ -58,7 +74,7 @@ struct BenchWeights {
           offset += rows * columns
         }
         do throws(MoEError) {
-          return .success(try backend.store(parameters, slot: LocalExpert(rawValue: slot), in: storage))
+          return .success(try backend.store(parameters, slot: slot, in: storage))
         } catch {
           return .failure(error)
         }

@@ -68,8 +68,8 @@ struct LayerBench<B: TimedBackend> {
     let tokenCount = routings[0].tokenCount
     let queue = try backend.makeQueue()
     let hidden = try backend.makeBuffer(
-      RandomValues.normal(count: tokenCount * shape.hiddenSize, seed: 3), on: queue)
-    let output = try backend.makeBuffer(byteCount: tokenCount * shape.hiddenSize * MemoryLayout<Float>.stride)
+      backend.hiddenType.encode(RandomValues.normal(count: tokenCount * shape.hiddenSize, seed: 3)), on: queue)
+    let output = try backend.makeBuffer(byteCount: tokenCount * shape.hiddenSize * backend.hiddenType.bitWidth / 8)
     var buffers: [(ids: B.Buffer, weights: B.Buffer)] = []
     for routing in routings {
       buffers.append(
@@ -77,7 +77,7 @@ struct LayerBench<B: TimedBackend> {
     }
     let times = try backend.times(atLeast: seconds, on: queue) { (index) throws(MoEError) in
       let (ids, weights) = buffers[index % buffers.count]
-      try backend.forward(
+      try backend.timedForward(
         copies[index % copies.count], hidden: hidden, ids: ids, weights: weights, tokenCount: tokenCount,
         topK: routings[0].topK, into: output, on: queue)
     }.sorted()

@@ -5,6 +5,7 @@ import Checkpoints
 import MoE
 import MoECUDA
 import MoEInspection
+import Tensors
 
 /// What measures ``Ceilings``.
 protocol CeilingMeasuring {
@@ -18,6 +19,13 @@ extension CUDACeilingMeter: CeilingMeasuring {}
 /// A backend that `moe bench` measures: the time of its calls as shares of what its machine can do.
 protocol TimedBackend: Backend {
   var activations: ActivationPrecision { get }
+  /// The type of a model's hidden states beside experts in this precision: f32 or bf16.
+  var hiddenType: ElementType { get }
+  /// `forward` with hidden states and output in `hiddenType`.
+  func timedForward(
+    _ storage: Storage, hidden: Buffer, ids: Buffer, weights: Buffer, tokenCount: Int, topK: Int, into output: Buffer,
+    on queue: Queue
+  ) throws(MoEError)
   /// Bytes of which no cache holds enough to count.
   func uncachedByteCount() throws(MoEError) -> Int
   /// Of the ceilings of experts like these.
@@ -28,6 +36,18 @@ protocol TimedBackend: Backend {
   func times(
     atLeast seconds: Double, on queue: Queue, _ call: (Int) throws(MoEError) -> Void
   ) throws(MoEError) -> [Double]
+}
+
+extension TimedBackend {
+  var hiddenType: ElementType { .f32 }
+
+  func timedForward(
+    _ storage: Storage, hidden: Buffer, ids: Buffer, weights: Buffer, tokenCount: Int, topK: Int, into output: Buffer,
+    on queue: Queue
+  ) throws(MoEError) {
+    try forward(
+      storage, hidden: hidden, ids: ids, weights: weights, tokenCount: tokenCount, topK: topK, into: output, on: queue)
+  }
 }
 
 extension CPUBackend: TimedBackend {
@@ -63,8 +83,20 @@ extension CPUBackend: TimedBackend {
 }
 
 extension CUDABackend: TimedBackend {
-  /// Calls that are captured as one graph, so that neither launches nor the wait for the end count.
-  private static var captured: Int { 32 }
+  /// The most calls that are captured as one graph, so that neither launches nor the wait for the end count, and the
+  /// seconds that are enough for that.
+  private static var captured: (most: Int, seconds: Double) { (32, 0.05) }
+
+  var hiddenType: ElementType { [.bf16, .fp8].contains(activations) ? .bf16 : .f32 }
+
+  func timedForward(
+    _ storage: CUDAStorage, hidden: CUDABuffer, ids: CUDABuffer, weights: CUDABuffer, tokenCount: Int, topK: Int,
+    into output: CUDABuffer, on queue: CUDAQueue
+  ) throws(MoEError) {
+    try forward(
+      storage, hidden: hidden, hiddenType, ids: ids, weights: weights, tokenCount: tokenCount, topK: topK, into: output,
+      hiddenType, on: queue)
+  }
 
   func uncachedByteCount() throws(MoEError) -> Int { try 8 * device().cacheBytes }
 
@@ -86,19 +118,21 @@ extension CUDABackend: TimedBackend {
   func times(
     atLeast seconds: Double, on queue: CUDAQueue, _ call: (Int) throws(MoEError) -> Void
   ) throws(MoEError) -> [Double] {
-    // Once outside of the graph, for kernels and scratch memory.
+    // Outside of the graph, for kernels and scratch memory, and to see how long a call takes.
     try call(0)
     try queue.synchronize()
-    let graph = try queue.capture { () throws(MoEError) in
-      for index in 0..<Self.captured { try call(index) }
-    }
+    let first = now()
+    try call(0)
+    try queue.synchronize()
+    let count = max(4, min(Self.captured.most, Int(Self.captured.seconds / (now() - first))))
+    let graph = try queue.capture { () throws(MoEError) in for index in 0..<count { try call(index) } }
     var times: [Double] = []
     let end = now() + seconds
     while times.count < 6 || now() < end {
       let start = now()
       try graph.launch(on: queue)
       try queue.synchronize()
-      times.append((now() - start) / Double(Self.captured))
+      times.append((now() - start) / Double(count))
     }
     return Array(times.dropFirst())
   }

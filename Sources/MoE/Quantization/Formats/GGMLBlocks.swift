@@ -61,7 +61,8 @@ public struct GGMLBlocks: QuantizationScheme {
       let scale: CodedForm.Number = type == .mxfp4 ? .e8m0 : type == .nvfp4 ? .e4m3 : .f16
       return CodedForm(
         bits: coding.bits, group: coding.group, scale: scale, correction: coding.hasMinimums ? .minimum(.f16) : .none,
-        factor: stored[.globalScale].map { _ in CodedForm.Factor(group: nil, .f32) }, isIntegral: isIntegral)
+        factor: stored[.globalScale].map { _ in CodedForm.Factor(group: nil, .f32) }, isIntegral: isIntegral,
+        code: CodedForm.isCounting(coding.table) ? .integer : nil)
     }
     return CodedForm(
       bits: coding.bits, group: coding.group, scale: Self.signedScales.contains(type) ? .i8 : .u8,

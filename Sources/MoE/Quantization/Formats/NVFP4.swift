@@ -59,7 +59,8 @@ public struct NVFP4: QuantizationScheme {
   }
 
   public func codedForm(columns: Int, stored: [TensorRole: ElementType]) -> CodedForm? {
-    CodedForm(bits: 4, group: 16, scale: .e4m3, factor: CodedForm.Factor(group: nil, .f32), isIntegral: true)
+    CodedForm(
+      bits: 4, group: 16, scale: .e4m3, factor: CodedForm.Factor(group: nil, .f32), isIntegral: true, code: .e2m1)
   }
 
   public func makeEncoding(_ weights: WeightMatrix) throws(MoEError) -> [TensorRole: [UInt8]] {

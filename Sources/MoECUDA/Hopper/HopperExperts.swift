@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright 2026 the swift-moe project authors
+
+internal import CAccelerators
+internal import MoE
+
+/// The experts of a layer as the kernels of Hopper read them: addresses of the first expert, and tensor maps of all.
+struct HopperExperts: Sendable {
+  let kernels: HopperKernels
+  let region: HopperRegion
+  let gateUpMap, downMap: TensorMap
+
+  init(_ kernels: HopperKernels, _ layout: Layout, in memory: CUDABuffer) throws(MoEError) {
+    self.kernels = kernels
+    let region = HopperRegion(layout.specification, kernels.form)
+    self.region = region
+    func map(_ projection: Projection, isPaired: Bool) throws(MoEError) -> TensorMap {
+      let size = layout.specification.size(of: projection)
+      return try TensorMap(
+        kernels.form, at: memory.address + UInt64(region.offset(of: .weights, projection)), size, isPaired: isPaired,
+        layout, memory.device)
+    }
+    // A layer without experts has nothing to copy.
+    let isEmpty = layout.specification.expertCount == 0
+    gateUpMap = isEmpty ? TensorMap() : try map(region.first, isPaired: kernels.isGated)
+    downMap = isEmpty ? TensorMap() : try map(.down, isPaired: false)
+  }
+}
+
+extension TensorMap {
+  /// The weights of a projection of all experts, or of gate and up, seen in 5 dimensions: 16 rows of a box are 8 of gate
+  /// and 8 of up, or 16 of one matrix.
+  fileprivate init(
+    _ form: HopperForm, at address: UInt64, _ size: (rows: Int, columns: Int), isPaired: Bool, _ layout: Layout,
+    _ device: CUDADevice
+  ) throws(MoEError) {
+    let (experts, groups) = (layout.specification.expertCount, size.rows / (isPaired ? 8 : 16))
+    // From 8 rows to the 8 rows beside them, and to the next pair of these.
+    let eight = form.weightBytes(rows: 8, columns: size.columns)
+    let matrix = form.weightBytes(rows: size.rows, columns: size.columns)
+    let steps = isPaired ? [matrix, eight] : [eight, 2 * eight]
+    if form.tileBytes > 0 {
+      let words = form.tileBytes / 8
+      try self.init(
+        of: .longWord, at: address, sizes: [words, HopperForm.blocks(size.columns), 2, groups, experts],
+        strides: [form.tileBytes] + steps + [layout.bytesPerExpert], box: [words, 1, 2, 16, 1], isSwizzled: false,
+        device)
+    } else {
+      let element = form.inputBytes == 1 ? Element.byte : .bf16
+      try self.init(
+        of: element, at: address, sizes: [size.columns, 8, 2, groups, experts],
+        strides: [size.columns * element.bytes] + steps + [layout.bytesPerExpert],
+        box: [128 / element.bytes, 8, 2, 16, 1], isSwizzled: true, device)
+    }
+  }
+
+  /// The rows that down multiplies, `step` at a time.
+  init(
+    rowsOf form: HopperForm, at address: UInt64, rows: Int, columns: Int, step: Int, _ device: CUDADevice
+  ) throws(MoEError) {
+    let element = form.inputBytes == 1 ? Element.byte : .bf16
+    try self.init(
+      of: element, at: address, sizes: [columns, rows], strides: [columns * element.bytes],
+      box: [128 / element.bytes, step], isSwizzled: true, device)
+  }
+}

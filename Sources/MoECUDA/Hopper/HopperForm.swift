@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright 2026 the swift-moe project authors
+
+/// A form of weights that there are kernels for on Hopper, with what the host has to know of it.
+struct HopperForm: Sendable, Hashable {
+  /// `WEIGHTS` of `weights.cuh`, and its name there.
+  let weights: Int
+  let name: String
+  /// Bits of a weight.
+  let bits: Int
+  /// How tiles of 8 rows and 128 columns keep scales; nil: weights are rows, and scales stand apart.
+  let coding: TileCoding?
+  /// Whether tokens and intermediate are e4m3 with a scale for 128 columns, as weights are for 128 × 128.
+  let isScaledInBlocks: Bool
+  /// Whether each matrix has a factor besides.
+  let hasFactors: Bool
+  /// Most rows of a tile of the grouped products, ascending.
+  let tokens: [Int]
+  /// Bytes of a weight row in a stage of the stream, for short rows and for long ones.
+  let chunks: (short: Int, long: Int)
+  /// Bytes of weights that the stream reads at most: beyond, the grouped products are faster for few tokens too. Measured.
+  let streamBytes: Int
+
+  static func == (a: Self, b: Self) -> Bool { a.weights == b.weights }
+  func hash(into hasher: inout Hasher) { hasher.combine(weights) }
+
+  private init(
+    _ weights: Int, _ name: String, bits: Int, coding: TileCoding? = nil, isScaledInBlocks: Bool = false,
+    hasFactors: Bool = false, tokens: [Int] = [16, 32, 64, 96, 128], chunks: (Int, Int), streamBytes: Int = 520 << 20
+  ) {
+    self.weights = weights
+    self.name = name
+    self.bits = bits
+    self.coding = coding
+    self.isScaledInBlocks = isScaledInBlocks
+    self.hasFactors = hasFactors
+    self.tokens = tokens
+    self.chunks = chunks
+    self.streamBytes = streamBytes
+  }
+
+  static let bf16 = Self(
+    0, "bf16", bits: 16, tokens: [16, 32, 64, 96, 128, 160], chunks: (2048, 2048), streamBytes: 1300 << 20)
+  static let e4m3Block = Self(
+    1, "e4m3-block", bits: 8, isScaledInBlocks: true, chunks: (1024, 2048), streamBytes: 110 << 20)
+  static let mxfp4 = Self(2, "mxfp4", bits: 4, coding: .mxfp4, chunks: (512, 1024))
+  static let nvfp4 = Self(3, "nvfp4", bits: 4, coding: .nvfp4, hasFactors: true, chunks: (512, 1024))
+  static let int4Groups128 = Self(4, "int4-g128", bits: 4, coding: .int4(group: 128), chunks: (512, 1024))
+  static let int4Groups32 = Self(5, "int4-g32", bits: 4, coding: .int4(group: 32), chunks: (512, 1024))
+  static let e4m3Groups128 = Self(6, "e4m3-g128", bits: 8, coding: .e4m3(group: 128), chunks: (1024, 1024))
+  static let e4m3Groups32 = Self(7, "e4m3-g32", bits: 8, coding: .e4m3(group: 32), chunks: (1024, 1024))
+
+  static let all = [
+    bf16, e4m3Block, mxfp4, nvfp4, int4Groups128, int4Groups32, e4m3Groups128, e4m3Groups32,
+  ]
+
+  /// Columns from which a stage has more bytes of a row.
+  private static let longRow = 2560
+
+  func chunk(columns: Int) -> Int { columns < Self.longRow ? chunks.short : chunks.long }
+
+  /// Bytes of a value of the products' inputs.
+  var inputBytes: Int { isScaledInBlocks ? 1 : 2 }
+  /// H and I are multiples of this.
+  static let alignment = 16
+  /// Columns that share scales, and columns of a tile.
+  static let block = 128
+  /// Rows of a tile.
+  static let tileRows = 8
+
+  /// Bytes of a tile's scales for each of its rows.
+  var tileScaleBytes: Int { coding.map { Self.block / $0.group * $0.bytes } ?? 0 }
+  /// Bytes of a tile; 0 where there are none.
+  var tileBytes: Int { coding == nil ? 0 : Self.tileRows * (Self.block * bits / 8 + tileScaleBytes) }
+
+  /// Bytes of so many rows of weights.
+  func weightBytes(rows: Int, columns: Int) -> Int {
+    tileBytes == 0
+      ? rows * columns * bits / 8 : rows / Self.tileRows * Self.blocks(columns) * tileBytes
+  }
+
+  /// Numbers of 32 bits that stand apart: scales of so many rows, or a factor.
+  func scaleCount(rows: Int, columns: Int) -> Int {
+    isScaledInBlocks ? Self.blocks(rows) * Self.scalePitch(columns) : hasFactors ? 1 : 0
+  }
+
+  static func blocks(_ count: Int) -> Int { (count + block - 1) / block }
+  /// A row of scales is padded to 16 bytes.
+  static func scalePitch(_ columns: Int) -> Int { blocks(columns).aligned(to: 4) }
+
+  /// Slices of rows begin at multiples of this: what shares scales or lies in a tile comes whole.
+  var rowAlignment: Int { isScaledInBlocks ? Self.block : tileBytes > 0 ? Self.tileRows : 1 }
+}

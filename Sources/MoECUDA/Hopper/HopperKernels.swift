@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright 2026 the swift-moe project authors
+
+internal import CAccelerators
+internal import MoE
+
+/// The kernels for Hopper of one form of weights and one activation: see `kernels/README.md`, whose numbers these are.
+struct HopperKernels: Sendable, Hashable {
+  let form: HopperForm
+  /// `ACTIVATION` of `activation.cuh`.
+  let function: Int
+  let isGated: Bool
+
+  /// What a block may have of shared memory, and what of it the grouped products declare themselves.
+  private static let (mostShared, declared) = (232448, 5120)
+
+  static let round = Kernel("experts_round", "kernels/round.cu", threads: 256)
+  static let sort = Kernel("experts_sort", "kernels/sort.cu", threads: 256)
+  static let quantize = Kernel("experts_quantize", "kernels/quantize.cu", threads: 256)
+  static let combine = Kernel("experts_combine", "kernels/combine.cu", threads: 256)
+
+  init(_ form: HopperForm, _ activation: Activation) {
+    self.init(form, function: Int(activation.device.function), isGated: activation.isGated)
+  }
+
+  private init(_ form: HopperForm, function: Int, isGated: Bool) {
+    self.form = form
+    self.function = function
+    self.isGated = isGated
+  }
+
+  /// Every kernel that a layer launches.
+  var kernels: [Kernel] {
+    var kernels = [Self.round, Self.sort, Self.combine]
+    if form.isScaledInBlocks { kernels.append(Self.quantize) }
+    if isGated { kernels += Set([form.chunks.short, form.chunks.long]).sorted().map(stream(chunk:)) }
+    for tokens in form.tokens {
+      kernels += [grouped(isDown: false, tokens: tokens), grouped(isDown: true, tokens: tokens)]
+    }
+    return kernels
+  }
+
+  /// The whole layer of at most 8 tokens; of experts that have a gate.
+  func stream(chunk: Int) -> Kernel {
+    Kernel(
+      "experts_stream", "kernels/stream.cu", macros: ["WEIGHTS=\(form.weights)", "CHUNK=\(chunk)"] + activation,
+      threads: 416, sharedBytes: Self.mostShared)
+  }
+
+  /// Stages of the stream's ring.
+  func streamStages(chunk: Int, tokens: Int) -> Int {
+    let columns = chunk * 8 / form.bits, blocks = columns / HopperForm.block
+    let weights = form.tileBytes > 0 ? 2 * blocks * form.tileBytes : 16 * (chunk + 64)
+    let rows = tokens * (2 * columns + (form.tileBytes > 0 ? 16 : 64))
+    let stage = (weights + rows + (form.isScaledInBlocks ? 8 * blocks : 0)).aligned(to: 128)
+    return min(MOE_HOPPER_STREAM_STAGES, (Self.mostShared - MOE_HOPPER_STREAM_BYTES) / stage)
+  }
+
+  /// A product of the rows of each expert, at most `tokens` of them at a time.
+  func grouped(isDown: Bool, tokens: Int) -> Kernel {
+    let step = Self.step(isDown: isDown, tokens: tokens)
+    let weights = form.tileBytes > 0 ? 32 * form.tileBytes : 32768
+    // Rows of 64 columns in bf16, of 128 in e4m3, and two such parts where weights are tiles.
+    let rows = tokens * 128 * (form.tileBytes > 0 ? 2 : 1)
+    let stage = weights + rows + (form.isScaledInBlocks ? 24 * tokens : 0)
+    let buffers = step * 256 * (isDown || !isGated ? 2 : 1)
+    let stages = min(8, (Self.mostShared - Self.declared - buffers) / stage)
+    let macros = [
+      "WEIGHTS=\(form.weights)", "DOWN=\(isDown ? 1 : 0)", "TOKENS=\(tokens)", "STEP=\(step)", "STAGES=\(stages)",
+    ]
+    return Kernel(
+      "experts_grouped", "kernels/grouped.cu", macros: macros + (isDown ? [] : activation), threads: 384,
+      sharedBytes: stages * stage + buffers)
+  }
+
+  /// Rows of a box and of a part of the epilogue.
+  static func step(isDown: Bool, tokens: Int) -> Int { isDown || tokens <= 64 || tokens > 128 ? 16 : 32 }
+
+  /// Most rows of a tile for batches whose counts the host does not know.
+  func tokens(pairs: Int, experts: Int) -> Int {
+    // An expert with more rows than a tile holds reads its weights twice, so there is room for a quarter more.
+    let mean = Double(pairs) / Self.touched(pairs: pairs, experts: experts)
+    return form.tokens.first { Double($0) >= 1.25 * mean } ?? form.tokens.last!
+  }
+
+  /// Whether a batch is one launch of the stream.
+  func isStreamed(tokens: Int, topK: Int, experts: Int, bytesPerExpert: Int) -> Bool {
+    let pairs = tokens * topK
+    return isGated && tokens <= MOE_HOPPER_STREAM_TOKENS && pairs <= MOE_HOPPER_STREAM_PAIRS
+      && Self.touched(pairs: pairs, experts: experts) * Double(bytesPerExpert) <= Double(form.streamBytes)
+  }
+
+  /// The experts that get a row, where all are as likely.
+  private static func touched(pairs: Int, experts: Int) -> Double {
+    Double(experts) * (1 - power(1 - 1 / Double(experts), pairs))
+  }
+
+  private var activation: [String] { ["ACTIVATION=\(function)", "GATED=\(isGated ? 1 : 0)"] }
+}
+
+private func power(_ base: Double, _ exponent: Int) -> Double {
+  var (result, square, rest) = (1.0, base, exponent)
+  while rest > 0 {
+    if rest & 1 == 1 { result *= square }
+    square *= square
+    rest >>= 1
+  }
+  return result
+}
+
+// MARK: - All of them
+
+extension HopperKernels {
+  /// Of every form with the activation that nearly all models have; the others are compiled where a layer needs them.
+  static let all = HopperForm.all.map { Self($0, function: MOE_SILU, isGated: true) }
+}

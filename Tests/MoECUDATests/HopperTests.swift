@@ -1,0 +1,323 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright 2026 the swift-moe project authors
+
+import CAccelerators
+import MoE
+import Tensors
+import Testing
+
+@testable import MoECUDA
+
+/// Which layers get the kernels of Hopper, how they are cut into launches, and how weights lie for them.
+@Suite struct HopperTests {
+  private static func specification(
+    _ type: WeightType, _ activation: Activation = .silu, experts: Int = 4, hidden: Int = 256, intermediate: Int = 384
+  ) throws -> LayerSpecification {
+    try LayerSpecification(
+      expertCount: experts, hiddenSize: hidden, intermediateSize: intermediate, activation: activation
+    ).converted(to: type)
+  }
+
+  private static func set(
+    _ specification: LayerSpecification, _ precision: ActivationPrecision, _ architecture: String? = "sm_90a"
+  ) throws -> HopperForm? {
+    let architecture = try architecture.map(DeviceArchitecture.init(named:))
+    guard case .hopper(let kernels) = KernelSet(specification, precision, on: architecture) else { return nil }
+    return kernels.form
+  }
+
+  @Test(arguments: [
+    (WeightType.bf16, ActivationPrecision.bf16, HopperForm.bf16 as HopperForm?), (.f16, .bf16, .bf16),
+    (.f32, .bf16, .bf16), (.fp8Block, .fp8, .e4m3Block), (.mxfp4, .bf16, .mxfp4), (.nvfp4, .bf16, .nvfp4),
+    (.int4Group(128, isSymmetric: true), .bf16, .int4Groups128),
+    (.int4Group(256, isSymmetric: false), .bf16, .int4Groups128),
+    (.int4Group(32, isSymmetric: false), .bf16, .int4Groups32),
+    (.int4Group(64, isSymmetric: true), .bf16, .int4Groups32), (.ggml(.q4_0), .bf16, .int4Groups32),
+    (.int4Group(16, isSymmetric: true), .bf16, nil), (.fp8Block, .bf16, .e4m3Groups128),
+    (.fp8Channel, .bf16, .e4m3Groups128), (.fp8Tensor, .bf16, .e4m3Groups128), (.mxfp8, .bf16, .e4m3Groups32),
+    (.bf16, .f32, nil), (.bf16, .fp8, nil), (.bf16, .declared, nil), (.fp8Channel, .fp8, nil),
+    (.fp8Block, .declared, nil), (.mxfp4, .fp8, nil), (.int8Group(128), .bf16, nil), (.ggml(.q4_K), .bf16, nil),
+    (.ggml(.q4_1), .bf16, nil), (.nf4, .bf16, nil),
+  ])
+  func formsWithKernels(type: WeightType, precision: ActivationPrecision, form: HopperForm?) throws {
+    let specification = try Self.specification(type, hidden: 256, intermediate: 512)
+    #expect(try Self.set(specification, precision) == form)
+    for other in ["sm_80", "sm_89", "sm_90", nil] { #expect(try Self.set(specification, precision, other) == nil) }
+  }
+
+  @Test func layersThatDoNotFit() throws {
+    #expect(try Self.set(Self.specification(.bf16, experts: 1025), .bf16) == nil)
+    // Sizes are padded where weights are numbers, not where they are codes.
+    #expect(try Self.set(Self.specification(.bf16, hidden: 200), .bf16) == .bf16)
+    #expect(try Self.set(Self.specification(.fp8Block, intermediate: 392), .fp8) == nil)
+    #expect(try Self.set(Self.specification(.fp8Block, Activation(.relu2, isGated: false)), .fp8) == nil)
+    #expect(try Self.set(Self.specification(.bf16, Activation(.relu2, isGated: false)), .bf16) == .bf16)
+    // A cut of the intermediate size inside of a block of scales.
+    var cut = try Self.specification(.fp8Block)
+    cut.codes[.up]?.rowGroup = 64
+    #expect(try Self.set(cut, .fp8) == nil)
+  }
+
+  @Test(arguments: HopperForm.all)
+  func launchesFitTheMultiprocessor(form: HopperForm) throws {
+    let kernels = HopperKernels(form, .silu)
+    for kernel in kernels.kernels {
+      #expect(kernel.sharedBytes <= 232448)
+      guard kernel.file == "kernels/grouped.cu" else { continue }
+      let stages = kernel.macros.first { $0.hasPrefix("STAGES=") }.flatMap { Int($0.dropFirst(7)) }
+      #expect((3...8).contains(try #require(stages)), "\(kernel.source)")
+    }
+    for chunk in [form.chunks.short, form.chunks.long] {
+      for tokens in 1...8 { #expect((3...32).contains(kernels.streamStages(chunk: chunk, tokens: tokens))) }
+    }
+    #expect(Set(kernels.kernels.map(\.source)).count == kernels.kernels.count)
+  }
+
+  /// The smallest tile that holds what an expert gets on average, with a quarter to spare.
+  @Test func heightsOfTiles() {
+    let kernels = HopperKernels(.bf16, .silu)
+    let found = [9, 16, 64, 512, 4096].map { kernels.tokens(pairs: 8 * $0, experts: 128) }
+    #expect(found == [16, 16, 16, 64, 160])
+    #expect(kernels.tokens(pairs: 8 * 64, experts: 32) == 32)
+    #expect(HopperKernels(.mxfp4, .silu).tokens(pairs: 1 << 20, experts: 8) == 128)
+  }
+
+  /// Few tokens are one launch as long as they read few bytes, which differs from form to form.
+  @Test func batchesOfTheStream() {
+    func isStreamed(_ form: HopperForm, _ tokens: Int, topK: Int = 8, _ activation: Activation = .silu) -> Bool {
+      HopperKernels(form, activation).isStreamed(tokens: tokens, topK: topK, experts: 128, bytesPerExpert: 4 << 20)
+    }
+    #expect(isStreamed(.bf16, 1) && isStreamed(.bf16, 8) && !isStreamed(.bf16, 9))
+    #expect(isStreamed(.e4m3Block, 1) && !isStreamed(.e4m3Block, 8) && isStreamed(.mxfp4, 8))
+    #expect(isStreamed(.bf16, 8, topK: 32) && !isStreamed(.bf16, 8, topK: 33))
+    #expect(!isStreamed(.bf16, 1, Activation(.relu2, isGated: false)))
+  }
+
+  // MARK: - Regions
+
+  /// What an expert's region holds after all of its slices were packed, in parts as they are loaded.
+  private static func region(
+    _ specification: LayerSpecification, _ form: HopperForm, _ weights: (Projection) throws -> CodedWeights
+  ) throws -> (HopperRegion, [UInt8]) {
+    let region = HopperRegion(specification, form)
+    var bytes = [UInt8](repeating: 0, count: region.byteCount)
+    for projection in specification.projections {
+      let whole = try weights(projection)
+      let groups = whole.scales.count / whole.rows
+      for part in [0..<128, 128..<whole.rows] {
+        var slice = whole
+        slice.rows = part.count
+        slice.codes = Array(whole.codes[part.lowerBound * whole.columns..<part.upperBound * whole.columns])
+        slice.scales = Array(whole.scales[part.lowerBound * groups..<part.upperBound * groups])
+        if case .zero(let zeros) = whole.correction {
+          slice.correction = .zero(Array(zeros[part.lowerBound * groups..<part.upperBound * groups]))
+        }
+        slice.factors?.scales = Array(whole.factors!.scales[part])
+        let parts = try region.slices(
+          ParameterSlice(projection, .weight, firstRow: part.lowerBound, .codes(slice)))
+        for part in parts {
+          // A few rows at a time, as the staging memory does.
+          for first in stride(from: 0, to: part.rowCount, by: 5) {
+            let rows = first..<min(first + 5, part.rowCount)
+            let start = part.offset + first * part.rowBytes
+            try unsafe bytes.withUnsafeMutableBytes { all in
+              try unsafe part.pack(
+                rows, UnsafeMutableRawBufferPointer(rebasing: all[start..<start + rows.count * part.rowBytes]))
+            }
+          }
+        }
+      }
+    }
+    return (region, bytes)
+  }
+
+  private static func codes(_ type: WeightType, _ size: (rows: Int, columns: Int), seed: UInt32) throws -> CodedWeights
+  {
+    var state = seed
+    let values = (0..<size.rows * size.columns).map { _ -> Float in
+      state = state &* 1_664_525 &+ 1_013_904_223
+      return Float(state >> 8) / Float(1 << 23) - 1
+    }
+    let decoder = try type.scheme.decoder(of: type.scheme.encode(values, rows: size.rows, columns: size.columns))
+    return try #require(decoder.coded(rows: 0..<size.rows, columns: 0..<size.columns))
+  }
+
+  private static func float(_ bytes: [UInt8], _ offset: Int) -> Float {
+    Float(bitPattern: (0..<4).reversed().reduce(0) { $0 << 8 | UInt32(bytes[offset + $1]) })
+  }
+
+  @Test func blocksOfE4M3() throws {
+    let specification = try Self.specification(.fp8Block, hidden: 272, intermediate: 400)
+    var truth: [Projection: CodedWeights] = [:]
+    let (region, bytes) = try Self.region(specification, .e4m3Block) { projection in
+      let made = try Self.codes(.fp8Block, specification.size(of: projection), seed: UInt32(truth.count + 1))
+      truth[projection] = made
+      return made
+    }
+    for (projection, weights) in truth {
+      let (rows, columns) = specification.size(of: projection)
+      let codes = region.offset(of: .weights, projection)
+      #expect(Array(bytes[codes..<codes + rows * columns]) == weights.codes)
+      let decoded = weights.decode(), scales = region.offset(of: .scales, projection)
+      // Rows of scales are padded to 16 bytes.
+      let pitch = (columns + 127) / 128 <= 4 ? 4 : 8
+      for (row, column) in [(0, 0), (127, 127), (128, 128), (rows - 1, columns - 1), (200, 130)] {
+        let scale = Self.float(bytes, scales + (row / 128 * pitch + column / 128) * 4)
+        #expect(
+          MiniFloat.e4m3fn.decode(weights.codes[row * columns + column]) * scale == decoded[row * columns + column])
+      }
+    }
+    // Gate and up are one array.
+    #expect(region.offset(of: .weights, .up) == 400 * 272)
+    #expect(region.offset(of: .scales, .up) - region.offset(of: .scales, .gate) == 4 * 4 * 4)
+  }
+
+  @Test func rowsOfABlockWithScalesOfTheirOwn() throws {
+    let specification = try Self.specification(.fp8Block)
+    let error = #expect(throws: MoEError.self) {
+      _ = try Self.region(specification, .e4m3Block) { projection in
+        var made = try Self.codes(.fp8Block, specification.size(of: projection), seed: 1)
+        made.scales[2 * 130] *= 2
+        return made
+      }
+    }
+    #expect(error?.description.contains("128 rows") == true)
+  }
+
+  /// Read back as `codes.cuh` says that lanes find them.
+  @Test(arguments: [
+    (WeightType.mxfp4, HopperForm.mxfp4), (.nvfp4, .nvfp4), (.int4Group(128, isSymmetric: true), .int4Groups128),
+    (.int4Group(256, isSymmetric: false), .int4Groups128), (.int4Group(32, isSymmetric: false), .int4Groups32),
+    (.int4Group(64, isSymmetric: true), .int4Groups32), (.ggml(.q4_0), .int4Groups32), (.fp8Channel, .e4m3Groups128),
+    (.fp8Block, .e4m3Groups128), (.mxfp8, .e4m3Groups32),
+  ])
+  func tiles(type: WeightType, form: HopperForm) throws {
+    // Not a multiple of a tile's columns where the type's groups allow it.
+    let short = [HopperForm.mxfp4, .nvfp4, .e4m3Groups32].contains(form)
+    let specification = try Self.specification(type, hidden: short ? 288 : 256, intermediate: short ? 160 : 512)
+    var truth: [Projection: CodedWeights] = [:]
+    let (region, bytes) = try Self.region(specification, form) { projection in
+      let made = try Self.codes(type, specification.size(of: projection), seed: UInt32(truth.count + 7))
+      truth[projection] = made
+      return made
+    }
+    for (projection, weights) in truth {
+      let reader = TileReader(
+        form: form, bytes: bytes, start: region.offset(of: .weights, projection), columns: weights.columns,
+        factor: form.hasFactors ? Self.float(bytes, region.offset(of: .scales, projection)) : 1)
+      let decoded = weights.decode()
+      var worst: Float = 0
+      for row in 0..<weights.rows {
+        for column in 0..<weights.columns {
+          let (found, expected) = (reader.value(row, column), decoded[row * weights.columns + column])
+          worst = max(worst, abs(found - expected) / max(abs(expected), 1e-6))
+        }
+      }
+      // Scales in bf16 are rounded.
+      let bound: Float = [HopperForm.mxfp4, .nvfp4].contains(form) ? 1e-6 : 0x1p-8
+      #expect(worst <= bound, "\(projection)")
+    }
+  }
+
+  @Test func scalesOfMXFP4BeyondTheKernels() throws {
+    let specification = try Self.specification(.mxfp4)
+    func store(_ scale: Float) throws -> (HopperRegion, [UInt8]) {
+      try Self.region(specification, .mxfp4) { projection in
+        var made = try Self.codes(.mxfp4, specification.size(of: projection), seed: 3)
+        made.scales[0] = scale
+        return made
+      }
+    }
+    // Too small for anything to remain of it: zeros.
+    let (region, bytes) = try store(0x1p-100)
+    let start = region.offset(of: .weights, .gate)
+    #expect(stride(from: 0, to: 64, by: 16).allSatisfy { bytes[start + $0..<start + $0 + 4].allSatisfy { $0 == 0 } })
+    #expect(bytes[start + 4..<start + 16].contains { $0 != 0 } && bytes[start + 512] == 61)
+    #expect(throws: MoEError.self) { try store(0x1p62) }
+  }
+
+  @Test(arguments: [true, false])
+  func rowsOfBF16(isGated: Bool) throws {
+    var specification = try Self.specification(.f16, Activation(.silu, isGated: isGated), hidden: 48, intermediate: 32)
+    specification.hasBias = true
+    let region = HopperRegion(specification, .bf16)
+    let last = region.offset(of: .bias, .down) + 4 * 48
+    #expect(region.byteCount >= last && region.byteCount % 256 == 0)
+    #expect(region.first == (isGated ? .gate : .up))
+    if isGated {
+      #expect(region.offset(of: .weights, .up) == 2 * 48 * 32)
+      #expect(region.offset(of: .bias, .up) - region.offset(of: .bias, .gate) == 4 * 32)
+    }
+    let values = (0..<48 * 32).map { Float($0) / 1000 }
+    var bytes = [UInt8](repeating: 0, count: region.byteCount)
+    try unsafe ElementType.f16.encode(values).withUnsafeBytes { source in
+      let view = unsafe ParameterView(
+        base: source.baseAddress!, elementType: .f16, rows: 32, columns: 48, rowStride: 48, columnStride: 1)
+      for part in try region.slices(ParameterSlice(.up, .weight, .dense(view))) {
+        try unsafe bytes.withUnsafeMutableBytes { all in
+          try unsafe part.pack(
+            0..<part.rowCount,
+            UnsafeMutableRawBufferPointer(rebasing: all[part.offset..<part.offset + part.rowCount * part.rowBytes]))
+        }
+      }
+    }
+    let start = region.offset(of: .weights, .up)
+    let rounded = ElementType.bf16.encode(ElementType.f16.decode(ElementType.f16.encode(values)))
+    #expect(Array(bytes[start..<start + 2 * 48 * 32]) == rounded)
+  }
+
+  /// The layout says what the kernels want of sizes and of slices.
+  @Test(arguments: [
+    (WeightType.bf16, ActivationPrecision.bf16, 1), (.fp8Block, .fp8, 128), (.mxfp4, .bf16, 8), (.fp8Block, .bf16, 8),
+  ])
+  func layouts(type: WeightType, precision: ActivationPrecision, rowAlignment: Int) throws {
+    let backend = CUDABackend(activations: precision)
+    let specification = try Self.specification(type)
+    let layout = try backend.layout(of: specification, on: DeviceArchitecture(named: "sm_90a"))
+    #expect(layout.identity.hasPrefix("cuda/hopper/") && layout.rowAlignment == rowAlignment)
+    #expect(layout.hiddenAlignment == 16 && layout.intermediateAlignment == 16)
+    #expect(layout.codes == specification.codes)
+    #expect(try backend.layout(of: specification, on: nil).identity.hasPrefix("cuda/rows/"))
+  }
+}
+
+/// Reads weights out of tiles, one at a time.
+private struct TileReader {
+  let form: HopperForm
+  let bytes: [UInt8]
+  let start, columns: Int
+  let factor: Float
+
+  func value(_ row: Int, _ column: Int) -> Float {
+    let tile = start + (row / 8 * ((columns + 127) / 128) + column / 128) * form.tileBytes
+    let (g, c) = (row % 8, column % 128)
+    let (j, i, t, second) = (c / 32, c % 32 / 8, c % 8 / 2, c % 2)
+    let code: UInt8
+    if form.bits == 4 {
+      let byte = bytes[tile + g * 64 + t * 16 + j * 4 + (4 * second + i) / 2]
+      code = i % 2 == 0 ? byte & 15 : byte >> 4
+    } else {
+      code = bytes[tile + j / 2 * 512 + g * 64 + t * 16 + (j % 2 * 2 + i / 2) * 4 + i % 2 + 2 * second]
+    }
+    let scales = tile + 8 * 128 * form.bits / 8 + g * form.tileScaleBytes
+    switch form {
+    case .mxfp4: return MiniFloat.e2m1.decode(code) * E8M0.decode(bytes[scales + j])
+    case .nvfp4:
+      let byte = Int(bytes[scales + c / 16])
+      let scale = Float(sign: .plus, exponent: byte / 8 - 9, significand: 1 + Float(byte % 8) / 8)
+      return MiniFloat.e2m1.decode(code) * scale * factor
+    case .int4Groups128, .int4Groups32:
+      let place = scales + (form == .int4Groups32 ? 4 * j : 0)
+      return (128 + Float(code) - half(place + 2)) * half(place)
+    default:
+      let place = scales + (form == .e4m3Groups32 ? 4 * j : 0)
+      #expect(half(place) == half(place + 2))
+      return MiniFloat.e4m3fn.decode(code) * half(place) * 0x1p-60
+    }
+  }
+
+  /// A bf16.
+  private func half(_ place: Int) -> Float {
+    Float(bitPattern: UInt32(bytes[place]) << 16 | UInt32(bytes[place + 1]) << 24)
+  }
+}
