@@ -41,6 +41,7 @@ INLINE float magnitude8(v8i greatest) {
 INLINE void prepare_segment(moe_dot dot, moe_activations precision, const moe_rows *rows, int64_t index,
                             const float *x, int64_t count, int64_t filled, uint8_t *out) {
   float scale = 0, inverse = 0;
+  int32_t keep = -1;
   if (precision == MOE_ACTIVATIONS_I8) {
     v8i greatest = 0;
     for (int64_t k = 0; k < count; k += EIGHT) {
@@ -50,17 +51,18 @@ INLINE void prepare_segment(moe_dot dot, moe_activations precision, const moe_ro
     float most = magnitude8(greatest);
     scale = most * (1.0f / 127);
     inverse = most < 1e-30f ? 0 : 127 / most;
+    // Where a value is no number all codes are 0; their scale is none, then.
+    keep = most < INFINITY ? -1 : 0;
   }
   v8f sum = 0;
-  // Unsigned: of what is no number the codes are any, and wrap; its scale says so.
-  v8u byte_sum = 0;
+  v8i byte_sum = 0;
   for (int64_t k = 0; k < filled; k += EIGHT) {
     v8f value = k < count ? load8(x + k, count - k) : (v8f)(0);
     if (precision == MOE_ACTIVATIONS_BF16) value = (v8f)bf16_bits(value);
     if (precision == MOE_ACTIVATIONS_I8) {
       v8f shifted = value * inverse + 12582912.0f;  // rounds to an integer in the low bits
-      v8i code = (v8i)((v8u)shifted - 0x4b400000);
-      byte_sum += (v8u)code;
+      v8i code = (v8i)((v8u)shifted - 0x4b400000) & keep;
+      byte_sum += code;
       if (dot == MOE_DOT_I8) {
         v8b bytes = __builtin_convertvector(code, v8b);
         memcpy(out + k, &bytes, sizeof bytes);
@@ -75,11 +77,11 @@ INLINE void prepare_segment(moe_dot dot, moe_activations precision, const moe_ro
     }
   }
   if (dot == MOE_DOT_I8) {
-    uint32_t total = 0;
+    int32_t total = 0;
     UNROLL for (int i = 0; i < EIGHT; i++) total += byte_sum[i];
     rows->numbers.scales[index] = scale;
-    rows->numbers.byte_sums[index] = (int32_t)total;
-    rows->numbers.sums[index] = scale * (float)(int32_t)total;
+    rows->numbers.byte_sums[index] = total;
+    rows->numbers.sums[index] = scale * (float)total;
   } else if (rows->form.has_sums) {
     rows->numbers.sums[index] = sum8(sum);
   }
