@@ -34,8 +34,8 @@ import Testing
 
   /// Formats and layouts of the stored checkpoint; the originals are plain, in the same layout where GGUF isn't stored.
   static let forms: [(type: String, layout: VerificationCase.Layout)] = [
-    ("fp8-block", .perExpert), ("int4-g32", .perExpert), ("nvfp4", .perExpert), ("fp8-block", .fused),
-    ("mxfp4", .fused), ("q4_k", .perExpert),
+    ("fp8-block", .perExpert), ("int4-g32", .perExpert), ("nvfp4", .perExpert), ("mxfp4", .fused),
+    ("q4_k", .perExpert),
   ]
 
   /// The damaged matrices are flagged and no others, and the diagnosis is right, whatever the weights are.

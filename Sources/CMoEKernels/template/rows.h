@@ -41,6 +41,7 @@ INLINE float magnitude8(v8i greatest) {
 INLINE void prepare_segment(moe_dot dot, moe_activations precision, int planes, const moe_rows *rows, int64_t index,
                             const float *x, int64_t count, uint8_t *out) {
   float scale = 0, inverse = 0;
+  int32_t keep = -1;
   if (precision == MOE_ACTIVATIONS_I8) {
     v8i greatest = 0;
     for (int64_t k = 0; k < count; k += EIGHT) {
@@ -50,19 +51,21 @@ INLINE void prepare_segment(moe_dot dot, moe_activations precision, int planes, 
     float most = magnitude8(greatest);
     scale = most * (1.0f / 127);
     inverse = most < 1e-30f ? 0 : 127 / most;
+    // Where a value is no number all codes are 0; their scale is none, then.
+    keep = most < INFINITY ? -1 : 0;
   }
   v8f sum = 0;
-  // Unsigned: of what is no number the codes are any, and wrap; its scale says so.
-  v8u byte_sums[MOE_PLANES_OF_FLOATS] = {0};
+  v8i byte_sums[MOE_PLANES_OF_FLOATS] = {0};
   for (int64_t k = 0; k < count; k += EIGHT) {
     v8f value = load8(x + k);
     if (precision == MOE_ACTIVATIONS_BF16) value = (v8f)bf16_bits(value);
     if (precision == MOE_ACTIVATIONS_I8) {
       v8f left = value * inverse;
       UNROLL for (int p = 0; p < planes; p++) {
-        v8i code = (v8i)((v8u)(left + 12582912.0f) - 0x4b400000);  // the sum rounds to an integer in the low bits
+        // The sum rounds to an integer in the low bits.
+        v8i code = (v8i)((v8u)(left + 12582912.0f) - 0x4b400000) & keep;
         v8f rounded = __builtin_convertvector(code, v8f);
-        byte_sums[p] += (v8u)code;
+        byte_sums[p] += code;
         if (dot == MOE_DOT_I8) {
           v8b bytes = __builtin_convertvector(code, v8b);
           memcpy(out + p * moe_row_stride(dot) + k, &bytes, sizeof bytes);
@@ -80,11 +83,11 @@ INLINE void prepare_segment(moe_dot dot, moe_activations precision, int planes, 
   }
   if (dot == MOE_DOT_I8) {
     for (int p = 0; p < planes; p++, index++, scale *= 1.0f / MOE_PLANE) {
-      uint32_t total = 0;
+      int32_t total = 0;
       UNROLL for (int i = 0; i < EIGHT; i++) total += byte_sums[p][i];
       rows->numbers.scales[index] = scale;
-      rows->numbers.byte_sums[index] = (int32_t)total;
-      rows->numbers.sums[index] = scale * (float)(int32_t)total;
+      rows->numbers.byte_sums[index] = total;
+      rows->numbers.sums[index] = scale * (float)total;
     }
   } else if (rows->form.has_sums) {
     rows->numbers.sums[index] = sum8(sum);

@@ -38,7 +38,7 @@ INLINE int64_t inputs_of_step(moe_weights weights) {
 /// What a sum over a segment of row m begins with: bytes are codes plus an offset, which the bytes' sum takes away.
 INLINE vf segment_start(moe_weights weights, const moe_row_numbers *rows, int32_t offset, int64_t index, int m) {
   if (weights != MOE_WEIGHTS_BYTES) return splat(0);
-  return (vf)(vu)(-(uint32_t)offset * (uint32_t)rows->byte_sums[index + m]);
+  return (vf)(vi)(-offset * rows->byte_sums[index + m]);
 }
 
 /// total + what the sum over a segment of row m yields.

@@ -87,7 +87,7 @@ extension Trace {
   struct Import: ParsableCommand {
     static let configuration = CommandConfiguration(
       abstract: "Make a trace from loads, routed ids or another engine's dump.",
-      discussion: "Of several files, each has layers of its own over the same steps: 'moe run' writes one for each layer.")
+      discussion: "Files of different layers over the same steps, as 'moe run' writes them, become one.")
 
     @Argument(help: "What is read.", completion: .file())
     var sources: [String]
