@@ -63,32 +63,32 @@ struct CodedTiles {
 
   /// 128 columns of a row of a tile.
   private func pack(_ row: Int, of matrixRow: Int, _ block: Int, _ tile: UnsafeMutableRawPointer) {
-    let (scaleBytes, partBytes) = (form.tileScaleBytes, 512)
+    let scaleBytes = form.tileScaleBytes
     let first = (matrixRow * blocks + block) * scaleBytes
     let codeBytes = form.tileBytes - HopperForm.tileRows * scaleBytes
     for byte in 0..<scaleBytes {
       unsafe tile.storeBytes(
         of: scales[first + byte], toByteOffset: codeBytes + row * scaleBytes + byte, as: UInt8.self)
     }
-    // Words of 8 codes of 4 bits or of 4 codes of 8 bits.
-    let isByte = form.bits == 8
+    // A word has the first codes of some pairs of neighbours, which stand 8 columns apart, then the second ones.
+    let (pairs, wordsOf32) = form.bits == 8 ? (2, 2) : (4, 1)
     for t in 0..<4 {
-      for j in 0..<4 {
-        for half in 0..<(isByte ? 2 : 1) {
-          var word: UInt32 = 0
-          for index in 0..<(isByte ? 4 : 8) {
-            // Pairs of 2 neighbours stand 8 columns apart; a word has one code of each, then the other.
-            let pairs = isByte ? 2 : 4
-            let column = 32 * j + 16 * half + 8 * (index % pairs) + 2 * t + index / pairs
-            let bit = isByte ? 8 * (index % 2 * 1 + index / 2 * 2) : 4 * index
-            word |= UInt32(code(matrixRow, block * HopperForm.block + column)) << UInt32(bit)
-          }
-          let place = isByte ? j / 2 * partBytes + 16 * t + 8 * (j % 2) + 4 * half : 16 * t + 4 * j
-          unsafe tile.storeBytes(of: word.littleEndian, toByteOffset: place + row * 64, as: UInt32.self)
+      for number in 0..<4 * wordsOf32 {
+        let start = 32 / wordsOf32 * number + 2 * t
+        var word: UInt32 = 0
+        for index in 0..<2 * pairs {
+          let column = block * HopperForm.block + start + 8 * (index % pairs) + index / pairs
+          word |= UInt32(code(matrixRow, column)) << UInt32(form.bits * index)
         }
+        // Four words are a lane's share of a part.
+        let place = number / 4 * Self.partBytes + row * 64 + 16 * t + 4 * (number % 4)
+        unsafe tile.storeBytes(of: word.littleEndian, toByteOffset: place, as: UInt32.self)
       }
     }
   }
+
+  /// Bytes of a part of a tile's codes.
+  private static let partBytes = 512
 
   /// 0 beyond the matrix.
   private func code(_ row: Int, _ column: Int) -> UInt8 {

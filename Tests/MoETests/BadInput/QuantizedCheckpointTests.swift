@@ -27,7 +27,7 @@ import Testing
     let model = try fixture().open()
     let layer = try #require(model.layers.first)
     #expect(layer.experts.format == "fp8, per tensor")
-    let form = CodedForm(bits: 8, group: nil, scale: .f32)
+    let form = CodedForm(bits: 8, group: nil, scale: .f32, code: .e4m3)
     #expect(layer.specification.codes == [.gate: form, .up: form, .down: form])
     let plan = try LoadPlan(layer.experts, on: CPUBackend())
     #expect(plan.layout.codes == layer.specification.codes && plan.notes.isEmpty)
