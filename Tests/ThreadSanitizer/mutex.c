@@ -10,6 +10,9 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
+/// Of ThreadSanitizer, in programs that have it: what was done before the lock was given free is seen from here on.
+extern void __tsan_acquire(void *place) __attribute__((weak));
+
 /// _MutexHandle._lockSlow(_ selfId: UInt32)
 __attribute__((swiftcall)) void lock_slow(uint32_t id, __attribute__((swift_context)) _Atomic(uint32_t) *owner) __asm__(
     "$s15Synchronization12_MutexHandleV9_lockSlowyys6UInt32VF");
@@ -20,4 +23,5 @@ __attribute__((swiftcall)) void lock_slow(uint32_t id, __attribute__((swift_cont
     free = 0;
     sched_yield();
   }
+  if (__tsan_acquire) __tsan_acquire((void *)owner);
 }

@@ -65,6 +65,8 @@ extension HostBuffer {
   package func array<Element: BitwiseCopyable>(_ range: Range<Int>) throws(MoEError) -> [Element] {
     let source = unsafe try slice(range)
     let count = range.count / MemoryLayout<Element>.stride
+    // All threads share the one empty array; this initializer would write its count, 0, all the same.
+    guard count > 0 else { return [] }
     return unsafe [Element](unsafeUninitializedCapacity: count) { target, initialized in
       unsafe UnsafeMutableRawBufferPointer(target).copyMemory(from: UnsafeRawBufferPointer(source))
       initialized = count
