@@ -32,7 +32,9 @@ public final class CeilingMeter {
   private let form: moe_form
   private let memory: AlignedBuffer
 
-  /// - Parameter specification: The experts that are compared with them: what multiplies depends on their weights.
+  /// - Parameters:
+  ///   - backend: What is measured, on its threads.
+  ///   - specification: The experts that are compared with them: what multiplies depends on their weights.
   /// - Throws: `unsupportedByBackend` for experts without kernels, `outOfMemory` when there is no room for memory larger than the caches.
   public init(_ backend: CPUBackend, for specification: LayerSpecification) throws(MoEError) {
     self.backend = backend

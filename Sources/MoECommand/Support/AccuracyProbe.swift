@@ -54,7 +54,7 @@ struct AccuracyProbe {
     case .f32, .declared: 1e-4
     case .bf16: 0.005
     case .fp8: Accuracy.largestError(.fp8)
-    case .int8: specification.codes.values.contains { $0.group == nil } ? 0.018 : 0.016
+    case .int8: specification.codes.values.contains { $0.group == nil } ? 0.019 : 0.016
     }
   }
 }
