@@ -4,7 +4,6 @@
 #ifndef MOE_DECODER_H
 #define MOE_DECODER_H
 
-
 #include "coded.h"
 
 /// How table[code] may be had.

@@ -364,7 +364,7 @@ static void divide(pass *pass) {
     all += chunks(pass->form_a, expert_rows(pass, i));
   }
   pass->panels_a = moe_max(1, moe_min(PANELS_OF_UNIT, all * layout->up.panels / (threads * 16)));
-  // Two panels at least, as they may be read side by side, while each worker gets that many.
+  // Two panels, while each worker gets that many.
   pass->panels_b = moe_min(2, moe_ceil_div(layout->down.panels, threads));
   pass->units_b = output_panels(pass->plan.rows) / pass->panels_b;
   moe_queue *queues = pass->queues;

@@ -371,11 +371,10 @@ static void run_planes(const moe_product *p) {
     const int64_t end = first + part.panel_count;
     part.next = end < p->panel_count ? panel_at(p, end) : p->next;
     run(&part);
-    for (int64_t line = 0; line < part.rows; line++) {
-      const int64_t row = line / planes, plane = planes - 1 - line % planes;
-      p->kernels->add(part.c + (row * planes + plane) * part.c_stride, NULL, 1, plane + 1 < planes,
-                      p->c + row * p->c_stride + first * MOE_PANEL, part.c_stride);
-    }
+    for (int64_t row = 0; row < p->rows; row++)
+      for (int64_t plane = planes - 1; plane >= 0; plane--)
+        p->kernels->add(part.c + (row * planes + plane) * part.c_stride, NULL, 1, plane + 1 < planes,
+                        p->c + row * p->c_stride + first * MOE_PANEL, part.c_stride);
   }
 }
 

@@ -28,7 +28,6 @@ extension CheckpointConversion {
     let plans = try experts.map { (expert) throws(MoEError) in try expert.plan() }
     let catalog = model.checkpoint.catalog
     let written = Mutex(0)
-    let faults = Mutex<[Fault]>([])
     @Sendable func put(_ name: String, _ bytes: [UInt8], _ offset: Int) throws(MoEError) {
       try output.write(name, bytes, at: offset)
       written.withLock {
@@ -36,25 +35,19 @@ extension CheckpointConversion {
         progress?($0, total)
       }
     }
-    pool.forEach(carried.count + experts.count) { index in
-      do throws(MoEError) {
-        guard index >= carried.count else { return try carried[index].copy(from: catalog, put) }
-        let expert = experts[index - carried.count]
-        let plan = plans[index - carried.count]
-        let values = try plan.map { (plan) throws(MoEError) in
-          try plan.values(of: plan.slots[expert.expert], from: catalog)
+    try pool.tryForEach(carried.count + experts.count) { (index) throws(MoEError) in
+      guard index >= carried.count else { return try carried[index].copy(from: catalog, put) }
+      let expert = experts[index - carried.count]
+      let plan = plans[index - carried.count]
+      let values = try plan.map { (plan) throws(MoEError) in
+        try plan.values(of: plan.slots[expert.expert], from: catalog)
+      }
+      for matrix in expert.matrices {
+        for (name, offset, bytes) in try matrix.encoded(values ?? [], from: catalog) {
+          try put(name, bytes, offset)
         }
-        for matrix in expert.matrices {
-          for (name, offset, bytes) in try matrix.encoded(values ?? [], from: catalog) {
-            try put(name, bytes, offset)
-          }
-        }
-      } catch {
-        faults.withLock { $0 += error.faults }
       }
     }
-    let found = faults.withLock { $0 }
-    guard found.isEmpty else { throw MoEError(found) }
     try output.finish()
     if container == .safetensors { try writeSettings(to: path, output, total) }
   }

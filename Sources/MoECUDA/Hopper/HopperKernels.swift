@@ -2,6 +2,7 @@
 // Copyright 2026 the swift-moe project authors
 
 internal import CAccelerators
+internal import Glibc
 internal import MoE
 
 /// The kernels for Hopper of one form of weights and one activation: see `kernels/README.md`, whose numbers these are.
@@ -92,20 +93,10 @@ struct HopperKernels: Sendable, Hashable {
 
   /// The experts that get a row, where all are as likely.
   private static func touched(pairs: Int, experts: Int) -> Double {
-    Double(experts) * (1 - power(1 - 1 / Double(experts), pairs))
+    Double(experts) * (1 - pow(1 - 1 / Double(experts), Double(pairs)))
   }
 
   private var activation: [String] { ["ACTIVATION=\(function)", "GATED=\(isGated ? 1 : 0)"] }
-}
-
-private func power(_ base: Double, _ exponent: Int) -> Double {
-  var (result, square, rest) = (1.0, base, exponent)
-  while rest > 0 {
-    if rest & 1 == 1 { result *= square }
-    square *= square
-    rest >>= 1
-  }
-  return result
 }
 
 // MARK: - All of them

@@ -67,23 +67,17 @@ package struct KernelCache: Sendable {
     guard !missing.isEmpty else { return loaded }
     let available = try compiler.get()
     try makeFolder()
-    let state = Mutex<(made: [Int: [UInt8]], faults: [Fault])>(([:], []))
-    pool.forEach(missing.count) { index in
-      do throws(MoEError) {
-        let cubin = try available.compile(missing[index], for: architecture)
-        do throws(CheckpointError) {
-          try AtomicFile.write(cubin, to: path(of: missing[index], architecture, compiler: identity))
-        } catch {
-          throw MoEError(error.faults)
-        }
-        state.withLock { $0.made[index] = cubin }
+    let made = Mutex<[Int: [UInt8]]>([:])
+    try pool.tryForEach(missing.count) { (index) throws(MoEError) in
+      let cubin = try available.compile(missing[index], for: architecture)
+      do throws(CheckpointError) {
+        try AtomicFile.write(cubin, to: path(of: missing[index], architecture, compiler: identity))
       } catch {
-        state.withLock { $0.faults += error.faults }
+        throw MoEError(error.faults)
       }
+      made.withLock { $0[index] = cubin }
     }
-    let (made, faults) = state.withLock { $0 }
-    guard faults.isEmpty else { throw MoEError(faults) }
-    for (index, cubin) in made { loaded[missing[index]] = cubin }
+    for (index, cubin) in made.withLock({ $0 }) { loaded[missing[index]] = cubin }
     return loaded
   }
 

@@ -53,7 +53,7 @@ private enum WeightPattern {
   case codes(CodedForm.Code, bits: Int, [Condition])
 
   /// What a form of codes has to be, beside its codes.
-  enum Condition {
+  enum Condition: Equatable {
     /// Groups of so many columns.
     case groups(of: Set<Int>)
     /// Groups of a multiple of so many columns, or one group for a row.
@@ -80,9 +80,7 @@ private enum WeightPattern {
   /// Whether the weights of all projections are such.
   func matches(_ specification: LayerSpecification) -> Bool {
     guard case .codes(let code, let bits, let conditions) = self else { return specification.codes.isEmpty }
-    var (hasZeros, hasFactor) = (false, false)
-    for case .zeros in conditions { hasZeros = true }
-    for case .factor in conditions { hasFactor = true }
+    let (hasZeros, hasFactor) = (conditions.contains(.zeros), conditions.contains(.factor))
     // Zeros beyond the sizes would have to be codes, too.
     let sizes = [specification.hiddenSize, specification.intermediateSize]
     return sizes.allSatisfy { $0 % HopperForm.alignment == 0 }

@@ -2,7 +2,6 @@
 // Copyright 2026 the swift-moe project authors
 
 import MoE
-import Synchronization
 import Tensors
 
 /// Random experts of any type, made once and stored in every slot.
@@ -45,41 +44,32 @@ struct BenchWeights {
   /// Stores expert `experts[slot]` in each slot, as codes where the backend keeps them.
   func fill<B: Backend>(_ storage: B.Storage, of backend: B, experts: [Int]) throws(MoEError) {
     let keepsCodes = try !backend.layout(of: specification).codes.isEmpty
-    let failures = Mutex<[Fault]>([])
-    WorkerPool.shared.forEach(experts.count) { slot in
-      do throws(MoEError) {
-        try store(experts[slot], in: LocalExpert(rawValue: slot), of: storage, backend, keepsCodes: keepsCodes)
-      } catch {
-        failures.withLock { $0 += error.faults }
-      }
+    try WorkerPool.shared.tryForEach(experts.count) { (slot) throws(MoEError) in
+      try store(experts[slot], in: LocalExpert(rawValue: slot), of: storage, backend, keepsCodes: keepsCodes)
     }
-    let faults = failures.withLock { $0 }
-    guard faults.isEmpty else { throw MoEError(faults) }
   }
 
   private func store<B: Backend>(
     _ expert: Int, in slot: LocalExpert, of storage: B.Storage, _ backend: B, keepsCodes: Bool
   ) throws(MoEError) {
     let width = elementType.bitWidth / 8
-    do {
-      let result = unsafe pool.withUnsafeBytes { bytes -> Result<Void, MoEError> in
-        var parameters = ExpertParameters()
-        if keepsCodes { parameters.codes = codes }
-        var offset = codes.isEmpty ? expert % Self.starts * Self.step : 0
-        for projection in specification.projections {
-          let (rows, columns) = specification.size(of: projection)
-          parameters[projection, .weight] = unsafe ParameterView(
-            base: bytes.baseAddress! + offset * width, elementType: elementType, rows: rows, columns: columns,
-            rowStride: columns, columnStride: 1)
-          offset += rows * columns
-        }
-        do throws(MoEError) {
-          return .success(try backend.store(parameters, slot: slot, in: storage))
-        } catch {
-          return .failure(error)
-        }
+    let result = unsafe pool.withUnsafeBytes { bytes -> Result<Void, MoEError> in
+      var parameters = ExpertParameters()
+      if keepsCodes { parameters.codes = codes }
+      var offset = codes.isEmpty ? expert % Self.starts * Self.step : 0
+      for projection in specification.projections {
+        let (rows, columns) = specification.size(of: projection)
+        parameters[projection, .weight] = unsafe ParameterView(
+          base: bytes.baseAddress! + offset * width, elementType: elementType, rows: rows, columns: columns,
+          rowStride: columns, columnStride: 1)
+        offset += rows * columns
       }
-      try result.get()
+      do throws(MoEError) {
+        return .success(try backend.store(parameters, slot: slot, in: storage))
+      } catch {
+        return .failure(error)
+      }
     }
+    try result.get()
   }
 }

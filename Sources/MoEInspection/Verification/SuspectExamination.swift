@@ -28,18 +28,11 @@ struct SuspectExamination: Sendable {
     let suspects = report.matrices.indices.filter { !report.matrices[$0].flags.isEmpty }.prefix(Self.limit)
     let matrices = report.matrices
     let found = Mutex<[Int: Diagnosis]>([:])
-    let faults = Mutex<[Fault]>([])
     let list = Array(suspects)
-    pool.forEach(list.count) { place in
-      do throws(MoEError) {
-        let diagnosis = Diagnosis(try suspect(list[place], matrices[list[place]]))
-        if let diagnosis { found.withLock { $0[list[place]] = diagnosis } }
-      } catch {
-        faults.withLock { $0 += error.faults }
-      }
+    try pool.tryForEach(list.count) { (place) throws(MoEError) in
+      let diagnosis = Diagnosis(try suspect(list[place], matrices[list[place]]))
+      if let diagnosis { found.withLock { $0[list[place]] = diagnosis } }
     }
-    let errors = faults.withLock { $0 }
-    guard errors.isEmpty else { throw MoEError(errors) }
     for (index, diagnosis) in found.withLock({ $0 }) { report.matrices[index].diagnosis = diagnosis }
   }
 

@@ -2,6 +2,8 @@
 // Copyright 2026 the swift-moe project authors
 
 internal import CMoEKernels
+internal import Synchronization
+internal import Tensors
 
 /// The threads that the CPU backend computes and loads on: pinned, awake for microseconds between calls, then asleep.
 ///
@@ -58,5 +60,21 @@ public final class WorkerPool: @unchecked Sendable {
           while let index = work.next() { work.body(index) }
         }, Unmanaged.passUnretained(work).toOpaque())
     }
+  }
+
+  /// `forEach` of what may fail: all calls are made, and the faults of all are thrown as one error.
+  package func tryForEach(
+    _ count: Int, _ body: @Sendable (Int) throws(MoEError) -> Void
+  ) throws(MoEError) {
+    let faults = Mutex<[Fault]>([])
+    forEach(count) { index in
+      do throws(MoEError) {
+        try body(index)
+      } catch {
+        faults.withLock { $0 += error.faults }
+      }
+    }
+    let found = faults.withLock { $0 }
+    guard found.isEmpty else { throw MoEError(found) }
   }
 }
