@@ -4,7 +4,6 @@
 internal import Checkpoints
 internal import Glibc
 package import MoE
-internal import Synchronization
 internal import Tensors
 
 /// Machine code of kernels in a folder, one file for each source, architecture and compiler.
@@ -67,17 +66,16 @@ package struct KernelCache: Sendable {
     guard !missing.isEmpty else { return loaded }
     let available = try compiler.get()
     try makeFolder()
-    let made = Mutex<[Int: [UInt8]]>([:])
-    try pool.tryForEach(missing.count) { (index) throws(MoEError) in
+    let made = try pool.tryMap(missing.count) { (index) throws(MoEError) in
       let cubin = try available.compile(missing[index], for: architecture)
       do throws(CheckpointError) {
         try AtomicFile.write(cubin, to: path(of: missing[index], architecture, compiler: identity))
       } catch {
         throw MoEError(error.faults)
       }
-      made.withLock { $0[index] = cubin }
+      return cubin
     }
-    for (index, cubin) in made.withLock({ $0 }) { loaded[missing[index]] = cubin }
+    for (source, cubin) in zip(missing, made) { loaded[source] = cubin }
     return loaded
   }
 

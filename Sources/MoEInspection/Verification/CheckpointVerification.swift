@@ -74,9 +74,11 @@ public struct CheckpointVerification: Sendable {
     on path: String, against original: String, pool: WorkerPool = .shared,
     progress: (@Sendable (Int, Int) -> Void)? = nil
   ) throws(MoEError) -> VerificationReport {
-    let stored = try MoEModel(opening: path, layers: layers, registry: registry)
-    let source = try MoEModel(opening: original, layers: layers, registry: registry)
-    return try run(VerificationPair(stored, against: source, experts: experts), pool, progress)
+    let paths = [path, original]
+    let models = try pool.tryMap(paths.count) { (index) throws(MoEError) in
+      try MoEModel(opening: paths[index], layers: layers, registry: registry)
+    }
+    return try run(VerificationPair(models[0], against: models[1], experts: experts), pool, progress)
   }
 
   private func run(
@@ -88,20 +90,19 @@ public struct CheckpointVerification: Sendable {
       value.matrices.indices.map { (item: item, matrix: $0) }
     }
     let total = pair.byteCount
-    let state = Mutex((results: [MatrixComparer.Result?](repeating: nil, count: work.count), bytes: 0))
-    try pool.tryForEach(work.count) { (index) throws(MoEError) in
+    let read = Mutex(0)
+    let results = try pool.tryMap(work.count) { (index) throws(MoEError) in
       let item = pair.items[work[index].item]
       let matrices = item.matrices[work[index].matrix]
       let result = try comparer.compare(item.place, matrices)
-      state.withLock {
-        $0.results[index] = result
-        $0.bytes += matrices.byteCount
-        progress?($0.bytes, total)
+      read.withLock {
+        $0 += matrices.byteCount
+        progress?($0, total)
       }
+      return result
     }
-    let results = state.withLock { $0.results.compactMap(\.self) }
     var report = VerificationReport(pair, results.map(\.verification), requirement)
-    report.tensors = try TensorVerification.all(pair)
+    report.tensors = try TensorVerification.all(pair, pool)
     if let inputs {
       report.outputs = try OutputComparer(pair, inputs, report.matrices, on: CPUBackend(pool: pool)).run()
     }

@@ -24,8 +24,8 @@ struct MatrixComparer: Sendable {
     var fingerprint: Fingerprint
   }
 
-  /// Bytes of a block of either side: both stay in the last cache between reading and comparing.
-  private static let blockBytes = 1 << 20
+  /// Bytes of a block of either side: both stay in the last cache between reading and comparing, and what is done once for each block is little beside.
+  private static let blockBytes = 4 << 20
   func compare(_ place: MoEModel.Place, _ matrices: VerificationPair.Pair) throws(MoEError) -> Result {
     let (original, stored) = (matrices.original, matrices.stored)
     let (rows, columns) = (original.rows, original.source.columns)

@@ -2,7 +2,6 @@
 // Copyright 2026 the swift-moe project authors
 
 internal import MoE
-internal import Synchronization
 internal import Tensors
 
 /// Looks closely at what is suspect: reads it whole and tries what may have happened to it.
@@ -25,15 +24,12 @@ struct SuspectExamination: Sendable {
 
   /// - Throws: what reading throws.
   func run(_ report: inout VerificationReport, _ pool: WorkerPool) throws(MoEError) {
-    let suspects = report.matrices.indices.filter { !report.matrices[$0].flags.isEmpty }.prefix(Self.limit)
     let matrices = report.matrices
-    let found = Mutex<[Int: Diagnosis]>([:])
-    let list = Array(suspects)
-    try pool.tryForEach(list.count) { (place) throws(MoEError) in
-      let diagnosis = Diagnosis(try suspect(list[place], matrices[list[place]]))
-      if let diagnosis { found.withLock { $0[list[place]] = diagnosis } }
+    let suspects = Array(matrices.indices.filter { !matrices[$0].flags.isEmpty }.prefix(Self.limit))
+    let found = try pool.tryMap(suspects.count) { (place) throws(MoEError) in
+      Diagnosis(try suspect(suspects[place], matrices[suspects[place]]))
     }
-    for (index, diagnosis) in found.withLock({ $0 }) { report.matrices[index].diagnosis = diagnosis }
+    for (index, diagnosis) in zip(suspects, found) { report.matrices[index].diagnosis = diagnosis }
   }
 
   private func pair(_ index: Int) -> VerificationPair.Pair {

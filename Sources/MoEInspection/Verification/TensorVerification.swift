@@ -18,21 +18,22 @@ public struct TensorVerification: Sendable, Hashable {
   public var isFaithful: Bool { relativeError.map { $0 <= Self.limit } ?? false }
 
   /// The tensors of all layers of both.
-  static func all(_ pair: VerificationPair) throws(MoEError) -> [Self] {
+  static func all(_ pair: VerificationPair, _ pool: WorkerPool) throws(MoEError) -> [Self] {
     let originals = Dictionary(uniqueKeysWithValues: pair.original.layers.map { ($0.index, $0) })
-    var result: [Self] = []
-    for layer in pair.stored.layers {
-      guard let original = originals[layer.index] else { continue }
-      for (stored, other) in zip(tensors(layer), tensors(original)) {
-        guard let stored else { continue }
-        let values = try pair.stored.checkpoint.catalog.values(of: stored)
-        let others = try other.map { (tensor) throws(MoEError) in
-          try pair.original.checkpoint.catalog.values(of: tensor)
-        }
-        result.append(Self(layer: layer.index, name: stored.name, relativeError: others.flatMap { error(values, $0) }))
+    let work = pair.stored.layers.flatMap { layer -> [(layer: Int, stored: TensorRecord, original: TensorRecord?)] in
+      guard let original = originals[layer.index] else { return [] }
+      return zip(tensors(layer), tensors(original)).compactMap { stored, other in
+        stored.map { (layer.index, $0, other) }
       }
     }
-    return result
+    return try pool.tryMap(work.count) { (index) throws(MoEError) in
+      let (layer, stored, original) = work[index]
+      let values = try pair.stored.checkpoint.catalog.values(of: stored)
+      let others = try original.map { (tensor) throws(MoEError) in
+        try pair.original.checkpoint.catalog.values(of: tensor)
+      }
+      return Self(layer: layer, name: stored.name, relativeError: others.flatMap { error(values, $0) })
+    }
   }
 
   private static func tensors(_ layer: MoEModel.Layer) -> [TensorRecord?] {

@@ -77,4 +77,16 @@ public final class WorkerPool: @unchecked Sendable {
     let found = faults.withLock { $0 }
     guard found.isEmpty else { throw MoEError(found) }
   }
+
+  /// What `body` returns for 0 ..< count; throws as `tryForEach` does.
+  package func tryMap<Result: Sendable>(
+    _ count: Int, _ body: @Sendable (Int) throws(MoEError) -> Result
+  ) throws(MoEError) -> [Result] {
+    let results = Mutex([Result?](repeating: nil, count: count))
+    try tryForEach(count) { (index) throws(MoEError) in
+      let result = try body(index)
+      results.withLock { $0[index] = result }
+    }
+    return results.withLock { $0.compactMap(\.self) }
+  }
 }
