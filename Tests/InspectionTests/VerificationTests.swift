@@ -58,6 +58,16 @@ import Testing
     #expect(kinds == [damage.kind], "\(damage): \(report.suspects.map { "\($0.summary) \($0.diagnosis?.text ?? "")" })")
   }
 
+  /// Few rows that are 0 are told from noise where the format itself leaves more of it than they do.
+  @Test func zeroRowsOfCoarseFormat() throws {
+    let original = VerificationCase(.gaussian, hidden: 256, intermediate: 256, seed: 7)
+    var spoiled = original
+    for index in 512..<512 + 10 * 256 { spoiled.values[VerificationCase.victim][.up]![index] = 0 }
+    let report = try Self.verify(spoiled, as: "q2_k", against: original)
+    #expect(report.suspects.map(\.place.expert) == [VerificationCase.victim])
+    #expect(report.suspects.first?.diagnosis?.text == "the weights of rows 2-11 are 0")
+  }
+
   /// Both layers on the same tokens differ by what rounding the weights leaves.
   @Test(arguments: types)
   func outputs(type: String) throws {
