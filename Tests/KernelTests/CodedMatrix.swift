@@ -80,7 +80,7 @@ struct CodedMatrix {
     func source(_ memory: Memory, _ groups: Int) -> moe_group_source {
       unsafe moe_group_source(base: memory.floats.baseAddress!, row_stride: Int64(groups), group_stride: 1)
     }
-    var source = unsafe moe_coded_source(
+    let source = unsafe moe_coded_source(
       codes: memory.0.base.assumingMemoryBound(to: UInt8.self), row_stride: transposed ? 1 : Int64(inputs),
       column_stride: transposed ? Int64(outputs) : 1, table: memory.1.floats.baseAddress!,
       scales: source(memory.2, groups), corrections: source(memory.3, groups),
@@ -107,7 +107,7 @@ extension moe_coded_source {
   /// Begins at another output.
   mutating func skip(_ outputs: Int64, groups: Int64, superGroups: Int64) {
     unsafe codes += Int(outputs * row_stride)
-    for (path, count) in [
+    for (path, count) in unsafe [
       (\moe_coded_source.scales, groups), (\.corrections, groups), (\.factors, superGroups),
       (\.minimum_factors, superGroups),
     ] {

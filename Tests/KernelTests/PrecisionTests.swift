@@ -76,7 +76,7 @@ import Testing
   }
 
   /// Kernels of an instruction set or of an emulated unit, and the numbers of threads that must give their bits.
-  struct Candidate {
+  @safe struct Candidate {
     var name: String
     var kernels: OpaquePointer
     var threads: [Int]

@@ -3,6 +3,7 @@
 
 import Foundation
 import MoE
+import Tensors
 import Testing
 
 @testable import MoECUDA

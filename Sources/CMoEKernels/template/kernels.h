@@ -25,6 +25,9 @@
 #include <math.h>
 #include <string.h>
 
+// Vectors may be wider than those of the target, but none is passed to another file.
+#pragma clang diagnostic ignored "-Wpsabi"
+
 #include "../convert.h"
 #include "../kernels.h"
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright 2026 the swift-moe project authors
 
-public import Tensors
+internal import Tensors
 
 extension TensorCatalog {
   /// Tensors that are in no file: for plans, and for loads whose bytes are pushed from memory.

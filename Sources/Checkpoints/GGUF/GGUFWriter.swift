@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright 2026 the swift-moe project authors
 
-public import Tensors
+internal import Tensors
 
 /// Writes a GGUF file of any size, tensor by tensor or piece by piece, in any order.
 ///

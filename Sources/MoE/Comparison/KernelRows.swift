@@ -50,7 +50,7 @@ extension GroupedDecoder: KernelRows {
               row_stride: Int64(rowStride), group: Int64(min(columnStep, 1 << 40)), group_stride: Int64(columnStride))
             return unsafe body(&view)
           }
-          guard let zeroPoints else { return unsafe call(nil) }
+          guard let zeroPoints else { return call(nil) }
           return unsafe zeroPoints.withUnsafeBufferPointer { unsafe call($0.baseAddress) }
         }
       }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright 2026 the swift-moe project authors
 
-public import Checkpoints
+internal import Checkpoints
 internal import Synchronization
 internal import Tensors
 

@@ -110,7 +110,7 @@ public final class ExpertLoader<B: Backend>: Sendable {
       state.withLock { $0.inputScales[name] = copy }
     }
     guard let uses = uses[name] else { return .notLocal }
-    let copies = unsafe uses.map { use in
+    let copies = uses.map { use in
       let runs = read(use).runs.flatMap(\.ranges)
       var copy: [UInt8] = []
       copy.reserveCapacity(runs.reduce(0) { $0 + $1.count })

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright 2026 the swift-moe project authors
 
-public import Tensors
+internal import Tensors
 
 /// How a backend keeps the weights of a projection as codes: the types and groups of ``CodedWeights``, known from headers.
 public struct CodedForm: Sendable, Hashable {

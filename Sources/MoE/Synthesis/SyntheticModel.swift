@@ -2,7 +2,7 @@
 // Copyright 2026 the swift-moe project authors
 
 public import Checkpoints
-public import Tensors
+internal import Tensors
 
 /// A checkpoint of a model's exact shapes and names, with random weights: only what its MoE blocks need.
 ///

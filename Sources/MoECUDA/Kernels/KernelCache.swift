@@ -83,7 +83,7 @@ package struct KernelCache: Sendable {
     var path = folder.hasPrefix("/") ? "" : "."
     for part in folder.split(separator: "/") {
       path += "/\(part)"
-      guard mkdir(path, 0o755) != 0, errno != EEXIST else { continue }
+      guard unsafe mkdir(path, 0o755) != 0, errno != EEXIST else { continue }
       throw MoEError(
         .device, "the folder of kernels can't be made", file: path, found: unsafe String(cString: strerror(errno)),
         remedy: "set MOE_KERNEL_CACHE to a folder that can be written")

@@ -147,7 +147,7 @@ private final class CapturedMemory {
     let copy = UnsafeMutableRawPointer.allocate(byteCount: bytes.count, alignment: 16)
     unsafe copy.copyMemory(from: bytes.baseAddress!, byteCount: bytes.count)
     unsafe copies.append(copy)
-    return unsafe UnsafeRawPointer(copy)
+    return UnsafeRawPointer(copy)
   }
 
   deinit { unsafe copies.forEach { unsafe $0.deallocate() } }

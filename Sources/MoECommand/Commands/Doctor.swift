@@ -7,6 +7,7 @@ import Glibc
 import MoE
 import MoECUDA
 import MoEInspection
+import Tensors
 
 /// What this machine offers, and what of it is used.
 struct Doctor: ParsableCommand {

@@ -32,7 +32,7 @@ extension Console {
   ///
   /// - Throws: `unwritable`, for example where the disk that standard output goes to is full.
   static func finish() throws(MoEError) {
-    guard unsafe fflush(nil) == 0 else {
+    guard fflush(nil) == 0 else {
       throw MoEError(
         .unwritable, "not all of the result could be written (\(unsafe String(cString: strerror(errno))))",
         subject: "standard output")

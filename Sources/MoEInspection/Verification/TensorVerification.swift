@@ -2,7 +2,7 @@
 // Copyright 2026 the swift-moe project authors
 
 internal import Checkpoints
-public import MoE
+internal import MoE
 internal import Tensors
 
 /// How a small tensor beside the experts differs from the original: of the router, a norm, a projection of a latent.

@@ -2,7 +2,7 @@
 // Copyright 2026 the swift-moe project authors
 
 internal import Checkpoints
-public import MoE
+internal import MoE
 
 /// What a verification against the original found.
 public struct VerificationReport: Sendable {

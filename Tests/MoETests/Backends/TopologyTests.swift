@@ -13,7 +13,7 @@ import Testing
     let folder = try TemporaryFolder()
     for (name, text) in files {
       let parts = name.split(separator: "/")
-      if parts.count > 1 { mkdir("\(folder.path)/\(parts[0])", 0o700) }
+      if parts.count > 1 { _ = unsafe mkdir("\(folder.path)/\(parts[0])", 0o700) }
       let file = try #require(unsafe fopen("\(folder.path)/\(name)", "w"))
       _ = unsafe fputs(text, file)
       _ = unsafe fclose(file)

@@ -13,7 +13,7 @@ import Testing
     #expect(ranks.map(\.expertRank) == [0, 0, 1, 1, 2, 2])
     for (tensorParallel, expertParallel, rank) in [(0, 1, 0), (1, -1, 0), (2, 2, 4), (2, 2, -1), (1 << 17, 1, 0)] {
       expectFaults([.invalidArgument]) {
-        try ParallelLayout(tensorParallel: tensorParallel, expertParallel: expertParallel, rank: rank)
+        _ = try ParallelLayout(tensorParallel: tensorParallel, expertParallel: expertParallel, rank: rank)
       }
     }
   }
@@ -31,7 +31,7 @@ import Testing
     #expect(placement.logical.map(\.rawValue) == [0, 1, 2, 0, 1, 2, 0, 1])
     #expect(placement.redundantCount == 5)
     expectFaults([.invalidArgument], ["2 redundant divide", "256 experts + 1 redundant"]) {
-      try ExpertPlacement.initial(expertCount: 256, redundant: 1, ranks: 3)
+      _ = try ExpertPlacement.initial(expertCount: 256, redundant: 1, ranks: 3)
     }
     #expect(ExpertPlacement.leastRedundant(expertCount: 256, ranks: 3) == 2)
     #expect(ExpertPlacement.leastRedundant(expertCount: 256, ranks: 4) == 0)

@@ -2,7 +2,7 @@
 // Copyright 2026 the swift-moe project authors
 
 internal import Checkpoints
-public import Tensors
+internal import Tensors
 
 extension QuantizationScheme {
   /// Encodes a matrix, to the tensors that the scheme declares: of each the first type, arrangement and ending.
