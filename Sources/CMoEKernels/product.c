@@ -42,32 +42,34 @@ static bool takes_pairs(const moe_form *form, bool exact) {
 static bool takes_bytes(const moe_form *form) { return moe_is_coded(form) && form->integral; }
 
 /// Inputs of a segment: a power of two that no group is cut by. Bytes of activations have a scale for each, so it is
-/// short; twice as long where nothing else ends with it, which costs a seventh of their precision.
-static int64_t segment_of(const moe_form *form, moe_activations precision) {
+/// short; longer where nothing else ends with it.
+static int64_t segment_of(const moe_form *form, moe_activations precision, int64_t most_bytes) {
   bool grouped = moe_is_coded(form) && form->group;
-  int64_t most = precision != MOE_ACTIVATIONS_I8 ? MOE_BLOCK : takes_bytes(form) && !grouped ? 128 : 64;
+  int64_t most = precision != MOE_ACTIVATIONS_I8 ? MOE_BLOCK : takes_bytes(form) && !grouped ? most_bytes : 64;
   return moe_min(most, grouped ? form->group & -form->group : MOE_BLOCK);
 }
 
 /// Three products of bytes take the place of one of floats, as codes become bytes sooner and bytes are multiplied four at a
-/// time; else, for like reasons, two of bf16, unless weights become floats at no cost, as dense ones do in vectors. Segments
-/// must not end too often.
+/// time; else, for like reasons, two of bf16. Dense weights, which become floats at no cost, gain by that where matrices are
+/// multiplied, and codes where they are not, since a few rows pay for unpacking. Segments must not end too often.
 enum { FLOATS_SEGMENT = 32 };
 
 moe_row_form moe_product_rows(const moe_kernels *kernels, const moe_form *const *forms, int32_t count,
-                              moe_activations precision) {
+                              moe_activations precision, int64_t most_bytes) {
   const bool floats = precision == MOE_ACTIVATIONS_F32;
   moe_row_form rows = {.precision = precision, .segment = MOE_BLOCK, .planes = 1};
-  bool dense = false, pairs = precision != MOE_ACTIVATIONS_I8, bytes = precision == MOE_ACTIVATIONS_I8 || (floats && kernels->has_planes);
+  bool pairs = precision != MOE_ACTIVATIONS_I8, bytes = !pairs || (floats && kernels->has_planes);
+  bool dense = true, coded = true;
   for (int32_t i = 0; i < count; i++) {
-    rows.segment = moe_min(rows.segment, segment_of(forms[i], precision));
+    rows.segment = moe_min(rows.segment, segment_of(forms[i], precision, most_bytes));
     rows.has_sums |= moe_is_coded(forms[i]) && forms[i]->correction != MOE_CORRECTION_NONE;
-    dense |= !moe_is_coded(forms[i]);
+    dense &= !moe_is_coded(forms[i]);
+    coded &= moe_is_coded(forms[i]);
     pairs &= takes_pairs(forms[i], floats);
     bytes &= takes_bytes(forms[i]);
   }
-  const moe_weights halves = floats ? MOE_WEIGHTS_SPLIT : MOE_WEIGHTS_PAIRS;
-  pairs &= (kernels->has_pairs && !(floats && dense)) || by_matrices(kernels, halves, rows.segment);
+  bool in_vectors = kernels->has_pairs && (coded || !floats), in_matrices = dense || !floats;
+  pairs &= in_vectors || (in_matrices && by_matrices(kernels, MOE_WEIGHTS_PAIRS, rows.segment));
   if (floats && rows.segment < FLOATS_SEGMENT) pairs = bytes = false;
   rows.dot = bytes ? MOE_DOT_I8 : !pairs ? MOE_DOT_F32 : floats ? MOE_DOT_SPLIT : MOE_DOT_BF16;
   if (bytes && floats) rows.planes = MOE_PLANES_OF_FLOATS;

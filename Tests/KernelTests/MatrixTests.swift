@@ -31,7 +31,7 @@ import Testing
   ) {
     PrecisionTests.check(
       format, hidden: 232, tokens: 19, activations,
-      on: Unit.usable.map { unsafe .init(name: "\($0)", kernels: $0.kernels, threads: [3], splits: true) })
+      on: Unit.usable.map { unsafe .init(name: "\($0)", kernels: $0.kernels, threads: [3], splitsDense: true) })
   }
 
   @Test(arguments: [1, 2, 15, 16, 17, 31, 32, 33, 34, 65, 97, 120, 121])
@@ -44,7 +44,7 @@ import Testing
         for unit in Unit.usable {
           let out = unsafe layer.forward(batch, kernels: unit.kernels, pool: Pool(threads: 2), activations: activations)
             .out
-          let bound = PrecisionTests.bound(activations, format.form, split: true)
+          let bound = PrecisionTests.bound(activations, format.form, split: format.form.bits == 0)
           #expect(PrecisionTests.error(out, layer.reference(batch)) < bound)
           for row in [0, rows / 2, rows - 1] {
             var alone = batch

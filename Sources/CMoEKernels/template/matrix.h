@@ -216,7 +216,6 @@ INLINE void matrix_segmented(moe_weights weights, bool lower, const moe_tile_wor
 MATRIX(whole_pairs, matrix_whole, MOE_WEIGHTS_PAIRS)
 MATRIX(segmented_pairs, matrix_segmented, MOE_WEIGHTS_PAIRS)
 MATRIX(whole_split, matrix_whole, MOE_WEIGHTS_SPLIT)
-MATRIX(segmented_split, matrix_segmented, MOE_WEIGHTS_SPLIT)
 MATRIX(segmented_bytes, matrix_segmented, MOE_WEIGHTS_BYTES)
 
 static const moe_matrices matrices = {
@@ -227,7 +226,7 @@ static const moe_matrices matrices = {
                 [MOE_WEIGHTS_SPLIT] = TILE_ROWS * 2,
                 [MOE_WEIGHTS_BYTES] = TILE_ROWS * 8},
     .multiply = {[MOE_WEIGHTS_PAIRS] = {whole_pairs, segmented_pairs},
-                 [MOE_WEIGHTS_SPLIT] = {whole_split, segmented_split},
+                 [MOE_WEIGHTS_SPLIT] = {whole_split, NULL},
                  [MOE_WEIGHTS_BYTES] = {NULL, segmented_bytes}},
 };
 
