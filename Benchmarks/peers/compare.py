@@ -11,18 +11,27 @@ with its stdin. It finds in the environment
     MOE_CLASS     bf16, fp8, int8, int4, mxfp4, …: the weights
     MOE_SECONDS   how long to measure each number of tokens
     MOE_THREADS   how many threads
+    MOE_ROUTING   a safetensors file, the same for all: topk_ids I32 [tokens, top-k], topk_weights F32 alike
 
---peer NAME=COMMAND adds one; a contender that has nothing for a class ends at once.
+A batch of T tokens is T of that file's: batch 0 the first T, batch 1 the next. Each contender takes 8 batches of fewer
+than 64 tokens, else 4, in turns, each at least once after a first call that doesn't count; `seconds` is the mean over the
+batches of each one's fastest call. So all do the same work, which with few tokens depends on how many experts they meet.
+
+--peer NAME=COMMAND adds one; a contender that has nothing for a class ends at once. peer.py has all of this in Python.
 """
 
 import argparse
+import array
 import json
 import os
+import random
 import shlex
 import statistics
 import subprocess
 import sys
 import tempfile
+
+from batches import MOST, batches
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 
@@ -69,6 +78,21 @@ def parse():
     return parser.parse_args()
 
 
+def write_routing(path, shape, tokens):
+    """Uniform choices of experts with equal weights for all batches of the greatest number of tokens."""
+    _, _, experts, top_k = map(int, shape.split(","))
+    count, generator = max(t * batches(t) for t in tokens), random.Random(shape)
+    ids = array.array("i", [e for _ in range(count) for e in generator.sample(range(experts), top_k)]).tobytes()
+    weights = array.array("f", [1 / top_k]) * (count * top_k)
+    header, place = {}, 0
+    for name, kind in (("topk_ids", "I32"), ("topk_weights", "F32")):
+        header[name] = {"dtype": kind, "shape": [count, top_k], "data_offsets": [place, place + len(ids)]}
+        place += len(ids)
+    text = json.dumps(header).encode()
+    with open(path, "wb") as file:
+        file.write(len(text).to_bytes(8, "little") + text + ids + weights.tobytes())
+
+
 class Contender:
     """A process that measures when it is asked to. One that fails says so on stderr, and is left out from then on."""
 
@@ -106,14 +130,16 @@ class Contender:
             self.process.communicate()
 
 
-def contenders(options, shape, weights):
+def contenders(options, shape, weights, routing):
     environment = dict(os.environ, MOE_SHAPE=shape, MOE_CLASS=weights, MOE_SECONDS=str(options.seconds))
+    environment["MOE_ROUTING"] = routing
     environment.update(MOE_THREADS=str(options.threads), OMP_NUM_THREADS=str(options.threads))
     environment.update(OMP_PROC_BIND="true", OMP_PLACES="cores")
     dtype, precisions = OURS[weights]
     for precision in precisions:
         command = [options.moe, "bench", "--ask", "--shape", shape, "--dtype", dtype, "--activations", precision]
-        command += ["--seconds", str(options.seconds), "--threads", str(options.threads)]
+        command += ["--routing", f"trace:{routing}", "--batches", str(MOST), "--seconds", str(options.seconds)]
+        command += ["--threads", str(options.threads)]
         yield Contender(f"moe/{precision}", command, os.environ)
     for file, *names in PEERS[weights]:
         command = [options.python, os.path.join(HERE, file), *names]
@@ -145,23 +171,30 @@ def table(shape, weights, rows):
             print(row, flush=True)
 
 
+def compare(options, shape, weights, counts, routing):
+    running = list(contenders(options, shape, weights, routing))
+    rows = []
+    for turn in range(options.turns):
+        for tokens in counts:
+            for contender in running:
+                rows += [dict(row, turn=turn) for row in contender.measure(tokens)]
+    for contender in running:
+        contender.end()
+    table(shape, weights, rows)
+    if options.json:
+        with open(options.json, "a") as file:
+            for row in rows:
+                print(json.dumps(dict(row, shape=shape, weights=weights)), file=file)
+
+
 def main():
     options = parse()
+    counts = [int(tokens) for tokens in options.tokens.split(",")]
     for shape in options.shape or SHAPES:
-        for weights in options.classes.split(","):
-            running = list(contenders(options, shape, weights))
-            rows = []
-            for turn in range(options.turns):
-                for tokens in map(int, options.tokens.split(",")):
-                    for contender in running:
-                        rows += [dict(row, turn=turn) for row in contender.measure(tokens)]
-            for contender in running:
-                contender.end()
-            table(shape, weights, rows)
-            if options.json:
-                with open(options.json, "a") as file:
-                    for row in rows:
-                        print(json.dumps(dict(row, shape=shape, weights=weights)), file=file)
+        with tempfile.NamedTemporaryFile(suffix=".safetensors") as routing:
+            write_routing(routing.name, shape, counts)
+            for weights in options.classes.split(","):
+                compare(options, shape, weights, counts, routing.name)
 
 
 if __name__ == "__main__":

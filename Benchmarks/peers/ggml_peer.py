@@ -131,13 +131,13 @@ class Batch:
         expand(self.graph, total)
         self.memory = allocate_all(c, backend)
         self.fill(self.x, np.random.default_rng(1).standard_normal((tokens, HIDDEN), dtype=np.float32))
-        self.fill(self.scores, np.full((tokens, TOP_K), 1 / TOP_K, np.float32))
 
     def fill(self, target, array):
         store(target, array.ctypes.data, 0, array.nbytes)
 
-    def run(self, ids):
+    def run(self, ids, scores):
         self.fill(self.ids, ids)
+        self.fill(self.scores, scores)
         compute(backend, self.graph)
 
     def end(self):
@@ -152,11 +152,11 @@ def main():
     ]
 
     def tasks(tokens):
-        batches = [Batch(layer, tokens) for layer in made]
-        ids = [np.array(routing, np.int32) for routing in routings(tokens)]
-        yield "ggml", best(lambda layer, i: batches[layer].run(ids[i]), len(made), len(ids))
-        for batch in batches:
-            batch.end()
+        graphs = [Batch(layer, tokens) for layer in made]
+        routed = routings(tokens)
+        yield "ggml", best(lambda layer, i: graphs[layer].run(*routed[i]), len(graphs), len(routed))
+        for graph in graphs:
+            graph.end()
 
     answer(tasks)
 

@@ -73,9 +73,9 @@ def main():
 
     def tasks(tokens):
         logits = []
-        for routing in routings(tokens):
+        for ids, weights in routings(tokens):
             logits.append(np.full((tokens, EXPERTS), -20, np.float32))
-            np.put_along_axis(logits[-1], np.array(routing), 2.0, 1)
+            np.put_along_axis(logits[-1], ids, np.log(weights) + 4, 1)
         x = np.random.default_rng(1).standard_normal((tokens, HIDDEN), dtype=np.float32)
 
         def call(layer, i):

@@ -92,5 +92,5 @@ bool moe_decoder_make(moe_decoder *decoder, const moe_form *form, const float *t
   decoder->is_exact = is_exact;
   memcpy(decoder->table, table, (size_t)codes * sizeof *table);
   fill_halves(decoder, codes, table);
-  return fill_bytes(decoder, codes, table) || !form->integral;
+  return (fill_bytes(decoder, codes, table) || !form->integral) && (is_exact || !form->halves);
 }

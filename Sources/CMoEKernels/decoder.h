@@ -50,7 +50,7 @@ static inline int64_t moe_decoder_bytes(const moe_form *form) {
   return moe_is_coded(form) ? (int64_t)sizeof(moe_decoder) + moe_table_entries(form) * (int64_t)sizeof(float) : 0;
 }
 
-/// Fills a decoder. False for an integral form whose table is not: see `moe_form`.
+/// Fills a decoder. False for a form that says of its table what is not so: see `moe_form`.
 bool moe_decoder_make(moe_decoder *decoder, const moe_form *form, const float *table);
 
 #endif

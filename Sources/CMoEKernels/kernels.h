@@ -14,18 +14,19 @@ enum { MOE_TILE_ROWS = 12 };
 /// The most rows of a tile that reads whole panels.
 enum { MOE_STREAM_ROWS = 8 };
 
-/// What a tile multiplies: weights of an element type by rows of floats, bf16 pairs by bf16 pairs, bytes by bytes. The
-/// first three are those of `moe_element`. Codes are unpacked to one of them.
+/// What a tile multiplies: weights of an element type by rows of floats, bf16 pairs by bf16 pairs or by split floats, bytes by
+/// bytes. The first three are those of `moe_element`. Codes are unpacked to one of them.
 typedef enum moe_weights {
   MOE_WEIGHTS_F32 = MOE_ELEMENT_F32,
   MOE_WEIGHTS_F16 = MOE_ELEMENT_F16,
   MOE_WEIGHTS_BF16 = MOE_ELEMENT_BF16,
   MOE_WEIGHTS_PAIRS,
+  MOE_WEIGHTS_SPLIT,
   /// [K/4][32][4], unsigned.
   MOE_WEIGHTS_BYTES,
 } moe_weights;
 
-enum { MOE_WEIGHTS_COUNT = 5 };
+enum { MOE_WEIGHTS_COUNT = 6 };
 
 /// The most segments of a piece.
 enum { MOE_SEGMENTS = MOE_BLOCK / MOE_STEP };
@@ -123,12 +124,12 @@ typedef struct moe_products {
 
 struct moe_kernels {
   moe_isa isa;
-  /// MOE_DOT_BF16 is there; MOE_DOT_I8 is so fast that rows of floats become planes of bytes.
+  /// MOE_DOT_BF16 and MOE_DOT_SPLIT are there; MOE_DOT_I8 is so fast that rows of floats become planes of bytes.
   bool has_pairs, has_planes;
   /// The most rows of a tile of weights.
   int32_t rows[MOE_WEIGHTS_COUNT];
-  /// The most rows of tiles that read whole panels.
-  int32_t stream_rows;
+  /// The most rows of tiles that read whole panels, of rows of each kind.
+  int32_t stream_rows[MOE_DOT_COUNT];
   const moe_products *products[MOE_DOT_COUNT];
   /// Null where there is none.
   const moe_matrices *matrices;

@@ -33,36 +33,45 @@ static bool by_matrices(const moe_kernels *kernels, moe_weights weights, int64_t
   return least != 0 && segment >= least;  // powers of two
 }
 
-static bool takes_pairs(const moe_form *form) { return moe_is_coded(form) || form->element == MOE_ELEMENT_BF16; }
+/// Weights become bf16: entries of codes, unless they must be `exact`, are rounded.
+static bool takes_pairs(const moe_form *form, bool exact) {
+  if (!moe_is_coded(form)) return form->element == MOE_ELEMENT_BF16;
+  return !exact || form->integral || form->halves;
+}
 
 static bool takes_bytes(const moe_form *form) { return moe_is_coded(form) && form->integral; }
 
 /// Inputs of a segment: a power of two that no group is cut by. Bytes of activations have a scale for each, so it is
-/// short; twice as long where nothing else ends with it, which costs a seventh of their precision.
-static int64_t segment_of(const moe_form *form, moe_activations precision) {
+/// short; longer where nothing else ends with it.
+static int64_t segment_of(const moe_form *form, moe_activations precision, int64_t most_bytes) {
   bool grouped = moe_is_coded(form) && form->group;
-  int64_t most = precision != MOE_ACTIVATIONS_I8 ? MOE_BLOCK : takes_bytes(form) && !grouped ? 128 : 64;
+  int64_t most = precision != MOE_ACTIVATIONS_I8 ? MOE_BLOCK : takes_bytes(form) && !grouped ? most_bytes : 64;
   return moe_min(most, grouped ? form->group & -form->group : MOE_BLOCK);
 }
 
 /// Three products of bytes take the place of one of floats, as codes become bytes sooner and bytes are multiplied four at a
-/// time, unless segments end too often.
-enum { PLANES_SEGMENT = 32 };
+/// time; else, for like reasons, two of bf16. Dense weights, which become floats at no cost, gain by that where matrices are
+/// multiplied, and codes where they are not, since a few rows pay for unpacking. Segments must not end too often.
+enum { FLOATS_SEGMENT = 32 };
 
 moe_row_form moe_product_rows(const moe_kernels *kernels, const moe_form *const *forms, int32_t count,
-                              moe_activations precision) {
+                              moe_activations precision, int64_t most_bytes) {
   const bool floats = precision == MOE_ACTIVATIONS_F32;
   moe_row_form rows = {.precision = precision, .segment = MOE_BLOCK, .planes = 1};
-  bool pairs = precision == MOE_ACTIVATIONS_BF16, bytes = precision == MOE_ACTIVATIONS_I8 || (floats && kernels->has_planes);
+  bool pairs = precision != MOE_ACTIVATIONS_I8, bytes = !pairs || (floats && kernels->has_planes);
+  bool dense = true, coded = true;
   for (int32_t i = 0; i < count; i++) {
-    rows.segment = moe_min(rows.segment, segment_of(forms[i], precision));
+    rows.segment = moe_min(rows.segment, segment_of(forms[i], precision, most_bytes));
     rows.has_sums |= moe_is_coded(forms[i]) && forms[i]->correction != MOE_CORRECTION_NONE;
-    pairs &= takes_pairs(forms[i]);
+    dense &= !moe_is_coded(forms[i]);
+    coded &= moe_is_coded(forms[i]);
+    pairs &= takes_pairs(forms[i], floats);
     bytes &= takes_bytes(forms[i]);
   }
-  pairs &= kernels->has_pairs || by_matrices(kernels, MOE_WEIGHTS_PAIRS, rows.segment);
-  bytes &= !floats || rows.segment >= PLANES_SEGMENT;
-  rows.dot = bytes ? MOE_DOT_I8 : pairs ? MOE_DOT_BF16 : MOE_DOT_F32;
+  bool in_vectors = kernels->has_pairs && (coded || !floats), in_matrices = dense || !floats;
+  pairs &= in_vectors || (in_matrices && by_matrices(kernels, MOE_WEIGHTS_PAIRS, rows.segment));
+  if (floats && rows.segment < FLOATS_SEGMENT) pairs = bytes = false;
+  rows.dot = bytes ? MOE_DOT_I8 : !pairs ? MOE_DOT_F32 : floats ? MOE_DOT_SPLIT : MOE_DOT_BF16;
   if (bytes && floats) rows.planes = MOE_PLANES_OF_FLOATS;
   return rows;
 }
@@ -72,6 +81,7 @@ static moe_weights tile_weights(const moe_product *p, const moe_operand *o) {
   switch (p->rows_at.form.dot) {
   case MOE_DOT_I8: return MOE_WEIGHTS_BYTES;
   case MOE_DOT_BF16: return MOE_WEIGHTS_PAIRS;
+  case MOE_DOT_SPLIT: return MOE_WEIGHTS_SPLIT;
   case MOE_DOT_F32:
     if (!moe_is_coded(&o->form)) return (moe_weights)o->form.element;
     return o->decoder->is_exact ? MOE_WEIGHTS_BF16 : MOE_WEIGHTS_F32;
@@ -270,14 +280,14 @@ static const moe_stream *stream_tiles(const moe_product *p, const moe_operand *o
 static bool streams(const moe_product *p) {
   const moe_row_form *form = &p->rows_at.form;
   bool any = form->dot == MOE_DOT_I8 && form->segment >= STREAM_GROUP && !multiplies_matrices(p);
-  bool few = any || p->rows <= (has_codes(p) ? CODED_PASSES : DENSE_PASSES) * p->kernels->stream_rows;
+  bool few = any || p->rows <= (has_codes(p) ? CODED_PASSES : DENSE_PASSES) * p->kernels->stream_rows[form->dot];
   return few && (p->rows == 1 || p->rows * p->inputs * moe_dot_bytes(form->dot) <= STREAM_BYTES) &&
          stream_tiles(p, &p->operands[0]) && (!p->paired || stream_tiles(p, &p->operands[1]));
 }
 
 /// Inputs that whole steps of a tile and whole segments hold.
 static int64_t streamed_inputs(const moe_product *p, const moe_operand *o) {
-  int64_t inputs = padded_inputs(p), segment = p->rows_at.form.segment;
+  int64_t inputs = padded_inputs(p), segment = moe_max(p->rows_at.form.segment, MOE_SPLIT);
   if (!moe_is_coded(&o->form)) return moe_round_up(p->inputs, 2);
   return inputs % moe_tile_step(moe_stored_bits(o->form.bits)) == 0 ? inputs : inputs / segment * segment;
 }
@@ -286,7 +296,7 @@ static int64_t streamed_inputs(const moe_product *p, const moe_operand *o) {
 static void stream_panel(const moe_product *p, const moe_rows *rows, int64_t panel) {
   const moe_operand *o = operand(p, panel);
   const moe_stream *tiles = stream_tiles(p, o);
-  int64_t passes = moe_ceil_div(p->rows, p->kernels->stream_rows), inputs = padded_inputs(p);
+  int64_t passes = moe_ceil_div(p->rows, p->kernels->stream_rows[rows->form.dot]), inputs = padded_inputs(p);
   const int64_t pitch = rows->numbers.pitch, whole_row = MOE_BLOCK * moe_dot_bytes(rows->form.dot);  // of a row in place
   moe_stream_work work = {.block_bytes = pitch ? pitch * moe_row_stride(rows->form.dot) : whole_row,
                           .segment = rows->form.segment,

@@ -12,17 +12,20 @@
 enum { MOE_BLOCK = 512 };
 
 /// How rows are kept, and with that what multiplies them. Four bytes of a row are one step of a tile in each: one float,
-/// a pair of bf16, four signed bytes.
+/// a pair of bf16, four signed bytes; of split floats twice four.
 typedef enum moe_dot {
   /// fp32 multiply-add.
   MOE_DOT_F32,
-  /// bf16 pairs into fp32 (AVX512-BF16).
+  /// bf16 pairs into fp32.
   MOE_DOT_BF16,
+  /// The same with rows of floats, each of them two bf16: the nearest, and what that leaves. 64 bytes of the first ones of 32
+  /// inputs, 64 of the others. The products of both go into one sum.
+  MOE_DOT_SPLIT,
   /// Signed bytes times unsigned ones into 32-bit integers.
   MOE_DOT_I8,
 } moe_dot;
 
-enum { MOE_DOT_COUNT = 3 };
+enum { MOE_DOT_COUNT = 4 };
 
 /// What the rows of one product are like.
 typedef struct moe_row_form {
@@ -59,7 +62,19 @@ typedef struct moe_rows {
   moe_row_numbers numbers;
 } moe_rows;
 
-static inline int64_t moe_dot_bytes(moe_dot dot) { return dot == MOE_DOT_F32 ? 4 : dot == MOE_DOT_BF16 ? 2 : 1; }
+static inline int64_t moe_dot_bytes(moe_dot dot) {
+  static const int8_t bytes[MOE_DOT_COUNT] = {
+      [MOE_DOT_F32] = 4, [MOE_DOT_BF16] = 2, [MOE_DOT_SPLIT] = 4, [MOE_DOT_I8] = 1};
+  return bytes[dot];
+}
+
+/// Inputs of split floats side by side, and the bytes from the first halves to the others.
+enum { MOE_SPLIT = 32, MOE_SPLIT_BYTES = 64 };
+
+/// Bytes before input k of a block of a row.
+static inline int64_t moe_dot_offset(moe_dot dot, int64_t k) {
+  return dot == MOE_DOT_SPLIT ? k * 2 + k / MOE_SPLIT * MOE_SPLIT_BYTES : k * moe_dot_bytes(dot);
+}
 
 /// Bytes between the rows of a block; the 64 beyond the block keep rows out of each other's cache sets.
 static inline int64_t moe_row_stride(moe_dot dot) { return MOE_BLOCK * moe_dot_bytes(dot) + 64; }
@@ -71,7 +86,7 @@ static inline bool moe_has_numbers(const moe_row_form *form) { return form->has_
 
 /// Rows are not what they are made of.
 static inline bool moe_are_prepared(const moe_row_form *form) {
-  return form->precision != MOE_ACTIVATIONS_F32 || form->dot == MOE_DOT_I8;
+  return form->precision != MOE_ACTIVATIONS_F32 || form->dot != MOE_DOT_F32;
 }
 
 /// Places `count` rows at `memory` (null: to measure) and returns the bytes they take, a multiple of 64.
@@ -108,9 +123,10 @@ static inline moe_rows moe_rows_from(moe_rows rows, int64_t first) {
   return rows;
 }
 
+/// Where input k is: of split floats the first of 32.
 static inline uint8_t *moe_rows_data(const moe_rows *rows, int64_t k) {
   return rows->data + k / MOE_BLOCK * rows->numbers.pitch * moe_row_stride(rows->form.dot) +
-         k % MOE_BLOCK * moe_dot_bytes(rows->form.dot);
+         moe_dot_offset(rows->form.dot, k % MOE_BLOCK);
 }
 
 /// Index of the numbers of the segment that begins at input k.

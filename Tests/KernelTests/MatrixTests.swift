@@ -25,26 +25,27 @@ import Testing
     return batch
   }
 
-  @Test(arguments: PrecisionTests.formats, [moe_activations.bf16, .int8])
+  @Test(arguments: PrecisionTests.formats, [moe_activations.f32, .bf16, .int8])
   func `Errors stay below what the precision costs, and bits depend on nothing else`(
     format: PrecisionTests.Format, activations: moe_activations
   ) {
     PrecisionTests.check(
       format, hidden: 232, tokens: 19, activations,
-      on: Unit.usable.map { unsafe .init(name: "\($0)", kernels: $0.kernels, threads: [3]) })
+      on: Unit.usable.map { unsafe .init(name: "\($0)", kernels: $0.kernels, threads: [3], splitsDense: true) })
   }
 
   @Test(arguments: [1, 2, 15, 16, 17, 31, 32, 33, 34, 65, 97, 120, 121])
   func `However many rows there are, each is what it is alone`(rows: Int) {
     let formats = ["bf16", "fp8, blocks of 128", "int8, channel", "int4, groups of 128"]
     for format in PrecisionTests.formats where formats.contains(format.testDescription) {
-      for activations in [moe_activations.bf16, .int8] {
+      for activations in [moe_activations.f32, .bf16, .int8] {
         let layer = format.layer(hidden: 72, intermediate: 40)
         let batch = Self.batch(layer, rows: rows)
         for unit in Unit.usable {
           let out = unsafe layer.forward(batch, kernels: unit.kernels, pool: Pool(threads: 2), activations: activations)
             .out
-          #expect(PrecisionTests.error(out, layer.reference(batch)) < PrecisionTests.bound(activations, format.form))
+          let bound = PrecisionTests.bound(activations, format.form, split: format.form.bits == 0)
+          #expect(PrecisionTests.error(out, layer.reference(batch)) < bound)
           for row in [0, rows / 2, rows - 1] {
             var alone = batch
             (alone.tokens, alone.x) = (1, Array(batch.x[row * 72..<(row + 1) * 72]))

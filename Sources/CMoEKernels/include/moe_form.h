@@ -70,6 +70,8 @@ typedef struct moe_form {
   /// The entries of the table are whole multiples of a power of two that fit a byte: of 4 bits at most any such, else
   /// (code ^ flip) − offset. Then bytes of activations multiply them as integers.
   bool integral;
+  /// Every entry of the table is a bf16; so are those of an integral form anyway.
+  bool halves;
 } moe_form;
 
 /// Weights of an element type.

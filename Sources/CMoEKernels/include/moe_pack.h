@@ -57,7 +57,7 @@ typedef enum MOE_CLOSED_ENUM moe_pack_status {
   MOE_PACK_NOT_REPRESENTABLE MOE_SWIFT_NAME("notRepresentable") = 1,
   /// A code has more bits than the form, or is no finite number.
   MOE_PACK_BAD_CODE MOE_SWIFT_NAME("badCode") = 2,
-  /// No entry of the table is finite, or one is no whole multiple where the form is integral.
+  /// No entry of the table is finite, or one is not what the form says of all: a whole multiple, a bf16.
   MOE_PACK_BAD_TABLE MOE_SWIFT_NAME("badTable") = 3,
 } moe_pack_status;
 

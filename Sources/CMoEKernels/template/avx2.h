@@ -11,7 +11,7 @@
   ((vu)_mm256_shuffle_epi8(_mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)(table))), (__m256i)(i)))
 #define EACH_ROWS(F, e) F(e, 1) F(e, 2) F(e, 3) F(e, 4) F(e, 5) F(e, 6)
 // A sixth row of fp16 spills: its conversions want one register more.
-#define MOST_ROWS {6, 5, 6, 0, 6}
+#define MOST_ROWS {6, 5, 6, 0, 0, 6}
 #define TILE_SUMS 8
 #define TILE_SUMS_AT_MOST 12
 #define TILE_VECTORS 2

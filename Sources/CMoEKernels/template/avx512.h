@@ -28,10 +28,13 @@
                                                                               10, 11, 14, 15))))
 #define EACH_ROWS(F, e)                                                                                                \
   F(e, 1) F(e, 2) F(e, 3) F(e, 4) F(e, 5) F(e, 6) F(e, 7) F(e, 8) F(e, 9) F(e, 10) F(e, 11) F(e, 12)
-#define MOST_ROWS {12, 12, 12, 12, 12}
+#define EACH_SPLIT_ROWS(F, e) F(e, 1) F(e, 2) F(e, 3) F(e, 4) F(e, 5) F(e, 6)
+#define MOST_ROWS {12, 12, 12, 12, 6, 12}
 #define TILE_SUMS 24
 #define TILE_SUMS_AT_MOST 24
 #define TILE_VECTORS 2
 #define EACH_STREAM_ROWS(F, s, k, w)                                                                                   \
   F(s, k, w, 1) F(s, k, w, 2) F(s, k, w, 3) F(s, k, w, 4) F(s, k, w, 5) F(s, k, w, 6) F(s, k, w, 7) F(s, k, w, 8)
 #define STREAM_ROWS 8
+#define EACH_SPLIT_STREAM_ROWS(F, s, k, w) F(s, k, w, 1) F(s, k, w, 2) F(s, k, w, 3) F(s, k, w, 4)
+#define SPLIT_STREAM_ROWS 4

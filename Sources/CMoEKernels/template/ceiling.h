@@ -30,15 +30,16 @@ static int32_t read_bytes(const uint8_t *bytes, int64_t count, int32_t streams, 
 
 INLINE double dots(moe_weights weights, int64_t rounds) {
   enum { CHAINS = 12 };
-  vf sum[CHAINS];
-  UNROLL for (int i = 0; i < CHAINS; i++) sum[i] = splat(0);
+  row_sum sum[CHAINS];
+  UNROLL for (int i = 0; i < CHAINS; i++) sum[i] = sum_from(splat(0));
   vu x = (vu)splat(1), w = (vu)splat(0.5f);
   for (int64_t round = 0; round < rounds; round++) {
     UNROLL for (int i = 0; i < CHAINS; i++) {
       // What is the same each time would be computed once.
       KEEP(w);
-      sum[i] = dot(weights, sum[i], w, x);
-      KEEP(sum[i]);
+      dot(weights, &sum[i], w, (row_step){x, x});
+      KEEP(sum[i].x);
+      KEEP(sum[i].rest);
     }
   }
   return (double)(rounds * CHAINS * LANES * 2 * inputs_of_step(weights));
@@ -50,4 +51,5 @@ static double dots_bytes(int64_t rounds) { return dots(MOE_WEIGHTS_BYTES, rounds
 #endif
 #ifdef PAIR_DOT
 static double dots_pairs(int64_t rounds) { return dots(MOE_WEIGHTS_PAIRS, rounds); }
+static double dots_split(int64_t rounds) { return dots(MOE_WEIGHTS_SPLIT, rounds); }
 #endif

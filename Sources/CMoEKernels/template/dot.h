@@ -21,13 +21,30 @@ INLINE vi dot_bytes(vi sum, vu w, vu x) {
 #endif
 }
 
-/// The sums of a tile are floats or, of bytes, integers in the same registers.
-INLINE vf dot(moe_weights weights, vf sum, vu w, vu x) {
+/// A step of a row in every lane, and of split floats what their first halves leave.
+typedef struct row_step {
+  vu x, rest;
+} row_step;
+
+/// A sum of a tile: floats or, of bytes, integers in the same register. That of the rests is apart, so that no dot waits for
+/// the other.
+typedef struct row_sum {
+  vf x, rest;
+} row_sum;
+
+INLINE row_sum sum_from(vf start) { return (row_sum){start, splat(0)}; }
+
+INLINE vf whole_sum(moe_weights weights, row_sum sum) {
+  return weights == MOE_WEIGHTS_SPLIT ? sum.x + sum.rest : sum.x;
+}
+
+INLINE void dot(moe_weights weights, row_sum *sum, vu w, row_step row) {
   switch (weights) {
-  case MOE_WEIGHTS_BYTES: return (vf)dot_bytes((vi)sum, w, x);
+  case MOE_WEIGHTS_BYTES: sum->x = (vf)dot_bytes((vi)sum->x, w, row.x); break;
 #ifdef PAIR_DOT
-  case MOE_WEIGHTS_PAIRS: return PAIR_DOT(sum, w, x);
+  case MOE_WEIGHTS_SPLIT: sum->rest = PAIR_DOT(sum->rest, w, row.rest);  // and
+  case MOE_WEIGHTS_PAIRS: sum->x = PAIR_DOT(sum->x, w, row.x); break;
 #endif
-  default: return multiply_add((vf)x, (vf)w, sum);
+  default: sum->x = multiply_add((vf)row.x, (vf)w, sum->x);
   }
 }

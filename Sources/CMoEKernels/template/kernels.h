@@ -19,6 +19,7 @@
 //   TILE_SUMS_AT_MOST vectors of sums that registers hold
 //   EACH_STREAM_ROWS  as EACH_ROWS, for tiles that read whole panels: (F, stored bits, kind, weights), and STREAM_ROWS the
 //                     most of them
+//   EACH_SPLIT_ROWS, EACH_SPLIT_STREAM_ROWS, SPLIT_STREAM_ROWS  the same for split floats, where there is a PAIR_DOT
 //
 // and switches the instruction set on for the functions in here.
 
@@ -82,14 +83,18 @@
     stream(stored, MOE_##kind, MOE_WEIGHTS_##weights, rows, work);                                                     \
   }
 #define STREAM(stored, kind, weights) EACH_STREAM_ROWS(STREAM_OF, stored, kind, weights)
+#define SPLIT_STREAM(stored, kind, weights) EACH_SPLIT_STREAM_ROWS(STREAM_OF, stored, kind, weights)
 #define STREAM_ROW(stored, kind, weights, rows) [rows - 1] = stream_##stored##_##kind##_##weights##_##rows,
 #define STREAM_ENTRY(stored, kind, weights)                                                                            \
   [stored][MOE_##kind] = {EACH_STREAM_ROWS(STREAM_ROW, stored, kind, weights)},
+#define SPLIT_STREAM_ENTRY(stored, kind, weights)                                                                      \
+  [stored][MOE_##kind] = {EACH_SPLIT_STREAM_ROWS(STREAM_ROW, stored, kind, weights)},
 
 #define JOIN_NAMES(kernels, dot) kernels##_##dot
 #define PRODUCTS(kernels, dot) JOIN_NAMES(kernels, dot)
 
-// Dense weights have 0 stored bits. What is looked up in memory is not here.
+// Dense weights have 0 stored bits. What is looked up in memory is not here, nor what rows of split floats never meet: see
+// `moe_product_rows`.
 
 #ifndef FLOATS_OF
 #define FLOATS_OF KERNELS
@@ -139,6 +144,7 @@ extern const moe_products PRODUCTS(BYTES_OF, bytes);
 #define EACH_PAIR_STREAM(F)                                                                                            \
   F(0, ELEMENT_BF16, PAIRS) F(4, DECODER_HALVES, PAIRS) F(4, DECODER_INTEGER, PAIRS) F(5, DECODER_INTEGER, PAIRS)      \
   F(6, DECODER_INTEGER, PAIRS) F(8, DECODER_E4M3, PAIRS) F(8, DECODER_E5M2, PAIRS)
+#define EACH_SPLIT_STREAM(F) F(8, DECODER_E4M3, SPLIT) F(8, DECODER_E5M2, SPLIT)
 
 EACH_ROWS(TILE, PAIRS)
 EACH_ROWS(SEGMENTED, PAIRS)
@@ -148,16 +154,31 @@ static const moe_products pairs = {
     .tiles = {[MOE_WEIGHTS_PAIRS] = {{EACH_ROWS(TILE_ENTRY, PAIRS)}, {EACH_ROWS(SEGMENTED_ENTRY, PAIRS)}}},
     .streams = {EACH_PAIR_STREAM(STREAM_ENTRY)},
 };
+
+EACH_SPLIT_ROWS(SEGMENTED, SPLIT)
+EACH_SPLIT_STREAM(SPLIT_STREAM)
+
+static const moe_products split = {
+    .tiles = {[MOE_WEIGHTS_SPLIT] = {{0}, {EACH_SPLIT_ROWS(SEGMENTED_ENTRY, SPLIT)}}},
+    .streams = {EACH_SPLIT_STREAM(SPLIT_STREAM_ENTRY)},
+};
 #endif
 
 const moe_kernels KERNELS = {
     .isa = ISA,
     .rows = MOST_ROWS,
-    .stream_rows = STREAM_ROWS,
+    .stream_rows = {[MOE_DOT_F32] = STREAM_ROWS,
+                    [MOE_DOT_I8] = STREAM_ROWS,
+#ifdef PAIR_DOT
+                    [MOE_DOT_BF16] = STREAM_ROWS,
+                    [MOE_DOT_SPLIT] = SPLIT_STREAM_ROWS,
+#endif
+    },
     .products = {[MOE_DOT_F32] = &PRODUCTS(FLOATS_OF, floats),
                  [MOE_DOT_I8] = &PRODUCTS(BYTES_OF, bytes),
 #ifdef PAIR_DOT
                  [MOE_DOT_BF16] = &pairs,
+                 [MOE_DOT_SPLIT] = &split,
 #endif
     },
 #ifdef TILE_LOAD
@@ -178,6 +199,7 @@ const moe_kernels KERNELS = {
             [MOE_DOT_I8] = dots_bytes,
 #if defined(PAIR_DOT) || defined(TILE_LOAD)
             [MOE_DOT_BF16] = dots_pairs,
+            [MOE_DOT_SPLIT] = dots_split,
 #endif
         },
 #ifdef PAIR_DOT

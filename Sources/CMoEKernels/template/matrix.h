@@ -73,16 +73,18 @@ typedef struct block_rows {
 INLINE void add_steps(moe_weights weights, bool lower, block_rows *rows, const uint8_t *b, int64_t steps) {
   for (int64_t s = 0; s < steps; s++, b += STEP_BYTES) {
     TILE_LOAD(LEFT, b, MOE_PANEL * 4);
-    TILE_LOAD(UPPER, rows->upper, rows->stride);
-    TILE_DOT(weights, UPPER_LEFT, UPPER, LEFT)
     TILE_LOAD(RIGHT, b + TILE_ROW_BYTES, MOE_PANEL * 4);
-    TILE_DOT(weights, UPPER_RIGHT, UPPER, RIGHT)
-    rows->upper += TILE_ROW_BYTES;
-    if (lower) {
-      TILE_LOAD(LOWER, rows->lower, rows->stride);
-      TILE_DOT(weights, LOWER_LEFT, LOWER, LEFT)
-      TILE_DOT(weights, LOWER_RIGHT, LOWER, RIGHT)
-      rows->lower += TILE_ROW_BYTES;
+    UNROLL for (int half = 0; half < (weights == MOE_WEIGHTS_SPLIT ? 2 : 1); half++) {
+      TILE_LOAD(UPPER, rows->upper, rows->stride);
+      TILE_DOT(weights, UPPER_LEFT, UPPER, LEFT)
+      TILE_DOT(weights, UPPER_RIGHT, UPPER, RIGHT)
+      rows->upper += TILE_ROW_BYTES;
+      if (lower) {
+        TILE_LOAD(LOWER, rows->lower, rows->stride);
+        TILE_DOT(weights, LOWER_LEFT, LOWER, LEFT)
+        TILE_DOT(weights, LOWER_RIGHT, LOWER, RIGHT)
+        rows->lower += TILE_ROW_BYTES;
+      }
     }
     // Into L2: what is multiplied now fills the nearest cache.
     for (int64_t line = 0; line < rows->lines; line++) __builtin_prefetch(rows->ahead + line * 64, 0, 2);
@@ -213,14 +215,18 @@ INLINE void matrix_segmented(moe_weights weights, bool lower, const moe_tile_wor
 
 MATRIX(whole_pairs, matrix_whole, MOE_WEIGHTS_PAIRS)
 MATRIX(segmented_pairs, matrix_segmented, MOE_WEIGHTS_PAIRS)
+MATRIX(whole_split, matrix_whole, MOE_WEIGHTS_SPLIT)
 MATRIX(segmented_bytes, matrix_segmented, MOE_WEIGHTS_BYTES)
 
 static const moe_matrices matrices = {
     .begin = matrices_begin,
     .end = matrices_end,
     // Of bytes two steps at least: with one, adding up segments takes longer than multiplying by vectors.
-    .segment = {[MOE_WEIGHTS_PAIRS] = TILE_ROWS * 2, [MOE_WEIGHTS_BYTES] = TILE_ROWS * 8},
+    .segment = {[MOE_WEIGHTS_PAIRS] = TILE_ROWS * 2,
+                [MOE_WEIGHTS_SPLIT] = TILE_ROWS * 2,
+                [MOE_WEIGHTS_BYTES] = TILE_ROWS * 8},
     .multiply = {[MOE_WEIGHTS_PAIRS] = {whole_pairs, segmented_pairs},
+                 [MOE_WEIGHTS_SPLIT] = {whole_split, NULL},
                  [MOE_WEIGHTS_BYTES] = {NULL, segmented_bytes}},
 };
 
@@ -247,4 +253,5 @@ INLINE double matrix_dots(moe_weights weights, int64_t rounds) {
 }
 
 static double dots_pairs(int64_t rounds) { return matrix_dots(MOE_WEIGHTS_PAIRS, rounds); }
+static double dots_split(int64_t rounds) { return matrix_dots(MOE_WEIGHTS_PAIRS, rounds) / 2; }
 static double dots_bytes(int64_t rounds) { return matrix_dots(MOE_WEIGHTS_BYTES, rounds); }

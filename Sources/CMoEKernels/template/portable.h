@@ -5,7 +5,7 @@
 
 #define LANES 4
 #define EACH_ROWS(F, e) F(e, 1) F(e, 2) F(e, 3) F(e, 4) F(e, 5) F(e, 6)
-#define MOST_ROWS {6, 6, 6, 0, 6}
+#define MOST_ROWS {6, 6, 6, 0, 0, 6}
 #define TILE_SUMS 8
 #define TILE_SUMS_AT_MOST 8
 #define TILE_VECTORS 2

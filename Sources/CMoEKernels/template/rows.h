@@ -26,6 +26,17 @@ INLINE v8u bf16_bits(v8f x) {
   return ((is_nan & (bits | 0x400000)) | (~is_nan & rounded)) & 0xffff0000;
 }
 
+/// The nearest finite bf16, which leaves of a number that isn't finite that number.
+INLINE v8f first_half(v8f x) {
+  v8u bits = (v8u)x, size = bits & 0x7fffffff, rounded = size + 0x7fff + (size >> 16 & 1);
+  return (v8f)((__builtin_elementwise_min(rounded, (v8u)0x7f7fffff) & 0xffff0000) | (bits & 0x80000000));
+}
+
+INLINE void store_halves(uint8_t *out, v8u bits) {
+  v8h halves = __builtin_convertvector(bits >> 16, v8h);
+  memcpy(out, &halves, sizeof halves);
+}
+
 INLINE float sum8(v8f x) {
   return ((x[0] + x[4]) + (x[2] + x[6])) + ((x[1] + x[5]) + (x[3] + x[7]));
 }
@@ -37,9 +48,9 @@ INLINE float magnitude8(v8i greatest) {
   return ((union { int32_t i; float f; }){most}).f;
 }
 
-/// One segment of `count` values, a multiple of 8; planes are rows side by side.
+/// One segment of `count` values, a multiple of 8, of the block of a row at `out`; planes are rows side by side.
 INLINE void prepare_segment(moe_dot dot, moe_activations precision, int planes, const moe_rows *rows, int64_t index,
-                            const float *x, int64_t count, uint8_t *out) {
+                            const float *x, int64_t first, int64_t count, uint8_t *out) {
   float scale = 0, inverse = 0;
   int32_t keep = -1;
   if (precision == MOE_ACTIVATIONS_I8) {
@@ -58,6 +69,7 @@ INLINE void prepare_segment(moe_dot dot, moe_activations precision, int planes, 
   v8i byte_sums[MOE_PLANES_OF_FLOATS] = {0};
   for (int64_t k = 0; k < count; k += EIGHT) {
     v8f value = load8(x + k);
+    uint8_t *to = out + moe_dot_offset(dot, first + k);
     if (precision == MOE_ACTIVATIONS_BF16) value = (v8f)bf16_bits(value);
     if (precision == MOE_ACTIVATIONS_I8) {
       v8f left = value * inverse;
@@ -68,17 +80,19 @@ INLINE void prepare_segment(moe_dot dot, moe_activations precision, int planes, 
         byte_sums[p] += code;
         if (dot == MOE_DOT_I8) {
           v8b bytes = __builtin_convertvector(code, v8b);
-          memcpy(out + p * moe_row_stride(dot) + k, &bytes, sizeof bytes);
+          memcpy(to + p * moe_row_stride(dot), &bytes, sizeof bytes);
         }
         value = rounded * scale;
         left = (left - rounded) * MOE_PLANE;
       }
     }
     sum += value;
-    if (dot == MOE_DOT_F32) memcpy(out + k * 4, &value, sizeof value);
-    if (dot == MOE_DOT_BF16) {
-      v8h halves = __builtin_convertvector((v8u)value >> 16, v8h);
-      memcpy(out + k * 2, &halves, sizeof halves);
+    if (dot == MOE_DOT_F32) memcpy(to, &value, sizeof value);
+    if (dot == MOE_DOT_BF16) store_halves(to, (v8u)value);
+    if (dot == MOE_DOT_SPLIT) {
+      v8f half = first_half(value);
+      store_halves(to, (v8u)half);
+      store_halves(to + MOE_SPLIT_BYTES, bf16_bits(value - half));
     }
   }
   if (dot == MOE_DOT_I8) {
@@ -104,8 +118,8 @@ INLINE void prepare_as(moe_dot dot, moe_activations precision, int planes, const
     x = memcpy(padded, x, (size_t)count * sizeof(float));
   }
   for (int64_t k = 0; k < filled; k += segment)
-    prepare_segment(dot, precision, planes, rows, moe_rows_segment(rows, first + k) + r * planes, x + k,
-                    moe_min(segment, filled - k), out + k * moe_dot_bytes(dot));
+    prepare_segment(dot, precision, planes, rows, moe_rows_segment(rows, first + k) + r * planes, x + k, k,
+                    moe_min(segment, filled - k), out);
 }
 
 static void prepare(const moe_rows *rows, int64_t r, int64_t first, int64_t count, const float *x) {
@@ -117,6 +131,7 @@ static void prepare(const moe_rows *rows, int64_t r, int64_t first, int64_t coun
       prepare_as(MOE_DOT_I8, MOE_ACTIVATIONS_I8, MOE_PLANES_OF_FLOATS, rows, r, first, count, x);
     break;
   case MOE_DOT_BF16: prepare_as(MOE_DOT_BF16, MOE_ACTIVATIONS_BF16, 1, rows, r, first, count, x); break;
+  case MOE_DOT_SPLIT: prepare_as(MOE_DOT_SPLIT, MOE_ACTIVATIONS_F32, 1, rows, r, first, count, x); break;
   case MOE_DOT_F32:
     switch (rows->form.precision) {
     case MOE_ACTIVATIONS_F32: prepare_as(MOE_DOT_F32, MOE_ACTIVATIONS_F32, 1, rows, r, first, count, x); break;

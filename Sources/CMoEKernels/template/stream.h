@@ -75,16 +75,16 @@ INLINE const uint8_t *fetch(moe_weights weights, const uint8_t *ahead, int bytes
 
 // MARK: Tiles
 
-typedef vf stream_sums[MOE_STREAM_ROWS][VECTORS];
+typedef row_sum stream_sums[MOE_STREAM_ROWS][VECTORS];
 
 INLINE void clear(int rows, stream_sums sum) {
   UNROLL for (int m = 0; m < rows; m++)
-    UNROLL for (int v = 0; v < VECTORS; v++) sum[m][v] = splat(0);
+    UNROLL for (int v = 0; v < VECTORS; v++) sum[m][v] = sum_from(splat(0));
 }
 
 INLINE void store_sums(const moe_stream_work *w, int rows, stream_sums sum) {
   UNROLL for (int m = 0; m < rows; m++)
-    UNROLL for (int v = 0; v < VECTORS; v++) store(w->c + m * w->c_stride + v * LANES, sum[m][v]);
+    UNROLL for (int v = 0; v < VECTORS; v++) store(w->c + m * w->c_stride + v * LANES, sum[m][v].x);
 }
 
 /// Two inputs of weights of an element type.
@@ -94,7 +94,7 @@ INLINE void dense_step(moe_weights weights, int rows, const uint8_t *words, cons
     UNROLL for (int v = 0; v < VECTORS; v++) {
       vu x = weights_at(weights, words, i, i, v);
       UNROLL for (int m = 0; m < rows; m++)
-        sum[m][v] = dot(weights, sum[m][v], x, broadcast(a + m * row_stride(weights) + i * 4));
+        dot(weights, &sum[m][v], x, step_of(weights, a + m * row_stride(weights) + i * 4));
     }
 }
 
@@ -108,7 +108,7 @@ INLINE void stream_dense(moe_weights weights, int rows, const moe_stream_work *w
     const uint8_t *ahead = look_ahead(weights, w, words);
     for (int64_t k = 0; k < count; k += 2, words += step_bytes) {
       ahead = fetch(weights, ahead, step_bytes);
-      dense_step(weights, rows, words, a + k * (4 / inputs_of_step(weights)), sum);
+      dense_step(weights, rows, words, a + moe_dot_offset(dot_of(weights), k), sum);
     }
   }
   store_sums(w, rows, sum);
@@ -124,13 +124,13 @@ INLINE void coded_step(int stored, moe_decoder_kind kind, moe_weights weights, i
       vu w[4];
       if (weights == MOE_WEIGHTS_BYTES)
         w[0] = quad_bytes(stored, kind, d, codes);
-      else if (weights == MOE_WEIGHTS_PAIRS)
+      else if (are_pairs(weights))
         quad_pairs(stored, d, codes, true, w);
       else
         quad_values(stored, kind, d, codes, (vf *)w);
       UNROLL for (int i = 0; i < dots; i++)
         UNROLL for (int m = 0; m < rows; m++)
-          sum[m][v] = dot(weights, sum[m][v], w[i], broadcast(a + m * row_stride(weights) + (quad * dots + i) * 4));
+          dot(weights, &sum[m][v], w[i], step_of(weights, a + m * row_stride(weights) + (quad * dots + i) * 4));
       // As in `tile_pass`: what is not needed yet is not decoded yet.
       if (weights == MOE_WEIGHTS_F32) __asm__("" : "+r"(words));
     }
@@ -159,21 +159,22 @@ INLINE void stream_coded(int stored, moe_decoder_kind kind, moe_weights weights,
       }
       stream_sums sum;
       UNROLL for (int m = 0; m < rows; m++)
-        UNROLL for (int v = 0; v < VECTORS; v++) sum[m][v] = segment_start(weights, &w->rows, offset, index, m);
+        UNROLL for (int v = 0; v < VECTORS; v++) sum[m][v] = sum_from(segment_start(weights, &w->rows, offset, index, m));
       int64_t end = moe_min(start + w->segment, block_end);
       for (int64_t k = start; k < end; k += step, words += step_bytes) {
         ahead = fetch(weights, ahead, step_bytes);
-        coded_step(stored, kind, weights, rows, d, words, a + k * (4 / inputs_of_step(weights)), sum);
+        coded_step(stored, kind, weights, rows, d, words, a + moe_dot_offset(dot_of(weights), k), sum);
       }
       UNROLL for (int m = 0; m < rows; m++) {
         vf scale = splat(bytes ? w->rows.scales[index + m] * unit : 1);
         UNROLL for (int v = 0; v < VECTORS; v++) {
-          vf s = bytes ? __builtin_convertvector((vi)sum[m][v], vf) * scale : sum[m][v];
-          total[m][v] = multiply_add(s, numbers.scale[v], total[m][v]);
+          vf s = whole_sum(weights, sum[m][v]);
+          if (bytes) s = __builtin_convertvector((vi)s, vf) * scale;
+          total[m][v].x = multiply_add(s, numbers.scale[v], total[m][v].x);
         }
         if (form->correction == MOE_CORRECTION_NONE) continue;
         vf minus = splat(-w->rows.sums[index + m]);
-        UNROLL for (int v = 0; v < VECTORS; v++) total[m][v] = multiply_add(minus, numbers.minimum[v], total[m][v]);
+        UNROLL for (int v = 0; v < VECTORS; v++) total[m][v].x = multiply_add(minus, numbers.minimum[v], total[m][v].x);
       }
     }
   }

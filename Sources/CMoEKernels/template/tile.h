@@ -23,14 +23,28 @@ INLINE vu broadcast(const uint8_t *p) {
   return (vu)(bits);
 }
 
-INLINE int64_t row_stride(moe_weights weights) {
-  return moe_row_stride(weights == MOE_WEIGHTS_BYTES   ? MOE_DOT_I8
-                        : weights == MOE_WEIGHTS_PAIRS ? MOE_DOT_BF16
-                                                       : MOE_DOT_F32);
+INLINE moe_dot dot_of(moe_weights weights) {
+  return weights == MOE_WEIGHTS_BYTES   ? MOE_DOT_I8
+         : weights == MOE_WEIGHTS_PAIRS ? MOE_DOT_BF16
+         : weights == MOE_WEIGHTS_SPLIT ? MOE_DOT_SPLIT
+                                        : MOE_DOT_F32;
 }
 
+INLINE int64_t row_stride(moe_weights weights) { return moe_row_stride(dot_of(weights)); }
+
+INLINE bool are_pairs(moe_weights weights) { return weights == MOE_WEIGHTS_PAIRS || weights == MOE_WEIGHTS_SPLIT; }
+
 INLINE int64_t inputs_of_step(moe_weights weights) {
-  return weights == MOE_WEIGHTS_BYTES ? 4 : weights == MOE_WEIGHTS_PAIRS ? 2 : 1;
+  return weights == MOE_WEIGHTS_BYTES ? 4 : are_pairs(weights) ? 2 : 1;
+}
+
+/// Registers of a sum.
+INLINE int sums_of(moe_weights weights) { return weights == MOE_WEIGHTS_SPLIT ? 2 : 1; }
+
+/// The step of a row that lies at p.
+INLINE row_step step_of(moe_weights weights, const uint8_t *p) {
+  vu x = broadcast(p);
+  return (row_step){x, weights == MOE_WEIGHTS_SPLIT ? broadcast(p + MOE_SPLIT_BYTES) : x};
 }
 
 // MARK: Segments of codes
@@ -57,15 +71,16 @@ INLINE vf segment_end(moe_weights weights, const moe_tile_work *w, const moe_num
 INLINE const uint8_t *tile_pass(moe_weights weights, bool segmented, int rows, int first, int vectors,
                                 const moe_tile_work *work, const uint8_t *ahead) {
   enum { EVERY = MOE_PANEL / LANES };
-  vf total[MOE_TILE_ROWS][EVERY], sum[MOE_TILE_ROWS][EVERY];
+  vf total[MOE_TILE_ROWS][EVERY];
+  row_sum sum[MOE_TILE_ROWS][EVERY];
   float *c = work->c + first * LANES;
-  bool keep = !segmented || 2 * rows * vectors <= TILE_SUMS_AT_MOST;
+  bool keep = !segmented || (sums_of(weights) + 1) * rows * vectors <= TILE_SUMS_AT_MOST;
   if (keep)
     UNROLL for (int m = 0; m < rows; m++)
       UNROLL for (int v = 0; v < vectors; v++)
         total[m][v] = work->resume ? load(c + m * work->c_stride + v * LANES) : splat(0);
 
-  const int64_t stride = row_stride(weights), together = weights == MOE_WEIGHTS_PAIRS ? 1 : 2;
+  const int64_t stride = row_stride(weights), together = are_pairs(weights) ? 1 : 2;
   int64_t size = weights == MOE_WEIGHTS_F16 || weights == MOE_WEIGHTS_BF16 ? 2 : 4;
   int64_t touched = together * vectors * LANES * size;  // bytes of b in a turn
   int64_t lines = touched < 64 ? 1 : touched / 64;
@@ -79,15 +94,16 @@ INLINE const uint8_t *tile_pass(moe_weights weights, bool segmented, int rows, i
   for (int64_t start = 0; start < steps; start += segment, index += work->rows.pitch, ordinal++) {
     UNROLL for (int m = 0; m < rows; m++)
       UNROLL for (int v = 0; v < vectors; v++)
-        sum[m][v] = segmented ? segment_start(weights, &work->rows, offset, index, m) : total[m][v];
+        sum[m][v] = sum_from(segmented ? segment_start(weights, &work->rows, offset, index, m) : total[m][v]);
     int64_t end = start + segment < steps ? start + segment : steps;
     for (int64_t j = start; j < end; j += together) {
       UNROLL for (int parity = 0; parity < together; parity++) {
         vu w[EVERY];
         UNROLL for (int v = 0; v < vectors; v++) w[v] = weights_at(weights, b, j + parity, parity, first + v);
         UNROLL for (int m = 0; m < rows; m++) {
-          vu x = broadcast(a + m * stride + (j + parity) * 4);
-          UNROLL for (int v = 0; v < vectors; v++) sum[m][v] = dot(weights, sum[m][v], w[v], x);
+          const uint8_t *at = a + m * stride + moe_dot_offset(dot_of(weights), (j + parity) * inputs_of_step(weights));
+          row_step x = step_of(weights, at);
+          UNROLL for (int v = 0; v < vectors; v++) dot(weights, &sum[m][v], w[v], x);
         }
         // A new `b` as far as the compiler knows; else it widens the odd input's weights before the even input is done,
         // and sums fall out of registers.
@@ -101,14 +117,14 @@ INLINE const uint8_t *tile_pass(moe_weights weights, bool segmented, int rows, i
     UNROLL for (int m = 0; m < rows; m++)
       UNROLL for (int v = 0; v < vectors; v++) {
         float *to = c + m * work->c_stride + v * LANES;
+        vf whole = whole_sum(weights, sum[m][v]);
         if (!segmented) {
-          total[m][v] = sum[m][v];
+          total[m][v] = whole;
         } else if (keep) {
-          total[m][v] = segment_end(weights, work, work->numbers, ordinal, index, m, first + v, sum[m][v],
-                                    total[m][v]);
+          total[m][v] = segment_end(weights, work, work->numbers, ordinal, index, m, first + v, whole, total[m][v]);
         } else {
           vf before = work->resume || start > 0 ? load(to) : splat(0);
-          store(to, segment_end(weights, work, work->numbers, ordinal, index, m, first + v, sum[m][v], before));
+          store(to, segment_end(weights, work, work->numbers, ordinal, index, m, first + v, whole, before));
         }
       }
   }
@@ -120,7 +136,7 @@ INLINE const uint8_t *tile_pass(moe_weights weights, bool segmented, int rows, i
 }
 
 INLINE void tile(moe_weights weights, bool segmented, int rows, const moe_tile_work *work) {
-  int vectors = rows * (MOE_PANEL / LANES) <= TILE_SUMS ? MOE_PANEL / LANES : TILE_VECTORS;
+  int vectors = sums_of(weights) * rows * (MOE_PANEL / LANES) <= TILE_SUMS ? MOE_PANEL / LANES : TILE_VECTORS;
   const uint8_t *ahead = work->ahead;
   for (int first = 0; first < MOE_PANEL / LANES; first += vectors)
     ahead = tile_pass(weights, segmented, rows, first, vectors, work, ahead);

@@ -15,8 +15,8 @@ struct Bench: ParsableCommand {
     discussion: """
       The ceilings (memory read; multiply-adds in the precision of the activations) are measured in the same process on the same threads, or on the same \
       device. Weights are random and rotate over copies of the layer, so that one token's experts come from memory and \
-      not from a cache. Times are minima; the median stands beside them. On a device, 32 calls are captured as a graph, \
-      and a time is that of the graph over 32.
+      not from a cache. Times are minima, of each batch on its own, in the mean over the batches; the median of all calls \
+      stands beside them. On a device, 32 calls are captured as a graph, and a time is that of the graph over 32.
 
       On many ranks: the mean time of a forward on each, and the shares of dispatch, compute and combine.
 
@@ -40,6 +40,10 @@ struct Bench: ParsableCommand {
     help: ArgumentHelp("Which experts: uniform, zipf:S or trace:FILE (topk_ids and topk_weights).", valueName: "source")
   )
   var routing = RoutingOption.simulated(.uniform)
+
+  @Option(
+    help: ArgumentHelp("How many batches of a size take turns; of 64 tokens and more at most 4.", valueName: "count"))
+  var batches = 32
 
   @Option(help: ArgumentHelp("Experts, instead of the preset's number.", valueName: "count"))
   var experts: Int?
@@ -67,6 +71,7 @@ struct Bench: ParsableCommand {
   func validate() throws {
     if (preset == nil) == (shape == nil) { throw ValidationError("give either a preset or --shape H,I,E,k") }
     guard (0.01...3600).contains(seconds) else { throw ValidationError("--seconds must lie between 0.01 and 3600") }
+    guard (1...1024).contains(batches) else { throw ValidationError("--batches must lie between 1 and 1024") }
     guard options.backend != "reference" else {
       throw ValidationError("the reference backend is for checking, not for timing")
     }
@@ -95,10 +100,11 @@ struct Bench: ParsableCommand {
     return shape
   }
 
-  /// Routings of batches of `count` tokens, more of them where they are small.
+  /// Routings of batches of `count` tokens.
   private func routings(_ shape: ExpertShape, _ count: Int) throws -> [Routing] {
     try routing.routings(
-      expertCount: shape.expertCount, topK: shape.topK, tokenCount: count, count: count >= 64 ? 4 : 32)
+      expertCount: shape.expertCount, topK: shape.topK, tokenCount: count,
+      count: count >= 64 ? min(4, batches) : batches)
   }
 
   private func runOnRanks(_ grid: RankGrid<MPICommunicator>) throws {

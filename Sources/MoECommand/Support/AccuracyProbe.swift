@@ -47,14 +47,13 @@ struct AccuracyProbe {
     return greatest
   }
 
-  /// What a precision of activations may cost, beyond the error of the type itself: bytes have one scale for a block of
-  /// inputs, and a longer one where a row of weights has one.
-  func bound(_ precision: ActivationPrecision) -> Double {
+  /// What a precision of activations may cost, beyond the error of the type itself.
+  static func bound(_ precision: ActivationPrecision) -> Double {
     switch precision {
     case .f32, .declared: 1e-4
     case .bf16: 0.005
     case .fp8: Accuracy.largestError(.fp8)
-    case .int8: specification.codes.values.contains { $0.group == nil } ? 0.019 : 0.016
+    case .int8: 0.016
     }
   }
 }

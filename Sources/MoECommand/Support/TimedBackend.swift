@@ -32,10 +32,11 @@ protocol TimedBackend: Backend {
   func makeMeter(for specification: LayerSpecification) throws(MoEError) -> any CeilingMeasuring
   /// What computes, for a header, and the same for JSON.
   func machine() throws(MoEError) -> (text: String, fields: [String: JSONValue])
-  /// The seconds of single calls; `call` does the one of a number in the order of `queue`.
+  /// The seconds of calls, at least one for each batch, by batch; or in one list where all are timed together. `call` does the
+  /// one of a number, with the batch of number mod `batches`, in the order of `queue`.
   func times(
-    atLeast seconds: Double, on queue: Queue, _ call: (Int) throws(MoEError) -> Void
-  ) throws(MoEError) -> [Double]
+    ofBatches batches: Int, atLeast seconds: Double, on queue: Queue, _ call: (Int) throws(MoEError) -> Void
+  ) throws(MoEError) -> [[Double]]
 }
 
 extension TimedBackend {
@@ -68,17 +69,20 @@ extension CPUBackend: TimedBackend {
   }
 
   func times(
-    atLeast seconds: Double, on queue: Queue, _ call: (Int) throws(MoEError) -> Void
-  ) throws(MoEError) -> [Double] {
-    var times: [Double] = []
+    ofBatches batches: Int, atLeast seconds: Double, on queue: Queue, _ call: (Int) throws(MoEError) -> Void
+  ) throws(MoEError) -> [[Double]] {
+    var times = [[Double]](repeating: [], count: batches)
     let end = now() + seconds
-    while times.count < 6 || now() < end {
-      let start = now()
-      try call(times.count)
-      times.append(now() - start)
-    }
     // The first call finds cold caches and makes the workspace.
-    return Array(times.dropFirst())
+    try call(0)
+    var index = 1
+    while index <= batches || now() < end {
+      let start = now()
+      try call(index)
+      times[index % batches].append(now() - start)
+      index += 1
+    }
+    return times
   }
 }
 
@@ -116,8 +120,8 @@ extension CUDABackend: TimedBackend {
   }
 
   func times(
-    atLeast seconds: Double, on queue: CUDAQueue, _ call: (Int) throws(MoEError) -> Void
-  ) throws(MoEError) -> [Double] {
+    ofBatches batches: Int, atLeast seconds: Double, on queue: CUDAQueue, _ call: (Int) throws(MoEError) -> Void
+  ) throws(MoEError) -> [[Double]] {
     // Outside of the graph, for kernels and scratch memory, and to see how long a call takes.
     try call(0)
     try queue.synchronize()
@@ -134,6 +138,6 @@ extension CUDABackend: TimedBackend {
       try queue.synchronize()
       times.append((now() - start) / Double(count))
     }
-    return Array(times.dropFirst())
+    return [Array(times.dropFirst())]
   }
 }

@@ -45,6 +45,7 @@ extension CodedForm {
   func packed(columns: Int) -> moe_form {
     var form = moe_form_coded(Int32(bits), Int64(group ?? 0), scale.packed)
     form.integral = isIntegral
+    form.halves = areHalves
     switch correction {
     case .none: break
     case .zero(let number):
