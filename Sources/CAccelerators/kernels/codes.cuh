@@ -27,6 +27,7 @@
 namespace codes {
 
 constexpr bool areFP4 = WEIGHTS == MXFP4 || WEIGHTS == NVFP4;
+constexpr bool areIntegers = WEIGHTS == INT4_128 || WEIGHTS == INT4_32;
 constexpr int bits = WEIGHTS == E4M3_128 || WEIGHTS == E4M3_32 ? 8 : 4;
 constexpr int partBytes = 512, parts = bits / 4, rowBytes = partBytes / 8;
 /// Bytes of a row's scales.
@@ -36,7 +37,7 @@ constexpr int tileBytes = parts * partBytes + 8 * scaleBytes;
 /// Whether matrices have a factor of their own, in fp32, besides.
 constexpr bool hasFactors = WEIGHTS == NVFP4;
 /// What products are too small by: so floats fit bf16 with their own exponent moved as it is.
-constexpr float restored = WEIGHTS == INT4_128 || WEIGHTS == INT4_32 ? 1.f : WEIGHTS == NVFP4 ? 0x1p52f : 0x1p60f;
+constexpr float restored = areIntegers ? 1.f : WEIGHTS == NVFP4 ? 0x1p52f : 0x1p60f;
 
 __device__ __forceinline__ u32 multiplyBF16(u32 a, u32 b) {
   u32 d;
@@ -108,6 +109,12 @@ __device__ __forceinline__ Scales loadScales(const Place& place) {
   return s;
 }
 
+/// Integers' codes of 32 columns from 32j on, and 128: a nibble below the exponent of 128 is that much more.
+__device__ __forceinline__ void moreThan128(const Words& part, int j, u32 (&pairs)[4]) {
+#pragma unroll
+  for (int i = 0; i < 4; ++i) pairs[i] = maskOr<0x000f000fu>(part.w[j] >> (4 * i), 0x43004300u);
+}
+
 /// 32 columns from 32j on: pair i has columns 8i + 2t and the one after it. `part` is the one that these columns are in.
 __device__ __forceinline__ void widen(const Words& part, const Scales& s, int j, u32 (&pairs)[4]) {
   if constexpr (areFP4) {
@@ -122,14 +129,11 @@ __device__ __forceinline__ void widen(const Words& part, const Scales& s, int j,
       const int scale = WEIGHTS == MXFP4 ? j : 2 * j + i / 2;
       pairs[i] = multiplyBF16(pairs[i], twice(s.w[scale / 2], scale % 2));
     }
-  } else if constexpr (bits == 4) {
-    // A nibble below the exponent of 128 is that much more than 128.
-    constexpr u32 base = 0x43004300u;
+  } else if constexpr (areIntegers) {
     const u32 group = s.w[WEIGHTS == INT4_128 ? 0 : j];
+    moreThan128(part, j, pairs);
 #pragma unroll
-    for (int i = 0; i < 4; ++i)
-      pairs[i] = multiplyBF16(
-        subtractBF16(maskOr<0x000f000fu>(part.w[j] >> (4 * i), base), twice(group, true)), twice(group, false));
+    for (int i = 0; i < 4; ++i) pairs[i] = multiplyBF16(subtractBF16(pairs[i], twice(group, true)), twice(group, false));
   } else {
     constexpr u32 sign = 0x80008000u, magnitude = 0x07f007f0u;
     const u32 scale = s.w[WEIGHTS == E4M3_128 ? 0 : j];

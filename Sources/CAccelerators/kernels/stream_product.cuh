@@ -15,6 +15,32 @@ __device__ __forceinline__ void add(mma::Sums& sums, const mma::Sums& other) {
 }
 
 #if TILED
+/// Integers of one scale for the block: sums of the codes and 128, and of the tokens alone, from which 128 and the zero point
+/// times those are taken. That is less than a difference and a product for each pair of weights, where sums are few.
+template <bool whole>
+__device__ __forceinline__ void multiplyIntegers(
+  mma::Sums& sums, const Words& low, const Words& high, u32 lowNumbers, u32 highNumbers, const u32 (&x)[4][4], int steps) {
+  constexpr u32 one = 0x3f803f80u;
+  mma::Sums products = {}, tokens = {};
+#pragma unroll
+  for (int j = 0; j < 4; ++j) {
+    u32 a[4], b[4];
+    codes::moreThan128(low, j, a);
+    codes::moreThan128(high, j, b);
+#pragma unroll
+    for (int k = 0; k < 2; ++k)
+      if (whole || j * 2 + k < steps) {
+        mma::addBF16(products, a[2 * k], b[2 * k], a[2 * k + 1], b[2 * k + 1], x[j][2 * k], x[j][2 * k + 1]);
+        mma::addBF16(tokens, one, one, one, one, x[j][2 * k], x[j][2 * k + 1]);
+      }
+  }
+#pragma unroll
+  for (int i = 0; i < 4; ++i) {
+    const u32 numbers = i < 2 ? lowNumbers : highNumbers;
+    sums.c[i] = fmaf(lowBF16(numbers), fmaf(-highBF16(numbers), tokens.c[i], products.c[i]), sums.c[i]);
+  }
+}
+
 /// The 128 columns of a block, of which `steps` times 16 are there; a lane gives the address of 8 columns of a token.
 template <bool whole>
 __device__ __forceinline__ void multiplyBlock(
@@ -29,6 +55,10 @@ __device__ __forceinline__ void multiplyBlock(
     highParts[part] = codes::load(high, part);
   }
   const codes::Scales lowScales = codes::loadScales(low), highScales = codes::loadScales(high);
+  if constexpr (WEIGHTS == INT4_128) {
+    multiplyIntegers<whole>(sums[0], lowParts[0], highParts[0], lowScales.w[0], highScales.w[0], x, steps);
+    return;
+  }
 #pragma unroll
   for (int j = 0; j < 4; ++j) {
     u32 a[4], b[4];
