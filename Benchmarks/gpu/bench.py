@@ -12,25 +12,26 @@ import torch
 
 from compiler import compile_all
 from driver import Kernel, pack, seconds
+from forms import FORMS
 from layer import GPT_OSS, SHAPES, Layer, check, routing
 
 MOST_SHARED = 232448
 HERE = os.path.dirname(os.path.abspath(__file__))
-FORM_MACROS = {"bf16": 0, "fp8": 1, "mxfp4": 2}
 # Bytes of a weight row in a stage.
-STREAMS = {"bf16": (2048,), "fp8": (1024, 2048), "mxfp4": (512, 1024)}
-GROUPED = {"bf16": (16, 32, 64, 96, 128, 160), "fp8": (16, 32, 64, 96, 128), "mxfp4": (16, 32, 64, 96, 128)}
+STREAMS = {"bf16": (2048,), "fp8": (1024, 2048)} | {n: (1024,) for n, f in FORMS.items() if f.tile_bytes}
+GROUPED = {"bf16": (16, 32, 64, 96, 128, 160)} | {n: (16, 32, 64, 96, 128) for n in FORMS if n != "bf16"}
 NAMES = {"qwen3": "qwen3-30b", "ds3": "ds3-ep8", "gptoss": "gptoss-120b", "mixtral": "mixtral"}
 
 
 def grouped_macros(form, down, tokens):
     step = 16 if down or tokens <= 64 or tokens > 128 else 32
-    weights, parts = (17408, 2) if form == "mxfp4" else (32768, 1)
+    tile = FORMS[form].tile_bytes
+    weights, parts = (32 * tile, 2) if tile else (32768, 1)
     stage = weights + parts * tokens * 128 + (tokens * 24 if form == "fp8" else 0)
     buffers = step * 256 * (2 if down else 1)
-    stages = min(8, (MOST_SHARED - 5120 - buffers) // stage)
+    stages = min(8, (MOST_SHARED - 9216 - buffers) // stage)
     shared = stages * stage + buffers
-    return dict(WEIGHTS=FORM_MACROS[form], DOWN=int(down), TOKENS=tokens, STEP=step, STAGES=stages), shared
+    return dict(WEIGHTS=FORMS[form].macro, DOWN=int(down), TOKENS=tokens, STEP=step, STAGES=stages), shared
 
 
 def kernel_list(forms):
@@ -39,7 +40,7 @@ def kernel_list(forms):
     kernels["read"] = (("read.cu", {}, HERE), "read_all", 0, {})
     for form in forms:
         for chunk in STREAMS[form]:
-            macros = dict(WEIGHTS=FORM_MACROS[form], CHUNK=chunk)
+            macros = dict(WEIGHTS=FORMS[form].macro, CHUNK=chunk)
             kernels[f"stream {form} {chunk}"] = (("stream.cu", macros), "experts_stream", MOST_SHARED, dict(chunk=chunk))
         for tokens in GROUPED[form]:
             for down in (False, True):
@@ -143,7 +144,7 @@ def batches(layer, T, count):
 def time_layer(kernels, shape, form, sizes, rates, peers):
     """`sizes`: {T: the numbers of rows of a tile to try}; at most 8 tokens go through every stream, too."""
     layer = Layer(shape, form, keeps_values=False)
-    dense = {"bf16": 0.9 * rates[1], "fp8": 0.85 * rates[2], "mxfp4": 0.78 * rates[1]}[form]
+    dense = 0.85 * rates[2] if form == "fp8" else (0.78 if layer.form.tile_bytes else 0.9) * rates[1]
     for T, tiles in sizes.items():
         inputs = batches(layer, T, 24 if T <= 8 else 8 if T <= 512 else 2)
         layer.workspace(max(T, 8))
@@ -202,7 +203,7 @@ def time_torch(shape, T, peers):
 
 def read_peers(path):
     """(shape, T, form): the fastest peer and its milliseconds."""
-    peers, names, forms = {}, {v: k for k, v in NAMES.items()}, {"fp8blk": "fp8", "bf16": "bf16", "mxfp4": "mxfp4"}
+    peers, names, forms = {}, {v: k for k, v in NAMES.items()}, {"fp8blk": "fp8", "bf16": "bf16", "mxfp4": "mxfp4", "int4": "int4"}
     for line in open(path) if path else ():
         f = line.split()
         if len(f) > 5 and f[0] in names and f[2] in forms and f[3] != "deepgemm_masked":
@@ -215,7 +216,7 @@ def read_peers(path):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--forms", nargs="+", choices=FORM_MACROS, default=list(FORM_MACROS))
+    parser.add_argument("--forms", nargs="+", choices=FORMS, default=["bf16", "fp8", "mxfp4", "int4"])
     parser.add_argument("--shapes", nargs="+", choices=NAMES, default=list(NAMES))
     parser.add_argument("--cache", default=os.path.join(HERE, ".cubins"), help="where compiled kernels are kept")
     parser.add_argument("--peers", help="a table of peers: shape, T, dtype, name, milliseconds")

@@ -7,7 +7,7 @@ import struct
 import torch
 
 cuda = ctypes.CDLL("libcuda.so.1")
-BYTES, WORDS, BF16 = 0, 2, 9  # element types of tensor maps
+BYTES, LONG_WORDS, BF16 = 0, 4, 9  # element types of tensor maps
 
 
 def call(name, *arguments):

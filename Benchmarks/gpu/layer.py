@@ -3,7 +3,7 @@
 """Layers of routed experts on the GPU: weights in one region for each expert, the launches, and a float32 truth."""
 import torch
 
-from driver import BF16, BYTES, WORDS, pack, tensor_map
+from driver import BF16, BYTES, LONG_WORDS, pack, tensor_map
 from forms import FORMS
 
 SHAPES = {"qwen3": (2048, 768, 128, 8), "ds3": (7168, 2048, 32, 8), "gptoss": (2880, 2880, 128, 4),
@@ -72,20 +72,22 @@ class Layer:
         inter = self.workspace(max(T, 8))["inter"]
         stage = (self.form.stage_bytes(kernel.chunk, T) + 127) & ~127
         stages = min(32, (kernel.shared - 28672) // stage)
+        threads = 608 if self.form.tile_bytes else 416
+        stages -= stages % 2 if self.form.tile_bytes else 0
         arguments = pack(x, ids, w, p("up"), p("down"), p("up scales"), p("down scales"), p("up bias"), p("down bias"),
                          ("q", self.expert_bytes), inter, y, self.grid, *self.activation, T, self.k, self.H, self.I, stages, 0, self.E, 0)
-        kernel(self.sms, 416, arguments, cooperative=True)
+        kernel(self.sms, threads, arguments, cooperative=True)
 
     def weight_map(self, which):
         if which not in self.maps:
             rows, columns, e = (self.I, self.H, self.E) if which == "up" else (self.H, self.I, self.E)
             address, pitch = self.part(which).data_ptr(), columns * self.form.token_bytes
-            if self.name == "mxfp4":
+            if tile := self.form.tile_bytes:
                 blocks = (columns + 127) // 128
-                group = blocks * 544
-                sizes = (136, blocks, 2, rows // 8, e) if which == "up" else (136, blocks, 2, rows // 16, e)
-                strides = (544, rows // 8 * group, group) if which == "up" else (544, group, 2 * group)
-                self.maps[which] = tensor_map(address, WORDS, sizes, (*strides, self.expert_bytes), (136, 1, 2, 16, 1), False)
+                group = blocks * tile
+                sizes = (tile // 8, blocks, 2, rows // 8, e) if which == "up" else (tile // 8, blocks, 2, rows // 16, e)
+                strides = (tile, rows // 8 * group, group) if which == "up" else (tile, group, 2 * group)
+                self.maps[which] = tensor_map(address, LONG_WORDS, sizes, (*strides, self.expert_bytes), (tile // 8, 1, 2, 16, 1), False)
             else:
                 sizes = (columns, 8, 2, rows // 8, e) if which == "up" else (columns, 8, 2, rows // 16, e)
                 strides = (pitch, rows * pitch, 8 * pitch) if which == "up" else (pitch, 8 * pitch, 16 * pitch)
@@ -103,7 +105,7 @@ class Layer:
 
     def sort(self, kernel, ids):
         work, pairs = self.workspace(ids.shape[0]), ids.numel()
-        kernel(max(1, min(64, -(-pairs // 2048))), 256,
+        kernel(max(1, min(64, -(-pairs // 512))), 256,
                pack(ids, work["offsets"], work["rows"], work["counts"], self.grid, pairs, self.E))
 
     def quantize(self, kernel, x):

@@ -31,6 +31,9 @@ MOE_TEXT(activation_cuh) = {
 MOE_TEXT(barrier_cuh) = {
 #embed "kernels/barrier.cuh" suffix(, 0)
 };
+MOE_TEXT(coded_product_cuh) = {
+#embed "kernels/coded_product.cuh" suffix(, 0)
+};
 MOE_TEXT(codes_cuh) = {
 #embed "kernels/codes.cuh" suffix(, 0)
 };
@@ -129,6 +132,7 @@ const moe_kernel_source *moe_kernel_sources(size_t *count) {
       {"output.cuh", output_cuh},
       {"activation.cuh", activation_cuh},
       {"barrier.cuh", barrier_cuh},
+      {"coded_product.cuh", coded_product_cuh},
       {"codes.cuh", codes_cuh},
       {"common.cuh", common_cuh},
       {"copy.cuh", copy_cuh},

@@ -68,7 +68,9 @@ import Testing
       #expect((3...8).contains(try #require(stages)), "\(kernel.source)")
     }
     for chunk in [form.chunks.short, form.chunks.long] {
-      for tokens in 1...8 { #expect((3...32).contains(kernels.streamStages(chunk: chunk, tokens: tokens))) }
+      for tokens in 1...form.stream.tokens {
+        #expect((3...32).contains(kernels.streamStages(chunk: chunk, tokens: tokens)))
+      }
     }
     #expect(Set(kernels.kernels.map(\.source)).count == kernels.kernels.count)
   }
@@ -88,7 +90,8 @@ import Testing
       HopperKernels(form, activation).isStreamed(tokens: tokens, topK: topK, experts: 128, bytesPerExpert: 4 << 20)
     }
     #expect(isStreamed(.bf16, 1) && isStreamed(.bf16, 8) && !isStreamed(.bf16, 9))
-    #expect(isStreamed(.e4m3Block, 1) && !isStreamed(.e4m3Block, 8) && isStreamed(.mxfp4, 8))
+    #expect(isStreamed(.e4m3Block, 1) && !isStreamed(.e4m3Block, 8))
+    #expect(isStreamed(.mxfp4, 4) && !isStreamed(.mxfp4, 5) && isStreamed(.e4m3Groups128, 8))
     #expect(isStreamed(.bf16, 8, topK: 32) && !isStreamed(.bf16, 8, topK: 33))
     #expect(!isStreamed(.bf16, 1, Activation(.relu2, isGated: false)))
   }
@@ -232,7 +235,7 @@ import Testing
     let (region, bytes) = try store(0x1p-100)
     let start = region.offset(of: .weights, .gate)
     #expect(stride(from: 0, to: 64, by: 16).allSatisfy { bytes[start + $0..<start + $0 + 4].allSatisfy { $0 == 0 } })
-    #expect(bytes[start + 4..<start + 16].contains { $0 != 0 } && bytes[start + 512] == 61)
+    #expect(bytes[start + 4..<start + 16].contains { $0 != 0 } && bytes[start + 512] == 63 | 128)
     #expect(throws: MoEError.self) { try store(0x1p62) }
   }
 
@@ -281,7 +284,7 @@ import Testing
   }
 }
 
-/// Reads weights out of tiles, one at a time.
+/// Reads weights out of tiles, one at a time, by the kernels' own steps.
 private struct TileReader {
   let form: HopperForm
   let bytes: [UInt8]
@@ -291,33 +294,49 @@ private struct TileReader {
   func value(_ row: Int, _ column: Int) -> Float {
     let tile = start + (row / 8 * ((columns + 127) / 128) + column / 128) * form.tileBytes
     let (g, c) = (row % 8, column % 128)
-    let (j, i, t, second) = (c / 32, c % 32 / 8, c % 8 / 2, c % 2)
-    let code: UInt8
-    if form.bits == 4 {
-      let byte = bytes[tile + g * 64 + t * 16 + j * 4 + (4 * second + i) / 2]
-      code = i % 2 == 0 ? byte & 15 : byte >> 4
-    } else {
-      code = bytes[tile + j / 2 * 512 + g * 64 + t * 16 + (j % 2 * 2 + i / 2) * 4 + i % 2 + 2 * second]
-    }
-    let scales = tile + 8 * 128 * form.bits / 8 + g * form.tileScaleBytes
+    let (j, i, t) = (c / 32, c % 32 / 8, c % 8 / 2)
+    let place = form.bits == 4 ? 4 * j : j / 2 * 512 + (j % 2 * 2 + i / 2) * 4
+    let word = self.word(tile + g * 64 + t * 16 + place)
+    let isFloat = form.coding!.bytes == 1
+    let pair =
+      form.bits == 8 ? eightBits(word, i % 2) : isFloat ? fourBits(word, i) : word >> (4 * i) & 0x000f_000f
+    let code = c % 2 == 0 ? pair & 0xffff : pair >> 16
+    let number = tile + 8 * 128 * form.bits / 8 + g * form.tileScaleBytes + c / form.coding!.group * form.coding!.bytes
     switch form {
-    case .mxfp4: return MiniFloat.e2m1.decode(code) * E8M0.decode(bytes[scales + j])
+    case .mxfp4:
+      let byte = UInt32(bytes[number])
+      return float(code) * float((byte & 0x7f) << 8 | byte & 0x80) * 0x1p60
     case .nvfp4:
-      let byte = Int(bytes[scales + c / 16])
-      let scale = Float(sign: .plus, exponent: byte / 8 - 9, significand: 1 + Float(byte % 8) / 8)
-      return MiniFloat.e2m1.decode(code) * scale * factor
+      let byte = UInt32(bytes[number])
+      return float(code) * float((byte & 0x0f | 0x60) << 8 | byte & 0xf0) * 0x1p52 * factor
     case .int4Groups128, .int4Groups32:
-      let place = scales + (form == .int4Groups32 ? 4 * j : 0)
-      return (128 + Float(code) - half(place + 2)) * half(place)
+      let numbers = self.word(number)
+      return (128 + Float(code) - float(numbers >> 16)) * float(numbers & 0xffff)
     default:
-      let place = scales + (form == .e4m3Groups32 ? 4 * j : 0)
-      #expect(half(place) == half(place + 2))
-      return MiniFloat.e4m3fn.decode(code) * half(place) * 0x1p-60
+      let numbers = self.word(number)
+      #expect(numbers & 0xffff == numbers >> 16)
+      return float(code) * float(numbers & 0xffff) * 0x1p60
     }
   }
 
-  /// A bf16.
-  private func half(_ place: Int) -> Float {
-    Float(bitPattern: UInt32(bytes[place]) << 16 | UInt32(bytes[place + 1]) << 24)
+  private func fourBits(_ word: UInt32, _ pair: Int) -> UInt32 {
+    switch pair {
+    case 0: word & 0x81c0_81c0
+    case 1: word << 4 & 0x81c0_81c0
+    case 2: (word << 10 | word >> 22) & 0x81c0_81c0
+    default: word << 6 & 0x80c0_80c0 | word >> 2 & 0x0100_0100
+    }
   }
+
+  private func eightBits(_ word: UInt32, _ pair: Int) -> UInt32 {
+    pair == 0
+      ? word << 8 & 0x8000_8000 | word << 4 & 0x07f0_07f0 : word & 0x8000_8000 | word >> 4 & 0x07f0_07f0
+  }
+
+  private func word(_ place: Int) -> UInt32 {
+    (0..<4).reduce(0) { $0 | UInt32(bytes[place + $1]) << UInt32(8 * $1) }
+  }
+
+  /// Of a bf16.
+  private func float(_ bits: UInt32) -> Float { Float(bitPattern: bits << 16) }
 }

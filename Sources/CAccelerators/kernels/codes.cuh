@@ -5,13 +5,20 @@
 //
 // A tile begins with parts of 512 bytes: one of 128 columns of 4 bits, or two of 64 columns of 8 bits. In a part each row has
 // 64 bytes, lane t of 4 16 of them, so that words become pairs of neighbours, in the order of the matrix instructions'
-// operands, by shifts and masks:
-//   4 bits: word j is for columns 32j to 32j + 31; its nibble i is column 32j + 8i + 2t, nibble i + 4 the column after that;
-//   8 bits: words 2j and 2j + 1 are for columns 32j to 32j + 31 of the part's; of word 2j + h bytes 0 and 2 are column
-//   32j + 16h + 2t and the one after it, bytes 1 and 3 those 8 further on.
+// operands, by rotations and masks:
+//   4 bits: word j is for columns 32j to 32j + 31; its pair i is column 32j + 8i + 2t and the one after it;
+//   8 bits: words 2j and 2j + 1 are for columns 32j to 32j + 31 of the part's; of word 2j + h pair i is column
+//   32j + 16h + 8i + 2t and the one after it.
+// A pair stands in two halves of 16 bits: a float with its sign on top and its own exponent and mantissa where those of bf16
+// meet, an integer at the bottom. A word is the union of its pairs, masked and rotated to the right, so that most come back
+// by one rotation and one mask:
+//   e2m1       81c0 by 0, 81c0 by 4, 81c0 by 10, 80c0 by 6 with 0100 by 30 (masks of a half);
+//   integers   000f by 0, 28, 24 and 20;
+//   e4m3       8000 by 8 with 07f0 by 4, 8000 by 0 with 07f0 by 28.
 // Behind the codes are the scales of each row:
-//   MXFP4      4 bytes, of 32 columns each: the exponent + 127, from 61 to 188;
-//   NVFP4      8 bytes, of 16 columns each: the exponent + 9 above 3 bits of mantissa; codes of scale 0 are 0;
+//   MXFP4      4 bytes, of 32 columns each: the exponent + 193, from 127 to 254, rotated to the right by 1 bit;
+//   NVFP4      8 bytes, of 16 columns each: the exponent + 9, below it 3 bits of mantissa, the two halves of this byte
+//              exchanged; codes of scale 0 are 0;
 //   INT4       a word for each group: the scale in bf16, and above it 128 + the code that stands for 0, in bf16;
 //   E4M3       a word for each group: 2⁶⁰ times the scale in bf16, twice.
 #pragma once
@@ -19,6 +26,8 @@
 
 namespace codes {
 
+constexpr bool areFP4 = WEIGHTS == MXFP4 || WEIGHTS == NVFP4;
+constexpr bool areIntegers = WEIGHTS == INT4_128 || WEIGHTS == INT4_32;
 constexpr int bits = WEIGHTS == E4M3_128 || WEIGHTS == E4M3_32 ? 8 : 4;
 constexpr int partBytes = 512, parts = bits / 4, rowBytes = partBytes / 8;
 /// Bytes of a row's scales.
@@ -28,7 +37,7 @@ constexpr int tileBytes = parts * partBytes + 8 * scaleBytes;
 /// Whether matrices have a factor of their own, in fp32, besides.
 constexpr bool hasFactors = WEIGHTS == NVFP4;
 /// What products are too small by: so floats fit bf16 with their own exponent moved as it is.
-constexpr float restored = WEIGHTS == INT4_128 || WEIGHTS == INT4_32 ? 1.f : 0x1p60f;
+constexpr float restored = areIntegers ? 1.f : WEIGHTS == NVFP4 ? 0x1p52f : 0x1p60f;
 
 __device__ __forceinline__ u32 multiplyBF16(u32 a, u32 b) {
   u32 d;
@@ -40,51 +49,91 @@ __device__ __forceinline__ u32 subtractBF16(u32 a, u32 b) {
   asm("sub.rn.bf16x2 %0, %1, %2;" : "=r"(d) : "r"(a), "r"(b));
   return d;
 }
+/// The low or the high half, twice: no instruction where an operation of halves takes it.
+__device__ __forceinline__ u32 twice(u32 x, bool high) {
+  u32 d;
+  if (high)
+    asm("{.reg .b16 l, h; mov.b32 {l, h}, %1; mov.b32 %0, {h, h};}" : "=r"(d) : "r"(x));
+  else
+    asm("{.reg .b16 l, h; mov.b32 {l, h}, %1; mov.b32 %0, {l, l};}" : "=r"(d) : "r"(x));
+  return d;
+}
+/// x & mask | base
+template <u32 mask> __device__ __forceinline__ u32 maskOr(u32 x, u32 base) {
+  u32 d;
+  asm("lop3.b32 %0, %1, %2, %3, 0xea;" : "=r"(d) : "r"(x), "n"(mask), "r"(base));
+  return d;
+}
+
+/// Where a lane finds its codes and its row's scales of a tile in shared memory.
+struct Place {
+  u32 codes, scales;
+  __device__ __forceinline__ Place(u32 tile)
+      : codes(kept(tile + lane() * 16)), scales(kept(tile + parts * partBytes + (lane() >> 2) * scaleBytes)) {}
+  /// The same of a tile so many bytes further on.
+  __device__ __forceinline__ Place after(u32 bytes) const { return {codes + bytes, scales + bytes}; }
+
+ private:
+  __device__ __forceinline__ Place(u32 codes, u32 scales) : codes(codes), scales(scales) {}
+};
 
 /// A lane's codes of a part.
-__device__ __forceinline__ Words load(u32 tile, int part) { return loadShared(tile + part * partBytes + lane() * 16); }
+__device__ __forceinline__ Words load(const Place& place, int part) { return loadShared(place.codes + part * partBytes); }
 
-/// The scales of a lane's row.
+/// The scales of a lane's row: of fp4 two to a word in bf16, else as they lie.
 struct Scales {
-  u32 w[scaleBytes / 4];
+  u32 w[areFP4 ? scaleBytes / 2 : scaleBytes / 4];
 };
-__device__ __forceinline__ Scales loadScales(u32 tile) {
-  const u32 address = tile + parts * partBytes + (lane() >> 2) * scaleBytes;
-  Scales s;
+__device__ __forceinline__ Scales loadScales(const Place& place) {
+  const u32 address = place.scales;
+  u32 w[scaleBytes / 4];
   if constexpr (scaleBytes == 4)
-    s.w[0] = loadSharedWord(address);
+    w[0] = loadSharedWord(address);
   else if constexpr (scaleBytes == 8)
-    asm volatile("ld.shared.v2.b32 {%0, %1}, [%2];" : "=r"(s.w[0]), "=r"(s.w[1]) : "r"(address));
+    asm volatile("ld.shared.v2.b32 {%0, %1}, [%2];" : "=r"(w[0]), "=r"(w[1]) : "r"(address));
   else
-    *(Words*)&s = loadShared(address);
-  if (WEIGHTS == MXFP4) s.w[0] += 0x42424242u;
+    *(Words*)w = loadShared(address);
+  Scales s;
+#pragma unroll
+  for (int i = 0; i < scaleBytes / 4; ++i) {
+    if constexpr (areFP4) {
+      // A byte has the upper byte's bits below, but for bits that are the same in all, and the lower byte's above.
+      constexpr u32 upper = WEIGHTS == MXFP4 ? 0x7f7f7f7fu : 0x0f0f0f0fu, same = WEIGHTS == MXFP4 ? 0 : 0x60606060u;
+      const u32 high = maskOr<upper>(w[i], same), low = w[i] & ~upper;
+      s.w[2 * i] = __byte_perm(low, high, 0x5140);
+      s.w[2 * i + 1] = __byte_perm(low, high, 0x7362);
+    } else {
+      s.w[i] = w[i];
+    }
+  }
   return s;
 }
 
-/// Byte j of the scales as bf16, twice: what fp4, read as the bits of bf16, has to be multiplied by.
-__device__ __forceinline__ u32 factorOfByte(const Scales& s, int j) {
-  if constexpr (WEIGHTS == MXFP4) return __byte_perm(s.w[0], 0, j << 4 | j << 12 | 0x404) >> 1 & 0x7f807f80u;
-  return __byte_perm(s.w[j >> 2], 0, (j & 3) | (j & 3) << 8 | 0x4040) * 16 + 0x5c005c00u;
+/// Integers' codes of 32 columns from 32j on, and 128: a nibble below the exponent of 128 is that much more.
+__device__ __forceinline__ void moreThan128(const Words& part, int j, u32 (&pairs)[4]) {
+#pragma unroll
+  for (int i = 0; i < 4; ++i) pairs[i] = maskOr<0x000f000fu>(part.w[j] >> (4 * i), 0x43004300u);
 }
 
 /// 32 columns from 32j on: pair i has columns 8i + 2t and the one after it. `part` is the one that these columns are in.
 __device__ __forceinline__ void widen(const Words& part, const Scales& s, int j, u32 (&pairs)[4]) {
-  if constexpr (WEIGHTS == MXFP4 || WEIGHTS == NVFP4) {
-    constexpr u32 sign = 0x80008000u, magnitude = 0x01c001c0u;
+  if constexpr (areFP4) {
+    constexpr u32 whole = 0x81c081c0u, most = 0x80c080c0u, rest = 0x01000100u;
     const u32 c = part.w[j];
-    const u32 low = factorOfByte(s, WEIGHTS == MXFP4 ? j : 2 * j), high = WEIGHTS == MXFP4 ? low : factorOfByte(s, 2 * j + 1);
-    pairs[0] = multiplyBF16((c << 12 & sign) | (c << 6 & magnitude), low);
-    pairs[1] = multiplyBF16((c << 8 & sign) | (c << 2 & magnitude), low);
-    pairs[2] = multiplyBF16((c << 4 & sign) | (c >> 2 & magnitude), high);
-    pairs[3] = multiplyBF16((c & sign) | (c >> 6 & magnitude), high);
-  } else if constexpr (bits == 4) {
-    // A nibble below the exponent of 128 is that much more than 128.
-    constexpr u32 mask = 0x000f000fu, base = 0x43004300u;
-    const u32 group = s.w[WEIGHTS == INT4_128 ? 0 : j];
-    const u32 scale = __byte_perm(group, 0, 0x1010), zero = __byte_perm(group, 0, 0x3232);
+    pairs[0] = c & whole;
+    pairs[1] = c << 4 & whole;
+    pairs[2] = __funnelshift_l(c, c, 10) & whole;
+    pairs[3] = maskOr<most>(c << 6, c >> 2 & rest);
 #pragma unroll
-    for (int i = 0; i < 4; ++i)
-      pairs[i] = multiplyBF16(subtractBF16((part.w[j] >> (4 * i) & mask) | base, zero), scale);
+    for (int i = 0; i < 4; ++i) {
+      const int scale = WEIGHTS == MXFP4 ? j : 2 * j + i / 2;
+      pairs[i] = multiplyBF16(pairs[i], twice(s.w[scale / 2], scale % 2));
+    }
+  } else if constexpr (areIntegers) {
+    const u32 group = s.w[WEIGHTS == INT4_128 ? 0 : j];
+    moreThan128(part, j, pairs);
+#pragma unroll
+    for (int i = 0; i < 4; ++i) pairs[i] = multiplyBF16(subtractBF16(pairs[i], twice(group, true)), twice(group, false));
   } else {
     constexpr u32 sign = 0x80008000u, magnitude = 0x07f007f0u;
     const u32 scale = s.w[WEIGHTS == E4M3_128 ? 0 : j];

@@ -25,6 +25,14 @@ __device__ __forceinline__ int smaller(int a, int b) { return a < b ? a : b; }
 __device__ __forceinline__ bool isExpert(int id, int experts) { return (u32)id < (u32)experts; }
 __device__ __forceinline__ u32 lane() { return threadIdx.x & 31; }
 
+/// The first lane's value, of which the compiler then knows that all lanes have it.
+__device__ __forceinline__ u32 uniform(u32 x) { return __shfl_sync(~0u, x, 0); }
+/// Computed here, and not once more where it is used.
+__device__ __forceinline__ u32 kept(u32 x) {
+  asm volatile("" : "+r"(x));
+  return x;
+}
+
 /// The address of shared memory as the instructions want it.
 __device__ __forceinline__ u32 sharedAddress(const void* pointer) { return (u32)__cvta_generic_to_shared(pointer); }
 

@@ -40,7 +40,7 @@ struct TouchedExperts {
       if (id >= 0) atomicOr(&present[id >> 5], 1u << (id & 31));
     }
     __syncthreads();
-    if (threadIdx.x == blockDim.x - 1) count = rank(maxExperts);
+    if (threadIdx.x == blockDim.x - 1) count = rank(expertCount);
     if (pair < pairs && ids[pair] >= 0) {
       const int id = ids[pair], token = pair / topK, index = rank(id);
       expert[index] = (u16)id;
@@ -61,6 +61,7 @@ struct TouchedExperts {
   /// How many touched experts come before `id`.
   __device__ int rank(int id) const {
     int before = 0;
+#pragma unroll 4
     for (int word = 0; word < (id >> 5); ++word) before += __popc(present[word]);
     return (id & 31) ? before + __popc(present[id >> 5] & ((1u << (id & 31)) - 1)) : before;
   }

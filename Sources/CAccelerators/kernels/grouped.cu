@@ -7,13 +7,13 @@
 // most `TOKENS` rows. Blocks stay and take tile after tile. One warpgroup copies; two multiply, each half of the tile's
 // weight rows. The second begins some stages behind the first, so that one's epilogue hides behind the other's product.
 // Gate and up rows lie in turns of 8 in a tile (the tensor map does that), so that a thread holds both values of an output.
+#include "coded_product.cuh"
 #include "epilogue.cuh"
 #include "producers.cuh"
 #include "wgmma.cuh"
 
-constexpr int maxExperts = MOE_HOPPER_EXPERTS;
 /// So that nothing spills; together as many as a block begins with.
-constexpr int copierRegisters = DOWN && WEIGHTS != BF16 ? 56 : 40;
+constexpr int copierRegisters = WEIGHTS != BF16 ? 56 : 40;
 constexpr int consumerRegisters = 252 - copierRegisters / 2;
 static_assert(consumerRegisters % 8 == 0, "registers move by eights");
 
@@ -56,52 +56,12 @@ struct Consumer {
     wgmma::hold(sums[1]);
   }
 #elif TILED
-  /// Codes become bf16 in registers, 32 columns of 64 rows at a time, while the tensor cores multiply those before.
   template <int N> __device__ __forceinline__ void multiply(Sums& sums, const Tile&) {
-    const int warp = threadIdx.x >> 5 & 3;
-    for (int step = 0; step < steps; ++step) {
-      memory.waitUntilFull(at);
-      const u64 tokens = wgmma::descriptor(memory.tokens(at.stage));
-      const auto tile = [&](int half, int i) {
-        return memory.weights(at.stage) + (((member * 2 + half) * 4 + warp) * 2 + i) * codes::tileBytes;
-      };
-      Words part[2][2];
-      codes::Scales scales[2][2];
-#pragma unroll
-      for (int half = 0; half < 2; ++half)
-#pragma unroll
-        for (int i = 0; i < 2; ++i) scales[half][i] = codes::loadScales(tile(half, i));
-#pragma unroll
-      for (int j = 0; j < 4; ++j)
-#pragma unroll
-        for (int half = 0; half < 2; ++half) {
-          if (j * codes::parts % 4 == 0) {
-#pragma unroll
-            for (int i = 0; i < 2; ++i) part[half][i] = codes::load(tile(half, i), j * codes::parts / 4);
-          }
-          if (j > 0) wgmma::wait<1>();
-          u32 fragments[2][4];
-#pragma unroll
-          for (int i = 0; i < 2; ++i) {
-            u32 wide[4];
-            codes::widen(part[half][i], scales[half][i], j, wide);
-#pragma unroll
-            for (int k = 0; k < 4; ++k) fragments[k >> 1][(k & 1) * 2 + i] = wide[k];
-          }
-          wgmma::begin();
-#pragma unroll
-          for (int k = 0; k < 2; ++k)
-            wgmma::Product<N>::bf16(
-              sums[half], fragments[k],
-              tokens + wgmma::descriptorBytes((j >> 1) * tokenPartBytes + ((j & 1) * 2 + k) * 32), step > 0 || j > 0 || k > 0);
-          wgmma::commit();
-        }
-      wgmma::wait<0>();
-      memory.release(at.stage);
-      at.advance();
-    }
-    wgmma::hold(sums[0]);
-    wgmma::hold(sums[1]);
+    CodedProduct product{memory, at, steps, member};
+    if constexpr (N <= 16)
+      product.multiplyFew<N>(sums);
+    else
+      product.multiplyMany<N>(sums);
   }
 #else
   /// A stage is a block of scales: its products are summed by the tensor cores, then scaled and added in fp32.
@@ -155,12 +115,14 @@ struct Consumer {
   }
 #endif
 
+  /// The fewest rows that have a variant of their own.
+  static constexpr int leastRows = TILED && TOKENS <= 16 ? 8 : STEP > 16 ? STEP : 16;
   /// The next smaller number of rows that has a variant of its own.
   static constexpr int fewer(int rows) { return rows > 96 ? rows - 16 : rows > 32 ? rows - 32 : rows / 2; }
 
   /// By the variant of the fewest rows that hold the tile.
   template <int N> __device__ __forceinline__ void multiplyLeast(Sums& sums, const Tile& tile) {
-    if constexpr (N > STEP && N > 16)
+    if constexpr (N > leastRows)
       if (tile.count <= fewer(N)) return multiplyLeast<fewer(N)>(sums, tile);
     multiply<N>(sums, tile);
   }
@@ -170,24 +132,24 @@ extern "C" __global__ void __launch_bounds__(copiers + 256, 1) experts_grouped(
   const __grid_constant__ TensorMap weights, const __grid_constant__ TensorMap tokens, const __grid_constant__ GroupedArguments p) {
   extern __shared__ __align__(1024) u8 dynamic[];
   __shared__ Barriers barriers;
-  __shared__ int offsets[maxExperts + 1];
-  const Memory memory{sharedAddress(dynamic), sharedAddress(&barriers)};
-  const int steps = stepsOf(p.sources), warpgroup = threadIdx.x >> 7, warp = threadIdx.x >> 5;
+  __shared__ TileTable table;
+  __shared__ TileSlots slots;
+  const Memory memory{uniform(sharedAddress(dynamic)), uniform(sharedAddress(&barriers)), slots};
+  const int steps = stepsOf(p.sources), warpgroup = uniform(threadIdx.x >> 7), warp = uniform(threadIdx.x >> 5);
   if (threadIdx.x == 0) {
     barriers.initialize();
     copy::prefetch(&weights);
   }
   // Down may read the sort's result at once: the kernel before let it start only after the sort had ended.
   if (!DOWN) barrier::waitForPreviousKernel();
-  for (int i = threadIdx.x; i <= p.experts; i += blockDim.x) offsets[i] = p.offsets[i];
-  __syncthreads();
+  table.fill(p.offsets, p.experts);
   if (!DOWN) barrier::releaseNextKernel();
-  Tiles tiles(offsets, p.experts, ceilDivide(p.results.width, tileOutputs));
+  Tiles tiles(table, p.experts, ceilDivide(p.results.width, tileOutputs));
   if (warpgroup == 0) {
     barrier::giveRegisters<copierRegisters>();
     const ScaleCopier scales{p.sources, p.expertBytes, p.results.width};
     if (!DOWN) {
-      gatherRows(weights, p.sources, scales, memory, tiles);
+      if (threadIdx.x < gatherers) gatherRows(weights, p.sources, scales, memory, tiles);
     } else if (warp == 0) {
       if (lane() == 0) copyWeights(weights, memory, tiles, steps);
     } else if (warp == 1) {
@@ -204,11 +166,13 @@ extern "C" __global__ void __launch_bounds__(copiers + 256, 1) experts_grouped(
     const int member = warpgroup - 1;
     Consumer consumer{p, memory, steps, member};
     const Epilogue epilogue{p.results, p.sources.rows, p.expertBytes, memory.buffers(), member, p.sources.weightScales};
-    Tile tile;
+    const int count = tiles.count();
     bool begins = member == 1 && steps > surelyFull;
-    for (int index = firstTile(); tiles.find(index, tile); index += tileStride()) {
+    for (int index = firstTile(); index < count; index += tileStride()) {
       if (begins) barrier::wait(memory.full(surelyFull), 0);
       begins = false;
+      memory.waitUntilFull(consumer.at);
+      const Tile tile = slots[consumer.at.stage];
       Sums sums;
       consumer.multiplyLeast<TOKENS>(sums, tile);
       epilogue.finish(tile, sums);

@@ -16,8 +16,9 @@ static_assert(STAGES > ahead, "stages become known when later ones are begun");
 /// A stage that is full before any is released.
 constexpr int surelyFull = DOWN && !tokensAreScaled ? STAGES - 1 : STAGES - 1 - ahead;
 
-/// A stage's weights, by one thread.
+/// A stage's weights, by one thread, and with the first stage's the tile.
 __device__ __forceinline__ void copyWeights(const TensorMap& map, const Memory& memory, const Position& at, int step, const Tile& tile) {
+  if (step == 0) memory.tiles[at.stage] = tile;
   barrier::arriveExpecting(memory.full(at.stage), weightTileBytes);
   constexpr bool tiled = TILED;
   copy::box5(memory.weights(at.stage), &map, tiled ? 0 : step * columnsPerStage, tiled ? step : 0, tile.block * (tileRows / 16),
@@ -151,11 +152,11 @@ __device__ __forceinline__ void copyScales(const ScaleCopier& scales, const Memo
   landing.finish();
 }
 
-/// Each thread copies 16 bytes of every 16th row; rows beyond the tile repeat its last one, up to a multiple of 64
+/// Each of `gatherers` threads copies 16 bytes of every 8th or 16th row; rows beyond the tile repeat its last one, up to a multiple of 64
 /// (a branch for each copy costs more).
 __device__ __forceinline__ void gatherRows(
   const TensorMap& map, const Sources& p, const ScaleCopier& scales, const Memory& memory, const Tiles& tiles) {
-  constexpr int apart = copiers / 8, count = (TOKENS + apart - 1) / apart;
+  constexpr int apart = gatherers / 8, count = (TOKENS + apart - 1) / apart;
   const int chunk = threadIdx.x & 7, first = threadIdx.x >> 3;
   const u32 swizzled = first * operandWidth + ((chunk ^ (first & 7)) << 4);
   u32 source[count];  // in bytes
@@ -186,7 +187,10 @@ __device__ __forceinline__ void gatherRows(
       }
     }
     if (tokensAreScaled) scales.begin(memory, place, step, at.stage);
-    landing.stageBegun();
+    if (rowsAreLoaded)
+      copy::arriveLanded(memory.full(at.stage));
+    else
+      landing.stageBegun();
   });
   landing.finish();
 }

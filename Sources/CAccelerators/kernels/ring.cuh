@@ -38,12 +38,16 @@ constexpr int scaleBytes = tokensAreScaled ? TOKENS * 8 : 0, factorBytes = 2 * s
 
 /// Threads that copy: one warpgroup.
 constexpr int copiers = 128;
+/// Whether all rows are read by threads, never by the tensor cores themselves: then their copies arrive by themselves.
+constexpr bool rowsAreLoaded = TILED && TOKENS <= 16;
+/// Of those, the ones that gather rows.
+constexpr int gatherers = rowsAreLoaded ? 64 : copiers;
 /// Of those, the ones that copy the scales of down's rows.
 constexpr int scaleCopiers = 64;
 /// Warps that release a stage.
 constexpr int releasers = 8;
 /// What arrives for a full stage.
-constexpr int arrivals = DOWN ? 2 + (tokensAreScaled ? scaleCopiers : 0) : 1 + copiers;
+constexpr int arrivals = DOWN ? 2 + (tokensAreScaled ? scaleCopiers : 0) : 1 + gatherers;
 
 struct Barriers {
   u64 full[STAGES], empty[STAGES];
@@ -69,8 +73,12 @@ struct Position {
   }
 };
 
+/// A tile on its way from the copying thread to those that multiply, with the tile's first stage.
+using TileSlots = Tile[STAGES];
+
 struct Memory {
   u32 stages, barriers;
+  TileSlots& tiles;
   __device__ u32 weights(int stage) const { return stages + stage * stageBytes; }
   __device__ u32 tokens(int stage) const { return weights(stage) + weightTileBytes; }
   __device__ u32 scales(int stage) const { return stages + STAGES * stageBytes + stage * scaleBytes; }

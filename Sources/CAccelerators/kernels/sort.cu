@@ -41,8 +41,8 @@ extern "C" __global__ void __launch_bounds__(threads) experts_sort(const __grid_
   barrier::waitForPreviousKernel();
   barrier::releaseNextKernel();
   const u32 generation = barrier::generation(p.grid);
-  for (int i = threadIdx.x; i < warps * maxExperts; i += threads) next[i / maxExperts][i % maxExperts] = 0;
-  __syncthreads();
+  for (int expert = lane(); expert < p.experts; expert += 32) next[warp][expert] = 0;
+  __syncwarp();
 
   // Each warp has a run of pairs of its own: 32 at a time, equal experts found by matching.
   const int perWarp = ceilDivide(ceilDivide(p.pairs, (int)gridDim.x * warps), 32) * 32;

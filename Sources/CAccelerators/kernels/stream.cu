@@ -4,8 +4,8 @@
 // The whole layer for at most 8 tokens, in one launch: bound by the weights' bytes, so everything serves their stream.
 //
 // Every block owns an equal share of the touched experts' (gate, up) row pairs, and an equal share of down's rows over
-// all touched experts. Four warps copy both shares, in order, into a ring in shared memory; eight multiply, each its own
-// columns of a stage; one adds up what they have of some rows and finishes those, so that the eight never wait for it. Between
+// all touched experts. Some warps copy both shares, in order, into a ring in shared memory; teams of eight multiply, each warp
+// its own columns of a stage; one adds up what they have of some rows and finishes those, so that they never wait for it. Between
 // the two products all blocks meet; meanwhile the ring fills with down's weights. All tokens are columns of one product, so
 // that the sum over experts is the accumulator's: no second meeting.
 #include "stream_producers.cuh"
@@ -23,25 +23,30 @@ struct Handover {
       phase ^= 1;
     }
   }
-  __device__ void give(const mma::Sums& sums) {
+  /// Of a team that `has` had stages of these rows.
+  __device__ void give(const mma::Sums& sums, bool has) {
     barrier::wait(sharedAddress(&shared.sumsTaken[slot]), phase ^ 1);
-    shared.sums[slot][threadIdx.x >> 5][lane()] = *(const Words*)&sums;
+    if (has) shared.sums[slot][threadIdx.x >> 5][lane()] = *(const Words*)&sums;
     __syncwarp();
     if (lane() == 0) barrier::arrive(sharedAddress(&shared.sumsGiven[slot]));
     advance();
   }
-  /// The total, in the order of the warps.
-  __device__ mma::Sums take() {
+  /// The total of rows with so many stages, in the order of the warps.
+  __device__ mma::Sums take(Turn& turn, int stages) {
     barrier::wait(sharedAddress(&shared.sumsGiven[slot]), phase);
-    Words parts[warps];
+    Words parts[teams * warps];
 #pragma unroll
-    for (int i = 0; i < warps; ++i) parts[i] = shared.sums[slot][i][lane()];
+    for (int i = 0; i < teams * warps; ++i) {
+      parts[i] = {};
+      if (turn.first(i / warps) < stages) parts[i] = shared.sums[slot][i][lane()];
+    }
+    turn.before += stages;
     __syncwarp();
     if (lane() == 0) barrier::arrive(sharedAddress(&shared.sumsTaken[slot]));
     advance();
     mma::Sums sums = {};
 #pragma unroll
-    for (int i = 0; i < warps; ++i)
+    for (int i = 0; i < teams * warps; ++i)
 #pragma unroll
       for (int j = 0; j < 4; ++j) sums.c[j] += __uint_as_float(parts[i].w[j]);
 #if TILED
@@ -56,7 +61,9 @@ struct Consumer {
   const StreamArguments& p;
   const TouchedExperts& experts;
   Ring& ring;
+  int team;
   Handover handover;
+  Turn turn = {};
 
   /// The next stage.
   __device__ void consume(mma::Sums& sums, u32 mask, int chunk, int columns) {
@@ -71,19 +78,26 @@ struct Consumer {
     const int chunks = ceilDivide(p.hidden, chunkColumns);
     forEachGroup(p, experts, [&](int index, int, int) {
       mma::Sums sums = {};
-      for (int chunk = 0; chunk < chunks; ++chunk) consume(sums, experts.tokens[index], chunk, p.hidden);
-      handover.give(sums);
+      const int first = turn.first(team);
+      for (int chunk = first; chunk < chunks; chunk += teams) consume(sums, experts.tokens[index], chunk, p.hidden);
+      turn.before += chunks;
+      handover.give(sums, first < chunks);
     });
   }
 
   __device__ void down() {
-    const int chunks = ceilDivide(p.inner, chunkColumns);
+    const int chunks = ceilDivide(p.inner, chunkColumns), stages = experts.count * chunks;
     const Share share(p.hidden);
     for (int row = share.begin; row < share.end; row += groupRows<stageRows>(row, share.end - row, p.hidden)) {
       mma::Sums sums = {};
-      for (int index = 0; index < experts.count; ++index)
-        for (int chunk = 0; chunk < chunks; ++chunk) consume(sums, experts.tokens[index], chunk, p.inner);
-      handover.give(sums);
+      const int first = turn.first(team);
+      int index = 0, chunk = first;
+      for (int stage = first; stage < stages; stage += teams, chunk += teams) {
+        for (; chunk >= chunks; chunk -= chunks) ++index;
+        consume(sums, experts.tokens[index], chunk, p.inner);
+      }
+      turn.before += stages;
+      handover.give(sums, first < stages);
     }
   }
 };
@@ -93,11 +107,12 @@ struct Finisher {
   const StreamArguments& p;
   const TouchedExperts& experts;
   Handover handover;
+  Turn turn = {};
 
   __device__ void gateUp() {
-    const int g = lane() >> 2, t = lane() & 3;
+    const int g = lane() >> 2, t = lane() & 3, chunks = ceilDivide(p.hidden, chunkColumns);
     forEachGroup(p, experts, [&](int index, int row, int n) {
-      const mma::Sums sums = handover.take();
+      const mma::Sums sums = handover.take(turn, chunks);
       if (g >= n) return;
       const u32 mask = experts.tokens[index];
       float gateBias = 0, upBias = 0;
@@ -127,11 +142,11 @@ struct Finisher {
   }
 
   __device__ void down() {
-    const int g = lane() >> 2, t = lane() & 3;
+    const int g = lane() >> 2, t = lane() & 3, stages = experts.count * ceilDivide(p.inner, chunkColumns);
     const Share share(p.hidden);
     for (int row = share.begin, n; row < share.end; row += n) {
       n = groupRows<stageRows>(row, share.end - row, p.hidden);
-      const mma::Sums sums = handover.take();
+      const mma::Sums sums = handover.take(turn, stages);
       for (int i = 0; i < 4; ++i) {
         const int token = t * 2 + (i & 1), offset = g + (i >> 1) * 8;
         if (token >= p.tokenCount || offset >= n) continue;
@@ -161,28 +176,32 @@ extern "C" __global__ void __launch_bounds__(consumers + producers + 32, 1) expe
   Shared& shared = *(Shared*)memory;
   if (threadIdx.x == 0) {
     for (int i = 0; i < p.stages; ++i) {
-      barrier::initialize(sharedAddress(&shared.full[i]), 1);
+      barrier::initialize(sharedAddress(&shared.full[i]), copyingWarps);
       barrier::initialize(sharedAddress(&shared.empty[i]), warps);
     }
     for (int i = 0; i < sumSlots; ++i) {
-      barrier::initialize(sharedAddress(&shared.sumsGiven[i]), warps);
+      barrier::initialize(sharedAddress(&shared.sumsGiven[i]), teams * warps);
       barrier::initialize(sharedAddress(&shared.sumsTaken[i]), 1);
     }
     barrier::fenceInitialization();
   }
+  if (threadIdx.x < scaleBlock / 8) shared.zeros[threadIdx.x] = {};
   shared.experts.clear();
   barrier::waitForPreviousKernel();
   barrier::releaseNextKernel();
   const u32 generation = barrier::generation(p.grid);
   shared.experts.find(p.topKIds, p.topKWeights, p.tokenCount, p.topK, p.experts);
-  Ring ring(memory + ((sizeof(Shared) + 127) & ~127), shared, p);
+  u8* const stages = memory + ((sizeof(Shared) + 127) & ~127);
   if (threadIdx.x < consumers) {
-    Consumer consumer{p, shared.experts, ring, {shared}};
+    const int team = uniform(threadIdx.x / (warps * 32));
+    Ring ring(stages, shared, p, team, teams);
+    Consumer consumer{p, shared.experts, ring, team, {shared}};
     consumer.gateUp();
     consumer.down();
   } else if (threadIdx.x < consumers + producers) {
-    const int thread = threadIdx.x - consumers;
-    Producer producer{p, ring, copy::readOncePolicy(), (thread & 31) * (producers / 32) + (thread >> 5)};
+    const int warp = (threadIdx.x - consumers) / 32, team = warp / copyingWarps;
+    Ring ring(stages, shared, p, team, teams);
+    Producer producer{p, ring, copy::readOncePolicy(), (int)lane() * copyingWarps + warp % copyingWarps, team};
     produceGateUp(producer, shared.experts);
     produceDown(producer, shared.experts, generation);
   } else {

@@ -11,7 +11,8 @@ struct Producer {
   const StreamArguments& p;
   Ring& ring;
   u64 policy;
-  int thread;
+  int thread, team;
+  Turn turn = {};
 
   /// This thread copies `run` rows (perhaps none) from `weights`; `rows` is the sum of all runs.
   __device__ void copyWeights(
@@ -31,7 +32,12 @@ struct Producer {
 #if WEIGHTS == E4M3_BLOCK
     scaleCount = (ceilDivide(count, scaleBlock) + 3) & ~3;
 #endif
-    if (thread == 0) barrier::arriveExpecting(barrier, allBytes + __popc(mask) * count * 2 + scaleCount * 8);
+    // Each warp's first thread arrives, also of a warp that has nothing to copy: none may fall behind by a round, which the
+    // barrier's parity wouldn't tell.
+    if (thread == 0)
+      barrier::arriveExpecting(barrier, allBytes + __popc(mask) * count * 2 + scaleCount * 8);
+    else if (thread < copyingWarps)
+      barrier::arrive(barrier);
     __syncwarp();
     if (run > 0) copy::row(ring.weights() + offset, weights, runBytes, barrier, policy);
 #if WEIGHTS == E4M3_BLOCK
@@ -69,11 +75,12 @@ __device__ __forceinline__ void produceGateUp(Producer& producer, const TouchedE
         + ((producer.thread - 24) * ceilDivide(p.inner, scaleBlock) + row / scaleBlock) * scalePitch(p.hidden);
 #endif
     const u16* token = producer.takesToken(mask) ? p.input + (long long)(producer.thread - 16) * p.hidden : nullptr;
-    for (int chunk = 0; chunk < chunks; ++chunk) {
+    for (int chunk = producer.turn.first(producer.team); chunk < chunks; chunk += teams) {
       producer.copyWeights(weights, run, scales, chunk, p.hidden, 2 * n, mask);
       producer.copyTokens(token, chunk, p.hidden);
       producer.ring.advance();
     }
+    producer.turn.before += chunks;
   });
 }
 
@@ -88,6 +95,12 @@ struct DownStage {
     row += rows;
     if (row >= share.end) return false;
     rows = groupRows<stageRows>(row, share.end - row, hidden);
+    return true;
+  }
+  /// Whether there is one so many stages further on.
+  __device__ bool skip(int count, const Share& share, int experts, int chunks, int hidden) {
+    for (; count > 0; --count)
+      if (!next(share, experts, chunks, hidden)) return false;
     return true;
   }
 };
@@ -119,17 +132,18 @@ __device__ __forceinline__ void produceDown(Producer producer, const TouchedExpe
       token = p.intermediate + ((long long)s.index * p.tokenCount + producer.thread - 16) * p.inner;
     producer.copyTokens(token, s.chunk, p.inner);
   };
-  const DownStage first{share.begin, groupRows<stageRows>(share.begin, share.end - share.begin, p.hidden), 0, 0};
+  const auto advance = [&](DownStage& s, int count) { return s.skip(count, share, experts.count, chunks, p.hidden); };
+  DownStage first{share.begin, groupRows<stageRows>(share.begin, share.end - share.begin, p.hidden), 0, 0};
+  bool more = advance(first, producer.turn.first(producer.team));
   // Weights fill the ring while the other blocks finish; then what they wrote follows.
   DownStage s = first;
   const Ring start = producer.ring;
   int ahead = 0;
-  bool more = true;
-  while (more && ahead < p.stages) {
+  while (more && ahead < p.stages / teams) {
     copyWeights(s);
     producer.ring.advance();
     ++ahead;
-    more = s.next(share, experts.count, chunks, p.hidden);
+    more = advance(s, teams);
   }
   if (lane() == 0) barrier::waitForGrid(p.grid, generation);
   __syncwarp();
@@ -140,13 +154,13 @@ __device__ __forceinline__ void produceDown(Producer producer, const TouchedExpe
   for (int i = 0; i < ahead; ++i) {
     copyTokens(t);
     producer.ring.advance();
-    t.next(share, experts.count, chunks, p.hidden);
+    advance(t, teams);
   }
   producer.ring = filled;
   while (more) {
     copyWeights(s);
     copyTokens(s);
     producer.ring.advance();
-    more = s.next(share, experts.count, chunks, p.hidden);
+    more = advance(s, teams);
   }
 }

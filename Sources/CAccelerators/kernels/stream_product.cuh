@@ -15,43 +15,81 @@ __device__ __forceinline__ void add(mma::Sums& sums, const mma::Sums& other) {
 }
 
 #if TILED
-/// This warp's columns of a stage, added to `sums`.
-__device__ __forceinline__ void multiply(mma::Sums& sums, const Ring& ring, u32 mask, int chunk, int columns, int) {
-  constexpr int warpBlocks = chunkBlocks / warps, steps = scaleBlock / 16;
-  static_assert(warpBlocks * warps == chunkBlocks, "a warp multiplies blocks");
-  const int warp = threadIdx.x / 32 % warps, g = lane() >> 2, t = lane() & 3, count = columns - chunk * chunkColumns;
-  const u32 routed = mask >> g & 1 ? ~0u : 0, token = ring.tokens() + (g & routed) * tokenPitch + t * 4;
-  mma::Sums odd = {};
+/// Integers of one scale for the block: sums of the codes and 128, and of the tokens alone, from which 128 and the zero point
+/// times those are taken. That is less than a difference and a product for each pair of weights, where sums are few.
+template <bool whole>
+__device__ __forceinline__ void multiplyIntegers(
+  mma::Sums& sums, const Words& low, const Words& high, u32 lowNumbers, u32 highNumbers, const u32 (&x)[4][4], int steps) {
+  constexpr u32 one = 0x3f803f80u;
+  mma::Sums products = {}, tokens = {};
 #pragma unroll
-  for (int block = warp * warpBlocks; block < (warp + 1) * warpBlocks; ++block) {
-    if (block * scaleBlock >= count) break;
-    const u32 low = ring.weights() + block * codes::tileBytes, high = low + weightStageBytes / 2;
-    Words lowParts[codes::parts], highParts[codes::parts];
+  for (int j = 0; j < 4; ++j) {
+    u32 a[4], b[4];
+    codes::moreThan128(low, j, a);
+    codes::moreThan128(high, j, b);
 #pragma unroll
-    for (int part = 0; part < codes::parts; ++part) {
-      lowParts[part] = codes::load(low, part);
-      highParts[part] = codes::load(high, part);
-    }
-    const codes::Scales lowScales = codes::loadScales(low), highScales = codes::loadScales(high);
-    u32 x[steps][2];
-#pragma unroll
-    for (int step = 0; step < steps; ++step) {
-      const int column = block * scaleBlock + step * 16;
-      const u32 there = column < count ? routed : 0;
-      x[step][0] = loadSharedWord(token + column * 2) & there;
-      x[step][1] = loadSharedWord(token + column * 2 + 16) & there;
-    }
-#pragma unroll
-    for (int j = 0; j < 4; ++j) {
-      u32 a[4], b[4];
-      codes::widen(lowParts[j * codes::parts / 4], lowScales, j, a);
-      codes::widen(highParts[j * codes::parts / 4], highScales, j, b);
-#pragma unroll
-      for (int k = 0; k < 2; ++k)
-        mma::addBF16(k ? odd : sums, a[2 * k], b[2 * k], a[2 * k + 1], b[2 * k + 1], x[j * 2 + k][0], x[j * 2 + k][1]);
-    }
+    for (int k = 0; k < 2; ++k)
+      if (whole || j * 2 + k < steps) {
+        mma::addBF16(products, a[2 * k], b[2 * k], a[2 * k + 1], b[2 * k + 1], x[j][2 * k], x[j][2 * k + 1]);
+        mma::addBF16(tokens, one, one, one, one, x[j][2 * k], x[j][2 * k + 1]);
+      }
   }
-  add(sums, odd);
+#pragma unroll
+  for (int i = 0; i < 4; ++i) {
+    const u32 numbers = i < 2 ? lowNumbers : highNumbers;
+    sums.c[i] = fmaf(lowBF16(numbers), fmaf(-highBF16(numbers), tokens.c[i], products.c[i]), sums.c[i]);
+  }
+}
+
+/// The 128 columns of a block, of which `steps` times 16 are there; a lane gives the address of 8 columns of a token.
+template <bool whole>
+__device__ __forceinline__ void multiplyBlock(
+  mma::Sums (&sums)[2], const codes::Place& low, const codes::Place& high, u32 token, int steps) {
+  u32 x[4][4];
+#pragma unroll
+  for (int j = 0; j < 4; ++j) mma::loadRight(x[j], token + j * 64);
+  Words lowParts[codes::parts], highParts[codes::parts];
+#pragma unroll
+  for (int part = 0; part < codes::parts; ++part) {
+    lowParts[part] = codes::load(low, part);
+    highParts[part] = codes::load(high, part);
+  }
+  const codes::Scales lowScales = codes::loadScales(low), highScales = codes::loadScales(high);
+  if constexpr (WEIGHTS == INT4_128) {
+    multiplyIntegers<whole>(sums[0], lowParts[0], highParts[0], lowScales.w[0], highScales.w[0], x, steps);
+    return;
+  }
+#pragma unroll
+  for (int j = 0; j < 4; ++j) {
+    u32 a[4], b[4];
+    codes::widen(lowParts[j * codes::parts / 4], lowScales, j, a);
+    codes::widen(highParts[j * codes::parts / 4], highScales, j, b);
+#pragma unroll
+    for (int k = 0; k < 2; ++k)
+      if (whole || j * 2 + k < steps)
+        mma::addBF16(sums[k], a[2 * k], b[2 * k], a[2 * k + 1], b[2 * k + 1], x[j][2 * k], x[j][2 * k + 1]);
+  }
+}
+
+/// This warp's blocks of a stage, which the warps take in turns, added to `sums`.
+__device__ __forceinline__ void multiply(mma::Sums& sums, const Ring& ring, u32 mask, int chunk, int columns, int) {
+  constexpr int warpBlocks = chunkBlocks / warps;
+  static_assert(warpBlocks * warps == chunkBlocks, "a warp multiplies blocks");
+  const int warp = uniform(threadIdx.x / 32 % warps), row = lane() & 7, count = columns - chunk * chunkColumns;
+  mma::Sums parts[2] = {sums};
+#pragma unroll
+  for (int i = 0; i < warpBlocks; ++i) {
+    const int block = i * warps + warp, steps = (count - block * scaleBlock) / 16;
+    if (steps <= 0) break;
+    const codes::Place low(ring.weights() + block * codes::tileBytes), high = low.after(weightStageBytes / 2);
+    const u32 token = (mask >> row & 1 ? ring.tokens() + row * tokenPitch + block * scaleBlock * 2 : ring.zeros) + (lane() >> 3) * 16;
+    if (steps >= scaleBlock / 16)
+      multiplyBlock<true>(parts, low, high, token, steps);
+    else
+      multiplyBlock<false>(parts, low, high, token, steps);
+  }
+  sums = parts[0];
+  add(sums, parts[1]);
 }
 #else
 /// This warp's columns of a stage, added to `sums`.

@@ -13,10 +13,13 @@
 #define CHUNK 1024
 #endif
 
-/// Warps that share a stage, each with columns of its own.
-constexpr int warps = 8;
-constexpr int consumers = warps * 32;
-constexpr int producers = 4 * 32;
+/// Warps that share a stage, each with columns of its own. Where codes cost more than bytes, two teams of them take stages in
+/// turns, so that a scheduler has four warps to choose from.
+constexpr int warps = 8, teams = TILED ? 2 : 1;
+constexpr int consumers = teams * warps * 32;
+/// Warps that copy a stage between them; each team has its own.
+constexpr int copyingWarps = TILED ? 1 : 4;
+constexpr int producers = teams * copyingWarps * 32;
 constexpr int maxStages = MOE_HOPPER_STREAM_STAGES;
 /// 16 rows: 8 of gate and 8 of up, or 16 of down.
 constexpr int stageRows = 16;
@@ -46,12 +49,14 @@ constexpr int shareRows = 1;
 using StreamArguments = moe_hopper_stream_arguments;
 
 /// Groups of rows whose sums may wait for the warp that finishes them.
-constexpr int sumSlots = 4;
+constexpr int sumSlots = 4 / teams;
 
 struct Shared {
   TouchedExperts experts;
-  Words sums[sumSlots][warps][32];
+  Words sums[sumSlots][teams * warps][32];
   u64 full[maxStages], empty[maxStages], sumsGiven[sumSlots], sumsTaken[sumSlots];
+  /// What stands for a token that doesn't go to an expert.
+  Words zeros[scaleBlock / 8];
 };
 static_assert(sizeof(Shared) <= MOE_HOPPER_STREAM_BYTES, "the host leaves room for it");
 
@@ -89,14 +94,24 @@ __device__ __forceinline__ void forEachGroup(const StreamArguments& p, const Tou
   }
 }
 
+/// Which of a row group's stages belong to whom: the stages of all groups, one after the other, go to the teams in turns.
+struct Turn {
+  int before = 0;
+  /// The first of a group's stages that is this team's.
+  __device__ int first(int team) const { return (team - before) & (teams - 1); }
+};
+
+/// A thread visits every `apart`th stage; where that is not 1, `stages` is a multiple of it, so that a stage is always visited
+/// by the same ones.
 struct Ring {
-  u32 base, full, empty;
-  int stages, stageBytes, stage;
+  u32 base, full, empty, zeros;
+  int stages, stageBytes, stage, apart;
   u32 phase;
 
-  __device__ Ring(u8* memory, Shared& shared, const StreamArguments& p)
-      : base(sharedAddress(memory)), full(sharedAddress(shared.full)), empty(sharedAddress(shared.empty)),
-        stages(p.stages), stageBytes(bytes(p.tokenCount)), stage(0), phase(0) {}
+  __device__ Ring(u8* memory, Shared& shared, const StreamArguments& p, int first, int apart)
+      : base(uniform(sharedAddress(memory))), full(uniform(sharedAddress(shared.full))),
+        empty(uniform(sharedAddress(shared.empty))), zeros(uniform(sharedAddress(shared.zeros))), stages(p.stages),
+        stageBytes(bytes(p.tokenCount)), stage(first), apart(apart), phase(0) {}
   __device__ static int bytes(int tokens) {
     return (weightStageBytes + tokens * tokenPitch + scaleBytes + 127) & ~127;
   }
@@ -104,8 +119,9 @@ struct Ring {
   __device__ u32 tokens() const { return weights() + weightStageBytes; }
   __device__ u32 scales(int tokenCount) const { return tokens() + tokenCount * tokenPitch; }
   __device__ void advance() {
-    if (++stage == stages) {
-      stage = 0;
+    stage += apart;
+    if (stage >= stages) {
+      stage -= stages;
       phase ^= 1;
     }
   }

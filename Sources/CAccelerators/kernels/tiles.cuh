@@ -5,6 +5,7 @@
 // most `panel` tiles at a time, so that what runs together shares weights and rows in L2.
 #pragma once
 #include "common.cuh"
+#include "moe_hopper.h"
 
 /// Most rows of a tile.
 #ifndef TOKENS
@@ -15,46 +16,75 @@
 #define STEP 32
 #endif
 
-struct Tile {
+constexpr int maxExperts = MOE_HOPPER_EXPERTS;
+
+struct alignas(16) Tile {
   int expert;
   int first;  // of the sorted rows
   int count;  // rows, at most `TOKENS`
   int block;  // of the weights' rows
 };
 
+/// Where experts begin, in shared memory: their rows, and their tiles of rows.
+struct TileTable {
+  int rows[maxExperts + 1];
+  int tiles[maxExperts + 1];
+
+  __device__ __forceinline__ int tilesOf(int expert) const { return ceilDivide(rows[expert + 1] - rows[expert], TOKENS); }
+  /// Every thread of the block calls it; `offsets` are the rows of [experts + 1].
+  __device__ void fill(const int* offsets, int experts) {
+    for (int i = threadIdx.x; i <= experts; i += blockDim.x) rows[i] = offsets[i];
+    __syncthreads();
+    if (threadIdx.x < 32) {
+      const int run = ceilDivide(experts, 32), first = lane() * run, last = smaller(first + run, experts);
+      int own = 0;
+      for (int i = first; i < last; ++i) own += tilesOf(i);
+      int sum = own;
+#pragma unroll
+      for (int apart = 1; apart < 32; apart *= 2) {
+        const int other = __shfl_up_sync(~0u, sum, apart);
+        if (lane() >= apart) sum += other;
+      }
+      if (lane() == 31) tiles[experts] = sum;
+      sum -= own;
+      for (int i = first; i < last; ++i) {
+        tiles[i] = sum;
+        sum += tilesOf(i);
+      }
+    }
+    __syncthreads();
+  }
+};
+
 /// An expert's rows are shared out evenly among as few tiles as hold them.
 struct Tiles {
   static constexpr int panel = 8;
-  const int* offsets;  // [experts + 1]
+  const TileTable& table;
   int experts, blocks;
-  int expert = 0, before = 0, total = 0, begin = 0;
+  int expert = 0;
 
-  __device__ Tiles(const int* offsets, int experts, int blocks) : offsets(offsets), experts(experts), blocks(blocks) {
-    enter();
-  }
+  __device__ Tiles(const TileTable& table, int experts, int blocks) : table(table), experts(experts), blocks(blocks) {}
+  __device__ int count() const { return table.tiles[experts] * blocks; }
   /// Finds tile `index`; indices may only grow. False: there are no more.
   __device__ bool find(int index, Tile& tile) {
-    while (index >= before + tilesHere() * blocks) {
-      before += tilesHere() * blocks;
-      if (++expert >= experts) return false;
-      enter();
+    const int ofRows = index / blocks;
+    if (ofRows >= table.tiles[experts]) return false;
+    // The last expert that begins there or before has that tile.
+    for (int end = experts; end - expert > 1;) {
+      const int middle = (expert + end) >> 1;
+      (table.tiles[middle] <= ofRows ? expert : end) = middle;
     }
-    const int local = index - before, perPanel = panel * blocks;
+    const int before = table.tiles[expert], tilesHere = table.tiles[expert + 1] - before;
+    const int begin = table.rows[expert], total = table.rows[expert + 1] - begin;
+    const int local = index - before * blocks, perPanel = panel * blocks;
     const int panels = divide(local, perPanel), start = panels * panel, rest = local - panels * perPanel;
-    const int width = smaller(panel, tilesHere() - start), share = divide(total + tilesHere() - 1, tilesHere());
+    const int width = smaller(panel, tilesHere - start), share = divide(total + tilesHere - 1, tilesHere);
     tile.block = divide(rest, width);
     const int row = (start + rest - tile.block * width) * share;
     tile.expert = expert;
     tile.first = begin + row;
     tile.count = smaller(share, total - row);
     return true;
-  }
-
- private:
-  __device__ int tilesHere() const { return ceilDivide(total, TOKENS); }
-  __device__ void enter() {
-    begin = offsets[expert];
-    total = offsets[expert + 1] - begin;
   }
 };
 

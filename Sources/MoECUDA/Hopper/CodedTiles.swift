@@ -70,15 +70,17 @@ struct CodedTiles {
       unsafe tile.storeBytes(
         of: scales[first + byte], toByteOffset: codeBytes + row * scaleBytes + byte, as: UInt8.self)
     }
-    // A word has the first codes of some pairs of neighbours, which stand 8 columns apart, then the second ones.
-    let (pairs, wordsOf32) = form.bits == 8 ? (2, 2) : (4, 1)
+    guard let coding = form.coding else { return }
+    let wordsOf32 = form.bits / 4
     for t in 0..<4 {
       for number in 0..<4 * wordsOf32 {
-        let start = 32 / wordsOf32 * number + 2 * t
+        let start = block * HopperForm.block + 32 / wordsOf32 * number + 2 * t
         var word: UInt32 = 0
-        for index in 0..<2 * pairs {
-          let column = block * HopperForm.block + start + 8 * (index % pairs) + index / pairs
-          word |= UInt32(code(matrixRow, column)) << UInt32(form.bits * index)
+        for piece in coding.pieces {
+          let column = start + 8 * piece.pair
+          let pair = coding.halves[Int(code(matrixRow, column))] | coding.halves[Int(code(matrixRow, column + 1))] << 16
+          let masked = pair & (piece.mask | piece.mask << 16)
+          word |= masked >> piece.rotation | masked << (32 - piece.rotation)
         }
         // Four words are a lane's share of a part.
         let place = number / 4 * Self.partBytes + row * 64 + 16 * t + 4 * (number % 4)
@@ -101,14 +103,26 @@ struct CodedTiles {
   }
 }
 
-/// What stands in a tile for the scale and the zero point of a group.
+/// How codes stand in the words of a tile, and what stands there for the scale and the zero point of a group.
 struct TileCoding: Sendable {
+  /// Bits of both halves of a word's pair, rotated to the right.
+  struct Piece {
+    var pair: Int
+    /// Of a half.
+    var mask: UInt32
+    var rotation: Int
+  }
+
   struct Number {
     var bits: UInt32
     /// Whether nothing remains of the group's weights.
     var isZero = false
   }
 
+  /// By code: the 16 bits that it is while it is half of a pair.
+  let halves: [UInt32]
+  /// A word is the union of these.
+  let pieces: [Piece]
   /// Columns that have a number of their own; it divides the groups of the weights.
   let group: Int
   let bytes: Int
@@ -119,22 +133,47 @@ struct TileCoding: Sendable {
 }
 
 extension TileCoding {
-  static let mxfp4 = Self(group: 32, bytes: 1, accepts: { $0.table == MiniFloat.e2m1.table }) { weights, group in
+  /// With a float's sign on top, and its own exponent and mantissa where those of bf16 meet.
+  private static func floats(bits: Int, mantissa: Int) -> [UInt32] {
+    (0..<UInt32(1) << bits).map { code in
+      let sign = code >> (bits - 1)
+      return sign << 15 | (code & (1 << (bits - 1) - 1)) << (7 - mantissa)
+    }
+  }
+
+  private static let e2m1 = (
+    halves: floats(bits: 4, mantissa: 1),
+    pieces: [
+      Piece(pair: 0, mask: 0x81c0, rotation: 0), Piece(pair: 1, mask: 0x81c0, rotation: 4),
+      Piece(pair: 2, mask: 0x81c0, rotation: 10), Piece(pair: 3, mask: 0x80c0, rotation: 6),
+      Piece(pair: 3, mask: 0x0100, rotation: 30),
+    ]
+  )
+
+  static let mxfp4 = Self(
+    halves: e2m1.halves, pieces: e2m1.pieces, group: 32, bytes: 1, accepts: { $0.table == MiniFloat.e2m1.table }
+  ) { weights, group in
     let scale = E8M0.encode(weights.scales[group])
     // What lies below is less than 2⁻⁶³ of anything.
-    return scale > 188 ? nil : scale < 61 ? Number(bits: 61, isZero: true) : Number(bits: UInt32(scale))
+    guard scale <= 188 else { return nil }
+    let exponent = UInt32(max(scale, 61)) + 66
+    return Number(bits: exponent >> 1 | (exponent & 1) << 7, isZero: scale < 61)
   }
 
   /// The exponent from −9 on and 3 bits of mantissa, so that the small scales need no form of their own.
-  static let nvfp4 = Self(group: 16, bytes: 1, accepts: { $0.table == MiniFloat.e2m1.table }) { weights, group in
+  static let nvfp4 = Self(
+    halves: e2m1.halves, pieces: e2m1.pieces, group: 16, bytes: 1, accepts: { $0.table == MiniFloat.e2m1.table }
+  ) { weights, group in
     let scale = weights.scales[group]
     guard scale != 0 else { return Number(bits: 0, isZero: true) }
     guard scale > 0, (-9...8).contains(Int(scale.exponent)) else { return nil }
-    return Number(bits: UInt32(scale.exponent + 9) << 3 | scale.bitPattern >> 20 & 7)
+    let byte = UInt32(scale.exponent + 9) << 3 | scale.bitPattern >> 20 & 7
+    return Number(bits: byte >> 4 | (byte & 15) << 4)
   }
 
   static func int4(group: Int) -> Self {
     Self(
+      halves: Array(0..<16), pieces: (0..<4).map { Piece(pair: $0, mask: 0xf, rotation: (32 - 4 * $0) % 32) },
       group: group, bytes: 4,
       accepts: { $0.table.indices.allSatisfy { [table = $0.table] in table[$0] == table[0] + Float($0) } }
     ) {
@@ -150,6 +189,11 @@ extension TileCoding {
 
   static func e4m3(group: Int) -> Self {
     Self(
+      halves: floats(bits: 8, mantissa: 3),
+      pieces: [
+        Piece(pair: 0, mask: 0x8000, rotation: 8), Piece(pair: 0, mask: 0x07f0, rotation: 4),
+        Piece(pair: 1, mask: 0x8000, rotation: 0), Piece(pair: 1, mask: 0x07f0, rotation: 28),
+      ],
       group: group, bytes: 4,
       accepts: {
         $0.table.indices.allSatisfy { [table = $0.table] in

@@ -13,7 +13,7 @@ struct HopperKernels: Sendable, Hashable {
   let isGated: Bool
 
   /// What a block may have of shared memory, and what of it the grouped products declare themselves.
-  private static let (mostShared, declared) = (232448, 5120)
+  private static let (mostShared, declared) = (232448, 9216)
 
   static let round = Kernel("experts_round", "kernels/round.cu", threads: 256)
   static let sort = Kernel("experts_sort", "kernels/sort.cu", threads: 256)
@@ -45,7 +45,7 @@ struct HopperKernels: Sendable, Hashable {
   func stream(chunk: Int) -> Kernel {
     Kernel(
       "experts_stream", "kernels/stream.cu", macros: ["WEIGHTS=\(form.weights)", "CHUNK=\(chunk)"] + activation,
-      threads: 416, sharedBytes: Self.mostShared)
+      threads: form.tileBytes > 0 ? 608 : 416, sharedBytes: Self.mostShared)
   }
 
   /// Stages of the stream's ring.
@@ -54,7 +54,9 @@ struct HopperKernels: Sendable, Hashable {
     let weights = form.tileBytes > 0 ? 2 * blocks * form.tileBytes : 16 * (chunk + 64)
     let rows = tokens * (2 * columns + (form.tileBytes > 0 ? 16 : 64))
     let stage = (weights + rows + (form.isScaledInBlocks ? 8 * blocks : 0)).aligned(to: 128)
-    return min(MOE_HOPPER_STREAM_STAGES, (Self.mostShared - MOE_HOPPER_STREAM_BYTES) / stage)
+    let stages = min(MOE_HOPPER_STREAM_STAGES, (Self.mostShared - MOE_HOPPER_STREAM_BYTES) / stage)
+    // Two teams take the stages of tiles in turns.
+    return form.tileBytes > 0 ? stages & ~1 : stages
   }
 
   /// A product of the rows of each expert, at most `tokens` of them at a time.
@@ -87,8 +89,8 @@ struct HopperKernels: Sendable, Hashable {
   /// Whether a batch is one launch of the stream.
   func isStreamed(tokens: Int, topK: Int, experts: Int, bytesPerExpert: Int) -> Bool {
     let pairs = tokens * topK
-    return isGated && tokens <= MOE_HOPPER_STREAM_TOKENS && pairs <= MOE_HOPPER_STREAM_PAIRS
-      && Self.touched(pairs: pairs, experts: experts) * Double(bytesPerExpert) <= Double(form.streamBytes)
+    return isGated && tokens <= form.stream.tokens && pairs <= MOE_HOPPER_STREAM_PAIRS
+      && Self.touched(pairs: pairs, experts: experts) * Double(bytesPerExpert) <= Double(form.stream.bytes)
   }
 
   /// The experts that get a row, where all are as likely.
