@@ -73,7 +73,7 @@ class Layer:
         stage = (self.form.stage_bytes(kernel.chunk, T) + 127) & ~127
         stages = min(32, (kernel.shared - 28672) // stage)
         threads = 608 if self.form.tile_bytes else 416
-        stages -= stages % 2 if self.form.tile_bytes else 0
+        stages -= stages % 4 if self.form.tile_bytes else 0
         arguments = pack(x, ids, w, p("up"), p("down"), p("up scales"), p("down scales"), p("up bias"), p("down bias"),
                          ("q", self.expert_bytes), inter, y, self.grid, *self.activation, T, self.k, self.H, self.I, stages, 0, self.E, 0)
         kernel(self.sms, threads, arguments, cooperative=True)

@@ -27,7 +27,7 @@ struct HopperForm: Sendable, Hashable {
 
   private init(
     _ weights: Int, _ name: String, bits: Int, coding: TileCoding? = nil, isScaledInBlocks: Bool = false,
-    hasFactors: Bool = false, tokens: [Int] = [16, 32, 64, 96, 128], chunks: (Int, Int) = (1024, 1024),
+    hasFactors: Bool = false, tokens: [Int] = [16, 32, 64, 96, 128], chunks: (Int, Int) = (512, 1024),
     stream: (Int, Int) = (4, .max)
   ) {
     self.weights = weights
@@ -49,8 +49,10 @@ struct HopperForm: Sendable, Hashable {
   static let nvfp4 = Self(3, "nvfp4", bits: 4, coding: .nvfp4, hasFactors: true)
   static let int4Groups128 = Self(4, "int4-g128", bits: 4, coding: .int4(group: 128))
   static let int4Groups32 = Self(5, "int4-g32", bits: 4, coding: .int4(group: 32))
-  static let e4m3Groups128 = Self(6, "e4m3-g128", bits: 8, coding: .e4m3(group: 128), stream: (8, .max))
-  static let e4m3Groups32 = Self(7, "e4m3-g32", bits: 8, coding: .e4m3(group: 32), stream: (8, .max))
+  static let e4m3Groups128 = Self(
+    6, "e4m3-g128", bits: 8, coding: .e4m3(group: 128), chunks: (1024, 1024), stream: (8, .max))
+  static let e4m3Groups32 = Self(
+    7, "e4m3-g32", bits: 8, coding: .e4m3(group: 32), chunks: (1024, 1024), stream: (8, .max))
 
   static let all = [
     bf16, e4m3Block, mxfp4, nvfp4, int4Groups128, int4Groups32, e4m3Groups128, e4m3Groups32,

@@ -55,8 +55,8 @@ struct HopperKernels: Sendable, Hashable {
     let rows = tokens * (2 * columns + (form.tileBytes > 0 ? 16 : 64))
     let stage = (weights + rows + (form.isScaledInBlocks ? 8 * blocks : 0)).aligned(to: 128)
     let stages = min(MOE_HOPPER_STREAM_STAGES, (Self.mostShared - MOE_HOPPER_STREAM_BYTES) / stage)
-    // Two teams take the stages of tiles in turns.
-    return form.tileBytes > 0 ? stages & ~1 : stages
+    // Four teams take the stages of tiles in turns.
+    return form.tileBytes > 0 ? stages & ~3 : stages
   }
 
   /// A product of the rows of each expert, at most `tokens` of them at a time.
