@@ -102,7 +102,7 @@ struct HopperPass {
   private func stream(_ input: UInt64, into output: CUDABuffer, _ type: ElementType) throws(MoEError) {
     let first = experts.region.first, (hidden, inner) = (specification.hiddenSize, specification.intermediateSize)
     // By the longer rows: both products share the ring.
-    let chunk = kernels.form.chunk(columns: max(hidden, inner))
+    let chunk = kernels.form.chunk(columns: max(hidden, inner), tokens: tokens)
     var stream = moe_hopper_stream_arguments()
     (stream.input, stream.topKIds, stream.topKWeights) = (input, ids.address, weights.address)
     (stream.gateUp, stream.down) = (address(of: .weights, first), address(of: .weights, .down))
