@@ -152,8 +152,8 @@ __device__ __forceinline__ void copyScales(const ScaleCopier& scales, const Memo
   landing.finish();
 }
 
-/// Each of `gatherers` threads copies 16 bytes of every 8th or 16th row; rows beyond the tile repeat its last one, up to a multiple of 64
-/// (a branch for each copy costs more).
+/// Each of `gatherers` threads copies 16 bytes of every 8th or 16th row; rows beyond the tile repeat its last one, up to a
+/// multiple of 64 (a branch for each copy costs more).
 __device__ __forceinline__ void gatherRows(
   const TensorMap& map, const Sources& p, const ScaleCopier& scales, const Memory& memory, const Tiles& tiles) {
   constexpr int apart = gatherers / 8, count = (TOKENS + apart - 1) / apart;

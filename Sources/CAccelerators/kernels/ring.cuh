@@ -36,10 +36,11 @@ constexpr bool tokensAreScaled = WEIGHTS == E4M3_BLOCK;
 /// of.
 constexpr int scaleBytes = tokensAreScaled ? TOKENS * 8 : 0, factorBytes = 2 * scaleBytes;
 
-/// Threads that copy: one warpgroup.
-constexpr int copiers = 128;
 /// Whether all rows are read by threads, never by the tensor cores themselves: then their copies arrive by themselves.
 constexpr bool rowsAreLoaded = TILED && TOKENS <= 16;
+
+/// Threads that copy: one warpgroup.
+constexpr int copiers = 128;
 /// Of those, the ones that gather rows.
 constexpr int gatherers = rowsAreLoaded ? 64 : copiers;
 /// Of those, the ones that copy the scales of down's rows.
