@@ -24,7 +24,7 @@ struct HopperWorkspace {
   /// - Parameter isStream: whether it is the stream's, which needs an intermediate only.
   init(_ specification: LayerSpecification, _ form: HopperForm, tokens: Int, pairs: Int, isStream: Bool) {
     // All blocks must be resident: they wait for each other.
-    sortBlocks = max(1, min(64, (pairs + 2047) / 2048))
+    sortBlocks = max(1, min(64, (pairs + 511) / 512))
     let (hidden, inner) = (specification.hiddenSize, specification.intermediateSize)
     var end = 0
     func take(_ count: Int, _ width: Int) -> Int {
