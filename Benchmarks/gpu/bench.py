@@ -19,15 +19,15 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 FORM_MACROS = {"bf16": 0, "fp8": 1, "mxfp4": 2}
 # Bytes of a weight row in a stage.
 STREAMS = {"bf16": (2048,), "fp8": (1024, 2048), "mxfp4": (512, 1024)}
-GROUPED = {"bf16": (16, 32, 64, 96, 128, 160), "fp8": (16, 32, 64, 96, 128), "mxfp4": (16, 32, 64, 96, 128)}
+GROUPED = {"bf16": (16, 32, 64, 96, 128, 160), "fp8": (64, 128), "mxfp4": (16, 32, 64, 96, 128)}
 NAMES = {"qwen3": "qwen3-30b", "ds3": "ds3-ep8", "gptoss": "gptoss-120b", "mixtral": "mixtral"}
 
 
 def grouped_macros(form, down, tokens):
     step = 16 if down or tokens <= 64 or tokens > 128 else 32
     weights, parts = (17408, 2) if form == "mxfp4" else (32768, 1)
-    stage = weights + parts * tokens * 128 + (tokens * 24 if form == "fp8" else 0)
-    buffers = step * 256 * (2 if down else 1)
+    stage = weights + parts * tokens * 128 + (4 * (tokens + 4) if form == "fp8" else 0)
+    buffers = (16384 if down else 64 * tokens) if form == "fp8" else step * 256 * (2 if down else 1)
     stages = min(8, (MOST_SHARED - 5120 - buffers) // stage)
     shared = stages * stage + buffers
     return dict(WEIGHTS=FORM_MACROS[form], DOWN=int(down), TOKENS=tokens, STEP=step, STAGES=stages), shared
