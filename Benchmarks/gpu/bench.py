@@ -18,7 +18,7 @@ from layer import GPT_OSS, MOST_SHARED, SHAPES, Layer, check, ring_stages, routi
 HERE = os.path.dirname(os.path.abspath(__file__))
 # Bytes of a weight row in a stage.
 STREAMS = {"bf16": (2048,), "fp8": (1024, 2048)} | {n: (512, 1024) if f.bits == 4 else (1024,) for n, f in FORMS.items() if f.tile_bytes}
-GROUPED = {"bf16": (16, 32, 64, 96, 128, 160)} | {n: (16, 32, 64, 96, 128) for n in FORMS if n != "bf16"}
+GROUPED = {"bf16": (16, 32, 64, 96, 128, 160), "fp8": (64, 128)} | {n: (16, 32, 64, 96, 128) for n, f in FORMS.items() if f.tile_bytes}
 NAMES = {"qwen3": "qwen3-30b", "ds3": "ds3-ep8", "gptoss": "gptoss-120b", "mixtral": "mixtral"}
 
 
@@ -26,8 +26,8 @@ def grouped_macros(form, down, tokens):
     step = 16 if down or tokens <= 64 or tokens > 128 else 32
     tile = FORMS[form].tile_bytes
     weights, parts = (32 * tile, 2) if tile else (32768, 1)
-    stage = weights + parts * tokens * 128 + (tokens * 24 if form == "fp8" else 0)
-    buffers = step * 256 * (2 if down else 1)
+    stage = weights + parts * tokens * 128 + (4 * (tokens + 4) if form == "fp8" else 0)
+    buffers = (16384 if down else 64 * tokens) if form == "fp8" else step * 256 * (2 if down else 1)
     stages = min(8, (MOST_SHARED - 9216 - buffers) // stage)
     shared = stages * stage + buffers
     return dict(WEIGHTS=FORMS[form].macro, DOWN=int(down), TOKENS=tokens, STEP=step, STAGES=stages), shared

@@ -130,11 +130,11 @@ class Layer:
         kernel(min(self.sms * 8, -(-T * self.H // 2048)), 256, pack(self.work["out"], ids, w, y, T, self.k, self.H, self.E, 0, 0, None))
 
     def grouped(self, kernels, x, ids, w, y):
-        """Sort, gate and up, down, combine; with quantised activations, those first."""
+        """Sort, gate and up, down, combine; with quantised activations, those beside the sort."""
         sort, quantize, up, down, combine = kernels
+        self.sort(sort, ids)
         if self.form.token_bytes == 1:
             self.quantize(quantize, x)
-        self.sort(sort, ids)
         self.up(up, x)
         self.down(down)
         self.combine(combine, ids, w, y)

@@ -83,6 +83,8 @@ import Testing
     #expect(found == [16, 16, 16, 64, 160])
     #expect(kernels.tokens(pairs: 8 * 64, experts: 32) == 32)
     #expect(HopperKernels(.mxfp4, .silu).tokens(pairs: 1 << 20, experts: 8) == 128)
+    let scaled = HopperKernels(.e4m3Block, .silu)
+    #expect([9, 512, 1024, 4096].map { scaled.tokens(pairs: 8 * $0, experts: 128) } == [64, 64, 128, 128])
   }
 
   /// Few tokens are one launch as long as they read few bytes, which differs from form to form.

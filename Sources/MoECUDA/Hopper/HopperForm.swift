@@ -44,7 +44,7 @@ struct HopperForm: Sendable, Hashable {
   static let bf16 = Self(
     0, "bf16", bits: 16, tokens: [16, 32, 64, 96, 128, 160], chunks: (2048, 2048), stream: (0, 1300 << 20))
   static let e4m3Block = Self(
-    1, "e4m3-block", bits: 8, isScaledInBlocks: true, chunks: (1024, 2048), stream: (0, 110 << 20))
+    1, "e4m3-block", bits: 8, isScaledInBlocks: true, tokens: [64, 128], chunks: (1024, 2048), stream: (0, 110 << 20))
   static let mxfp4 = Self(2, "mxfp4", bits: 4, coding: .mxfp4)
   static let nvfp4 = Self(3, "nvfp4", bits: 4, coding: .nvfp4, hasFactors: true)
   static let int4Groups128 = Self(4, "int4-g128", bits: 4, coding: .int4(group: 128))

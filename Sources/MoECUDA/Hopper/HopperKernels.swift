@@ -65,8 +65,11 @@ struct HopperKernels: Sendable, Hashable {
     let weights = form.tileBytes > 0 ? 32 * form.tileBytes : 32768
     // Rows of 64 columns in bf16, of 128 in e4m3, and two such parts where weights are tiles.
     let rows = tokens * 128 * (form.tileBytes > 0 ? 2 : 1)
-    let stage = weights + rows + (form.isScaledInBlocks ? 24 * tokens : 0)
-    let buffers = step * 256 * (isDown || !isGated ? 2 : 1)
+    let scales = form.isScaledInBlocks ? 4 * (tokens + 4) : 0
+    let stage = weights + rows + scales
+    let buffers =
+      form.isScaledInBlocks
+      ? (isDown ? 16384 : 64 * tokens) : step * 256 * (isDown || !isGated ? 2 : 1)
     let stages = min(8, (Self.mostShared - Self.declared - buffers) / stage)
     let macros = [
       "WEIGHTS=\(form.weights)", "DOWN=\(isDown ? 1 : 0)", "TOKENS=\(tokens)", "STEP=\(step)", "STAGES=\(stages)",

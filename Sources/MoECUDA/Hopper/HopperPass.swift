@@ -126,8 +126,8 @@ struct HopperPass {
   /// The sort and both products: what the experts give lies in `workspace.outputs`, by pair.
   private func products(_ input: UInt64) throws(MoEError) {
     let form = kernels.form
-    if form.isScaledInBlocks { try quantize(input) }
     try sort()
+    if form.isScaledInBlocks { try quantize(input) }
     let most = kernels.tokens(pairs: pairs, experts: specification.expertCount)
     let first = experts.region.first
 
