@@ -130,8 +130,13 @@ extern "C" __global__ void __launch_bounds__(copiers + 256, 1) experts_grouped(
     for (int index = firstTile(); index < count; index += tileStride()) {
       if (begins) barrier::wait(memory.full(surelyFull), 0);
       begins = false;
-      memory.waitUntilFull(consumer.at);
-      const Tile tile = slots[consumer.at.stage];
+      Tile tile;
+      if constexpr (tilesAreHandedOn) {
+        memory.waitUntilFull(consumer.at);
+        tile = slots[consumer.at.stage];
+      } else {
+        tiles.find(index, tile);
+      }
       epilogue.begin(tile);
       Sums sums;
       consumer.multiplyTile(sums, tile);

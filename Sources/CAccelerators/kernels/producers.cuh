@@ -18,7 +18,7 @@ constexpr int surelyFull = DOWN ? STAGES - 1 : STAGES - 1 - ahead;
 
 /// A stage's weights, by one thread, and with the first stage's the tile.
 __device__ __forceinline__ void copyWeights(const TensorMap& map, const Memory& memory, const Position& at, int step, const Tile& tile) {
-  if (step == 0) memory.tiles[at.stage] = tile;
+  if (tilesAreHandedOn && step == 0) memory.tiles[at.stage] = tile;
   barrier::arriveExpecting(memory.full(at.stage), weightTileBytes);
   constexpr bool tiled = TILED;
   copy::box5(memory.weights(at.stage), &map, tiled ? 0 : step * columnsPerStage, tiled ? step : 0, tile.block * (tileRows / 16),
