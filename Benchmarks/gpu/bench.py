@@ -13,13 +13,12 @@ import torch
 from compiler import compile_all
 from driver import Kernel, pack, seconds
 from forms import FORMS
-from layer import GPT_OSS, SHAPES, Layer, check, routing
+from layer import GPT_OSS, MOST_SHARED, SHAPES, Layer, check, ring_stages, routing
 
-MOST_SHARED = 232448
 HERE = os.path.dirname(os.path.abspath(__file__))
 # Bytes of a weight row in a stage.
-STREAMS = {"bf16": (2048,), "fp8": (1024, 2048)} | {n: (1024,) for n, f in FORMS.items() if f.tile_bytes}
-GROUPED = {"bf16": (16, 32, 64, 96, 128, 160)} | {n: (16, 32, 64, 96, 128) for n in FORMS if n != "bf16"}
+STREAMS = {"bf16": (2048,), "fp8": (1024, 2048)} | {n: (512, 1024) if f.bits == 4 else (1024,) for n, f in FORMS.items() if f.tile_bytes}
+GROUPED = {"bf16": (16, 32, 64, 96, 128, 160), "fp8": (64, 128)} | {n: (16, 32, 64, 96, 128) for n, f in FORMS.items() if f.tile_bytes}
 NAMES = {"qwen3": "qwen3-30b", "ds3": "ds3-ep8", "gptoss": "gptoss-120b", "mixtral": "mixtral"}
 
 
@@ -27,8 +26,8 @@ def grouped_macros(form, down, tokens):
     step = 16 if down or tokens <= 64 or tokens > 128 else 32
     tile = FORMS[form].tile_bytes
     weights, parts = (32 * tile, 2) if tile else (32768, 1)
-    stage = weights + parts * tokens * 128 + (tokens * 24 if form == "fp8" else 0)
-    buffers = step * 256 * (2 if down else 1)
+    stage = weights + parts * tokens * 128 + (4 * (tokens + 4) if form == "fp8" else 0)
+    buffers = (16384 if down else 64 * tokens) if form == "fp8" else step * 256 * (2 if down else 1)
     stages = min(8, (MOST_SHARED - 9216 - buffers) // stage)
     shared = stages * stage + buffers
     return dict(WEIGHTS=FORMS[form].macro, DOWN=int(down), TOKENS=tokens, STEP=step, STAGES=stages), shared
@@ -63,8 +62,8 @@ class Kernels(dict):
             setattr(kernel, key, value)
         return kernel
 
-    def streams(self, form):
-        return [n for n in self.listed if n.startswith(f"stream {form} ")]
+    def streams(self, form, T=1):
+        return [n for n in self.listed if n.startswith(f"stream {form} ") and ring_stages(FORMS[form], self.listed[n][3]["chunk"], T)]
 
     def grouped(self, form, tokens):
         return [self[n] for n in ("sort", "quantize", f"up {form} {tokens}", f"down {form} {tokens}", "combine")]
@@ -152,7 +151,7 @@ def time_layer(kernels, shape, form, sizes, rates, peers):
         size, work = (sum(f[i] for f in floors) / len(floors) for i in (0, 1))
         limit, peer = max(size / (0.92 * rates[0]), work / dense), peers.get((shape, T, form))
         if T <= 8:
-            runs = {n: (lambda i, k=kernels[n]: layer.stream(k, *i)) for n in kernels.streams(form)}
+            runs = {n: (lambda i, k=kernels[n]: layer.stream(k, *i)) for n in kernels.streams(form, T)}
         else:
             runs = {}
         runs |= {f"grouped {form} {t}": (lambda i, k=kernels.grouped(form, t): layer.grouped(k, *i)) for t in tiles}
@@ -231,7 +230,8 @@ def main():
     for form in arguments.forms:
         bound = 5e-2 if form == "fp8" else 5e-3
         for name in kernels.streams(form):
-            fine &= isolated(name, 20, check_kernels, name, form, lambda l, *a, n=name: l.stream(kernels[n], *a), (1, 2, 7, 8), bound)
+            counts = [T for T in (1, 2, 7, 8) if name in kernels.streams(form, T)]
+            fine &= isolated(name, 20, check_kernels, name, form, lambda l, *a, n=name: l.stream(kernels[n], *a), counts, bound)
         for i, tokens in enumerate(GROUPED[form]):
             counts = (1, 2, 7, 8, 64, 129, 512, 4096) if tokens == 128 else ((8, 64, 512), (7, 129, 512), (2, 129, 512))[i % 3]
             fine &= fine and isolated(f"grouped {form} {tokens}", 20, check_kernels, f"grouped {form} {tokens}", form,

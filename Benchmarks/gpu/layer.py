@@ -8,6 +8,7 @@ from forms import FORMS
 
 SHAPES = {"qwen3": (2048, 768, 128, 8), "ds3": (7168, 2048, 32, 8), "gptoss": (2880, 2880, 128, 4),
           "mixtral": (4096, 14336, 8, 2), "odd": (1040, 336, 13, 3)}
+MOST_SHARED = 232448
 INFINITY = float("inf")
 SILU = (1.0, 0.0, INFINITY, INFINITY, 0.0, 0.0)
 GPT_OSS = (1.702, 1.0, 7.0, INFINITY, 0.0, 0.0)
@@ -70,10 +71,7 @@ class Layer:
         """The whole layer of at most 8 tokens."""
         T, p = x.shape[0], self.part
         inter = self.workspace(max(T, 8))["inter"]
-        stage = (self.form.stage_bytes(kernel.chunk, T) + 127) & ~127
-        stages = min(32, (kernel.shared - 28672) // stage)
-        threads = 608 if self.form.tile_bytes else 416
-        stages -= stages % 2 if self.form.tile_bytes else 0
+        stages, threads = ring_stages(self.form, kernel.chunk, T), 608 if self.form.tile_bytes else 416
         arguments = pack(x, ids, w, p("up"), p("down"), p("up scales"), p("down scales"), p("up bias"), p("down bias"),
                          ("q", self.expert_bytes), inter, y, self.grid, *self.activation, T, self.k, self.H, self.I, stages, 0, self.E, 0)
         kernel(self.sms, threads, arguments, cooperative=True)
@@ -132,11 +130,11 @@ class Layer:
         kernel(min(self.sms * 8, -(-T * self.H // 2048)), 256, pack(self.work["out"], ids, w, y, T, self.k, self.H, self.E, 0, 0, None))
 
     def grouped(self, kernels, x, ids, w, y):
-        """Sort, gate and up, down, combine; with quantised activations, those first."""
+        """Sort, gate and up, down, combine; with quantised activations, those beside the sort."""
         sort, quantize, up, down, combine = kernels
+        self.sort(sort, ids)
         if self.form.token_bytes == 1:
             self.quantize(quantize, x)
-        self.sort(sort, ids)
         self.up(up, x)
         self.down(down)
         self.combine(combine, ids, w, y)
@@ -161,6 +159,12 @@ class Layer:
         """(bytes, operations) that a call needs."""
         T, touched = ids.shape[0], ids[ids >= 0].unique().numel()
         return touched * self.weight_bytes + 4 * T * self.H, 6 * self.H * self.I * int((ids >= 0).sum())
+
+
+def ring_stages(form, chunk, tokens):
+    """Of the stream, which four teams take in turns where weights are tiles; 0: they don't fit."""
+    stages = min(32, (MOST_SHARED - 28672) // ((form.stage_bytes(chunk, tokens) + 127) & ~127))
+    return stages - stages % 4 if form.tile_bytes else stages
 
 
 def routing(T, E, k, kind, skips=False):

@@ -61,6 +61,12 @@ MOE_TEXT(producers_cuh) = {
 MOE_TEXT(ring_cuh) = {
 #embed "kernels/ring.cuh" suffix(, 0)
 };
+MOE_TEXT(scaled_epilogue_cuh) = {
+#embed "kernels/scaled_epilogue.cuh" suffix(, 0)
+};
+MOE_TEXT(scaled_product_cuh) = {
+#embed "kernels/scaled_product.cuh" suffix(, 0)
+};
 MOE_TEXT(stream_producers_cuh) = {
 #embed "kernels/stream_producers.cuh" suffix(, 0)
 };
@@ -142,6 +148,8 @@ const moe_kernel_source *moe_kernel_sources(size_t *count) {
       {"mma.cuh", mma_cuh},
       {"producers.cuh", producers_cuh},
       {"ring.cuh", ring_cuh},
+      {"scaled_epilogue.cuh", scaled_epilogue_cuh},
+      {"scaled_product.cuh", scaled_product_cuh},
       {"stream_producers.cuh", stream_producers_cuh},
       {"stream_product.cuh", stream_product_cuh},
       {"stream_ring.cuh", stream_ring_cuh},

@@ -67,9 +67,10 @@ import Testing
       let stages = kernel.macros.first { $0.hasPrefix("STAGES=") }.flatMap { Int($0.dropFirst(7)) }
       #expect((3...8).contains(try #require(stages)), "\(kernel.source)")
     }
-    for chunk in [form.chunks.short, form.chunks.long] {
-      for tokens in 1...form.stream.tokens {
-        #expect((3...32).contains(kernels.streamStages(chunk: chunk, tokens: tokens)))
+    for columns in [1024, 8192] {
+      for tokens in 1...8 {
+        let chunk = form.chunk(columns: columns, tokens: tokens)
+        #expect((3...32).contains(kernels.streamStages(chunk: chunk, tokens: tokens)), "\(chunk), \(tokens)")
       }
     }
     #expect(Set(kernels.kernels.map(\.source)).count == kernels.kernels.count)
@@ -82,16 +83,22 @@ import Testing
     #expect(found == [16, 16, 16, 64, 160])
     #expect(kernels.tokens(pairs: 8 * 64, experts: 32) == 32)
     #expect(HopperKernels(.mxfp4, .silu).tokens(pairs: 1 << 20, experts: 8) == 128)
+    let scaled = HopperKernels(.e4m3Block, .silu)
+    #expect([9, 512, 1024, 4096].map { scaled.tokens(pairs: 8 * $0, experts: 128) } == [64, 64, 128, 128])
   }
 
   /// Few tokens are one launch as long as they read few bytes, which differs from form to form.
   @Test func batchesOfTheStream() {
-    func isStreamed(_ form: HopperForm, _ tokens: Int, topK: Int = 8, _ activation: Activation = .silu) -> Bool {
-      HopperKernels(form, activation).isStreamed(tokens: tokens, topK: topK, experts: 128, bytesPerExpert: 4 << 20)
+    func isStreamed(
+      _ form: HopperForm, _ tokens: Int, topK: Int = 8, _ activation: Activation = .silu, megabytes: Int = 4
+    ) -> Bool {
+      HopperKernels(form, activation).isStreamed(
+        tokens: tokens, topK: topK, experts: 128, bytesPerExpert: megabytes << 20)
     }
     #expect(isStreamed(.bf16, 1) && isStreamed(.bf16, 8) && !isStreamed(.bf16, 9))
     #expect(isStreamed(.e4m3Block, 1) && !isStreamed(.e4m3Block, 8))
-    #expect(isStreamed(.mxfp4, 4) && !isStreamed(.mxfp4, 5) && isStreamed(.e4m3Groups128, 8))
+    #expect(isStreamed(.mxfp4, 8) && !isStreamed(.mxfp4, 8, megabytes: 8) && isStreamed(.mxfp4, 4, megabytes: 80))
+    #expect(isStreamed(.e4m3Groups128, 8, megabytes: 80) && !isStreamed(.e4m3Groups128, 9))
     #expect(isStreamed(.bf16, 8, topK: 32) && !isStreamed(.bf16, 8, topK: 33))
     #expect(!isStreamed(.bf16, 1, Activation(.relu2, isGated: false)))
   }

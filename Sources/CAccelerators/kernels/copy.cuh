@@ -23,6 +23,11 @@ __device__ __forceinline__ void word(u32 destination, const void* source) {
   asm volatile("cp.async.ca.shared.global [%0], [%1], 4;" ::"r"(destination), "l"(source) : "memory");
 }
 
+/// Arrives when this thread's chunks and words so far have landed, without a wait for them.
+__device__ __forceinline__ void arriveWhenLanded(u32 barrier) {
+  asm volatile("cp.async.mbarrier.arrive.noinc.shared::cta.b64 [%0];" ::"r"(barrier) : "memory");
+}
+
 /// Closes a group of this thread's chunks.
 __device__ __forceinline__ void commit() { asm volatile("cp.async.commit_group;" ::: "memory"); }
 /// Until at most `pending` of this thread's groups are under way.

@@ -2,11 +2,9 @@
 // Copyright 2026 the swift-moe project authors
 
 // From a warpgroup's sums to rows of memory: bias, activation, and a turn through shared memory, `STEP` rows at a time, so
-// that each thread stores 16 bytes of a row. Gate and up in e4m3 yield e4m3 again: then both warpgroups share a buffer,
-// because a scale belongs to 128 outputs.
+// that each thread stores 16 bytes of a row. That of e4m3 in blocks is `scaled_epilogue.cuh`.
 #pragma once
 #include "activation.cuh"
-#include "e4m3.cuh"
 #include "ring.cuh"
 
 /// 64 weight rows twice, by tokens.
@@ -14,13 +12,8 @@ using Sums = float[2][TOKENS / 2];
 
 /// Of one warpgroup, and of a tile.
 constexpr int outputs = paired ? 64 : 128, tileOutputs = 2 * outputs;
-constexpr bool quantizes = WEIGHTS == E4M3_BLOCK && !DOWN;
-static_assert(!quantizes || paired, "e4m3 without a gate has no product of its own");
-/// Outputs of a row in a buffer, and the threads that store it.
-constexpr int bufferOutputs = quantizes ? tileOutputs : outputs;
-constexpr int storers = quantizes ? 256 : 128;
-constexpr int bufferBytes = STEP * bufferOutputs * 2;
-constexpr int chunks = bufferOutputs / 8, tokensAtOnce = storers / chunks;
+constexpr int storers = 128, bufferBytes = STEP * outputs * 2;
+constexpr int chunks = outputs / 8, tokensAtOnce = storers / chunks;
 constexpr int passes = (STEP + tokensAtOnce - 1) / tokensAtOnce;
 
 using Results = moe_hopper_results;
@@ -43,15 +36,21 @@ struct Epilogue {
   int member;  // the warpgroup: 0 or 1
   const u8* factors;  // of the first expert, where matrices have some: fp32 [2] or, without a gate and for down, [1]
 
+  __device__ static Epilogue of(const moe_hopper_grouped_arguments& p, const Memory& memory, int member) {
+    return {p.results, p.sources.rows, p.expertBytes, memory.buffers(), member, p.sources.weightScales};
+  }
+
+  /// Before the product.
+  __device__ __forceinline__ void begin(const Tile&) const {}
+
   __device__ __forceinline__ void meet() const {
-    barrier::meet(quantizes ? 1 : 1 + member, storers);
+    barrier::meet(1 + member, storers);
   }
 
   __device__ __forceinline__ void finish(const Tile& tile, Sums& sums) const {
     const int warp = threadIdx.x >> 5 & 3, g = lane() >> 2, t = lane() & 3;
-    const int thread = quantizes ? threadIdx.x - copiers : threadIdx.x & 127;
-    const int tileFirst = tile.block * tileOutputs, ownFirst = tileFirst + member * outputs;
-    const u32 buffer = buffers + (quantizes ? 0 : member * bufferBytes);
+    const int thread = threadIdx.x & (storers - 1), ownFirst = tile.block * tileOutputs + member * outputs;
+    const u32 buffer = buffers + member * bufferBytes;
     float bias[2][2] = {};
     if (p.bias) {
       const float* of = (const float*)(p.bias + tile.expert * expertBytes);
@@ -70,17 +69,15 @@ struct Epilogue {
       unit[0] *= of[0];
       unit[1] *= of[paired];
     }
-    const u32 swizzle = lane() & 7, firstChunk = quantizes ? member * 8 : 0;
-    const u32 transposed = buffer + (lane() & (STEP - 1)) * (bufferOutputs * 2);
+    const u32 swizzle = lane() & 7, transposed = buffer + (lane() & (STEP - 1)) * (outputs * 2);
+    int place[passes], next[passes];
+    findPlaces(next, tile, thread / chunks);
 #pragma unroll
     for (int part = 0; part < TOKENS / STEP; ++part) {
       if (part * STEP >= tile.count) break;
-      int place[passes];
 #pragma unroll
-      for (int pass = 0; pass < passes; ++pass) {
-        const int row = part * STEP + pass * tokensAtOnce + thread / chunks;
-        place[pass] = row >= tile.count ? 0 : DOWN ? rows[tile.first + row] : tile.first + row;
-      }
+      for (int pass = 0; pass < passes; ++pass) place[pass] = next[pass];
+      findPlaces(next, tile, (part + 1) * STEP + thread / chunks);
       if (part > 0) meet();
 #pragma unroll
       for (int half = 0; half < 2; ++half) {
@@ -106,7 +103,7 @@ struct Epilogue {
           }
         }
         if (paired) {
-          storeTransposed(transposed + ((firstChunk + half * 4 + warp ^ swizzle) << 4), packed[0]);
+          storeTransposed(transposed + ((half * 4 + warp ^ swizzle) << 4), packed[0]);
         } else {
           storeTransposed(transposed + ((half * 8 + warp * 2 ^ swizzle) << 4), packed[0]);
           storeTransposed(transposed + ((half * 8 + warp * 2 + 1 ^ swizzle) << 4), packed[1]);
@@ -116,26 +113,22 @@ struct Epilogue {
 #pragma unroll
       for (int pass = 0; pass < passes; ++pass) {
         const int token = pass * tokensAtOnce + thread / chunks, chunk = thread % chunks, row = part * STEP + token;
-        const int first = (quantizes ? tileFirst : ownFirst) + chunk * 8;
-        const Words values = loadShared(buffer + token % STEP * (bufferOutputs * 2) + ((chunk ^ (token & 7)) << 4));
-        const bool there = token < STEP && row < tile.count && first < p.width;
-        if (quantizes)
-          storeQuantized(values, place[pass], first, there);
-        else if (there)
+        const int first = ownFirst + chunk * 8;
+        const Words values = loadShared(buffer + token % STEP * (outputs * 2) + ((chunk ^ (token & 7)) << 4));
+        if (token < STEP && row < tile.count && first < p.width)
           *(Words*)(p.output + ((long long)place[pass] * p.width + first) * 2) = values;
       }
     }
     meet();
   }
 
-  /// 8 of the 128 outputs that 16 lanes hold.
-  __device__ __forceinline__ void storeQuantized(const Words& values, int row, int first, bool there) const {
-    const float greatest = greatestOfBlock(values), inverse = 448.f * reciprocal(greatest);
-    if (!there) return;
-    const u64 codes = quantizeE4M3(values, inverse);
-    *(u64*)(p.output + (long long)row * p.width + first) = codes;
-    if (first % scaleBlock == 0)
-      p.outputScales[(long long)row * ceilDivide(p.width, scaleBlock) + first / scaleBlock] = greatest * (1 / 448.f);
+  /// Where rows go: fetched a part ahead.
+  __device__ __forceinline__ void findPlaces(int (&place)[passes], const Tile& tile, int first) const {
+#pragma unroll
+    for (int pass = 0; pass < passes; ++pass) {
+      const int row = first + pass * tokensAtOnce;
+      place[pass] = row >= tile.count ? 0 : DOWN ? rows[tile.first + row] : tile.first + row;
+    }
   }
 
   __device__ __forceinline__ void scale(float (&c)[4], const Tile& tile, int row) const {

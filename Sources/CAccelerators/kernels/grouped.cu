@@ -3,12 +3,18 @@
 
 // One product of all experts with their rows: gate and up with the activation (`DOWN` = 0), or down (`DOWN` = 1).
 //
-// Weights are the left operand, so that a tile's rows (tokens) may be any multiple of `STEP`: 256 weight rows times at
-// most `TOKENS` rows. Blocks stay and take tile after tile. One warpgroup copies; two multiply, each half of the tile's
-// weight rows. The second begins some stages behind the first, so that one's epilogue hides behind the other's product.
+// A tile is 256 weight rows times at most `TOKENS` rows (tokens). Blocks stay and take tile after tile. One warpgroup copies; two
+// multiply, of which the second begins some stages behind the first, so that one's epilogue hides behind the other's product.
+// Weights are the left operand, so that a tile's rows may be any multiple of `STEP`, and each warpgroup has half of the weight
+// rows; only with e4m3 in blocks tokens are the left operand (`scaled_product.cuh`).
 // Gate and up rows lie in turns of 8 in a tile (the tensor map does that), so that a thread holds both values of an output.
+#include "weights.cuh"
+#if WEIGHTS == E4M3_BLOCK
+#include "scaled_epilogue.cuh"
+#else
 #include "coded_product.cuh"
 #include "epilogue.cuh"
+#endif
 #include "producers.cuh"
 #include "wgmma.cuh"
 
@@ -19,6 +25,8 @@ static_assert(consumerRegisters % 8 == 0, "registers move by eights");
 
 using GroupedArguments = moe_hopper_grouped_arguments;
 
+#if WEIGHTS != E4M3_BLOCK
+/// A warpgroup's products.
 struct Consumer {
   const GroupedArguments& p;
   const Memory& memory;
@@ -63,56 +71,6 @@ struct Consumer {
     else
       product.multiplyMany<N>(sums);
   }
-#else
-  /// A stage is a block of scales: its products are summed by the tensor cores, then scaled and added in fp32.
-  template <int N> __device__ __forceinline__ void multiply(Sums& sums, const Tile&) {
-#pragma unroll
-    for (int half = 0; half < 2; ++half)
-#pragma unroll
-      for (int i = 0; i < N / 2; ++i) sums[half][i] = 0;
-    for (int step = 0; step < steps; ++step) {
-      memory.waitUntilFull(at);
-      const u64 tokens = wgmma::descriptor(memory.tokens(at.stage));
-      const u32 scales = memory.scales(at.stage) + (lane() & 3) * 16 + (paired ? 0 : member * 8);
-#pragma unroll
-      for (int half = 0; half < 2; ++half) {
-        float block[N / 2];
-        wgmma::begin();
-#pragma unroll
-        for (int k = 0; k < 4; ++k)
-          wgmma::Product<N>::e4m3(block, weights(half) + wgmma::descriptorBytes(k * 32),
-                                  tokens + wgmma::descriptorBytes(k * 32), k > 0);
-        wgmma::commit();
-        wgmma::wait<0>();
-        wgmma::hold(block);
-#pragma unroll
-        for (int j = 0; j < N / 8; ++j) {
-          const Scales scale = loadScales(scales + j * 64);
-#pragma unroll
-          for (int i = 0; i < 4; ++i) sums[half][j * 4 + i] = fmaf(block[j * 4 + i], scale.of[i], sums[half][j * 4 + i]);
-        }
-      }
-      memory.release(at.stage);
-      at.advance();
-    }
-  }
-
-  /// Of two tokens: times gate's and up's or, for down, times this warpgroup's.
-  struct Scales {
-    float of[4];
-  };
-  static __device__ __forceinline__ Scales loadScales(u32 address) {
-    Scales s;
-    if (paired) {
-      asm volatile("ld.shared.v4.f32 {%0, %1, %2, %3}, [%4];"
-                   : "=f"(s.of[0]), "=f"(s.of[1]), "=f"(s.of[2]), "=f"(s.of[3]) : "r"(address));
-    } else {
-      asm volatile("ld.shared.v2.f32 {%0, %1}, [%2];" : "=f"(s.of[0]), "=f"(s.of[1]) : "r"(address));
-      s.of[2] = s.of[0];
-      s.of[3] = s.of[1];
-    }
-    return s;
-  }
 #endif
 
   /// The fewest rows that have a variant of their own.
@@ -121,12 +79,13 @@ struct Consumer {
   static constexpr int fewer(int rows) { return rows > 96 ? rows - 16 : rows > 32 ? rows - 32 : rows / 2; }
 
   /// By the variant of the fewest rows that hold the tile.
-  template <int N> __device__ __forceinline__ void multiplyLeast(Sums& sums, const Tile& tile) {
+  template <int N = TOKENS> __device__ __forceinline__ void multiplyTile(Sums& sums, const Tile& tile) {
     if constexpr (N > leastRows)
-      if (tile.count <= fewer(N)) return multiplyLeast<fewer(N)>(sums, tile);
+      if (tile.count <= fewer(N)) return multiplyTile<fewer(N)>(sums, tile);
     multiply<N>(sums, tile);
   }
 };
+#endif
 
 extern "C" __global__ void __launch_bounds__(copiers + 256, 1) experts_grouped(
   const __grid_constant__ TensorMap weights, const __grid_constant__ TensorMap tokens, const __grid_constant__ GroupedArguments p) {
@@ -165,16 +124,22 @@ extern "C" __global__ void __launch_bounds__(copiers + 256, 1) experts_grouped(
     barrier::takeRegisters<consumerRegisters>();
     const int member = warpgroup - 1;
     Consumer consumer{p, memory, steps, member};
-    const Epilogue epilogue{p.results, p.sources.rows, p.expertBytes, memory.buffers(), member, p.sources.weightScales};
+    Epilogue epilogue = Epilogue::of(p, memory, member);
     const int count = tiles.count();
     bool begins = member == 1 && steps > surelyFull;
     for (int index = firstTile(); index < count; index += tileStride()) {
       if (begins) barrier::wait(memory.full(surelyFull), 0);
       begins = false;
-      memory.waitUntilFull(consumer.at);
-      const Tile tile = slots[consumer.at.stage];
+      Tile tile;
+      if constexpr (tilesAreHandedOn) {
+        memory.waitUntilFull(consumer.at);
+        tile = slots[consumer.at.stage];
+      } else {
+        tiles.find(index, tile);
+      }
+      epilogue.begin(tile);
       Sums sums;
-      consumer.multiplyLeast<TOKENS>(sums, tile);
+      consumer.multiplyTile(sums, tile);
       epilogue.finish(tile, sums);
     }
   }

@@ -10,15 +10,15 @@
 using Sources = moe_hopper_sources;
 __device__ __forceinline__ int stepsOf(const Sources& p) { return ceilDivide(p.columns, columnsPerStage); }
 
-/// Stages whose rows or scales a thread has under way before it makes the first of them known.
-constexpr int ahead = 2;
+/// Stages whose gathered rows a thread has under way when it makes one known: one more where memory is the limit.
+constexpr int ahead = WEIGHTS == BF16 && TOKENS <= 64 ? 2 : 1;
 static_assert(STAGES > ahead, "stages become known when later ones are begun");
 /// A stage that is full before any is released.
-constexpr int surelyFull = DOWN && !tokensAreScaled ? STAGES - 1 : STAGES - 1 - ahead;
+constexpr int surelyFull = DOWN ? STAGES - 1 : STAGES - 1 - ahead;
 
 /// A stage's weights, by one thread, and with the first stage's the tile.
 __device__ __forceinline__ void copyWeights(const TensorMap& map, const Memory& memory, const Position& at, int step, const Tile& tile) {
-  if (step == 0) memory.tiles[at.stage] = tile;
+  if (tilesAreHandedOn && step == 0) memory.tiles[at.stage] = tile;
   barrier::arriveExpecting(memory.full(at.stage), weightTileBytes);
   constexpr bool tiled = TILED;
   copy::box5(memory.weights(at.stage), &map, tiled ? 0 : step * columnsPerStage, tiled ? step : 0, tile.block * (tileRows / 16),
@@ -58,7 +58,7 @@ __device__ __forceinline__ void copyRows(const TensorMap& map, const Memory& mem
   });
 }
 
-/// The scales of e4m3: a thread fetches those of its rows and of the weights, and multiplies them when they are there.
+/// The scales of e4m3: a thread fetches those of its rows, and two threads one of the weights each.
 struct ScaleCopier {
   static constexpr int threads = DOWN ? scaleCopiers : copiers, count = tokensAreScaled ? (TOKENS + threads - 1) / threads : 0;
   const Sources& p;
@@ -67,18 +67,16 @@ struct ScaleCopier {
 
   /// Where this thread's rows and the tile's weights have their scales.
   struct Place {
-    const float* row[count + 1];
-    const float *low, *high;
+    const float *row[count + 1], *weights;
   };
   __device__ __forceinline__ static int thread() { return threadIdx.x & (threads - 1); }
 
   template <typename Row> __device__ __forceinline__ Place find(const Tile& tile, Row row) const {
     Place place;
-    const int blocks = ceilDivide(width, scaleBlock), pitch = scalePitch(p.columns);
-    const float* first = (const float*)(p.weightScales + tile.expert * expertBytes);
-    const int block = paired ? tile.block : tile.block * 2;
-    place.low = first + block * pitch;
-    place.high = first + (paired ? block + blocks : smaller(block + 1, blocks - 1)) * pitch;
+    // Of gate or up, or of one half of down's tile: both halves may be in the last block.
+    const int blocks = ceilDivide(width, scaleBlock), second = thread() & 1;
+    const int block = paired ? tile.block + second * blocks : smaller(tile.block * 2 + second, blocks - 1);
+    place.weights = (const float*)(p.weightScales + tile.expert * expertBytes) + block * scalePitch(p.columns);
 #pragma unroll
     for (int i = 0; i < count; ++i)
       place.row[i] = p.inputScales + (long long)row(thread() + i * threads) * ceilDivide(p.columns, scaleBlock);
@@ -89,30 +87,15 @@ struct ScaleCopier {
     for (int i = 0; i < count; ++i) {
       const int row = thread() + i * threads;
       if (row >= TOKENS) break;
-      const u32 factors = memory.factors(stage) + row * 16;
-      copy::word(factors, place.row[i] + step);
-      copy::word(factors + 4, place.low + step);
-      copy::word(factors + 8, place.high + step);
+      copy::word(memory.scales(stage) + row * 4, place.row[i] + step);
     }
-  }
-  /// The products of two neighbours lie together.
-  __device__ __forceinline__ static void land(const Memory& memory, int stage) {
-#pragma unroll
-    for (int i = 0; i < count; ++i) {
-      const int row = thread() + i * threads;
-      if (row >= TOKENS) break;
-      const Words factors = loadShared(memory.factors(stage) + row * 16);
-      const float own = __uint_as_float(factors.w[0]);
-      const u32 place = memory.scales(stage) + (row >> 1) * 16 + (row & 1) * 4;
-      storeShared(place, own * __uint_as_float(factors.w[1]));
-      storeShared(place + 8, own * __uint_as_float(factors.w[2]));
-    }
+    if (thread() < 2) copy::word(memory.scales(stage) + (TOKENS + thread()) * 4, place.weights + step);
   }
 };
 
 /// Makes stages known when this thread's copies into them have landed: `ahead` later ones are under way by then.
-template <typename Land> struct Lander {
-  Land land;
+struct Lander {
+  const Memory& memory;
   Position landed;
   int begun = 0;
 
@@ -129,31 +112,26 @@ template <typename Land> struct Lander {
 
  private:
   __device__ __forceinline__ void one() {
-    land(landed.stage);
+    copy::fenceEnginesShared();
+    barrier::arrive(memory.full(landed.stage));
     landed.advance();
   }
 };
-template <typename Land> __device__ __forceinline__ Lander<Land> lander(Land land) { return {land}; }
 
 /// The scales of down's rows, by `scaleCopiers` threads.
 __device__ __forceinline__ void copyScales(const ScaleCopier& scales, const Memory& memory, const Tiles& tiles, int steps) {
   ScaleCopier::Place place;
-  auto landing = lander([&](int stage) {
-    ScaleCopier::land(memory, stage);
-    barrier::arrive(memory.full(stage));
-  });
   const auto begin = [&](const Tile& tile) {
     place = scales.find(tile, [&](int row) { return tile.first + smaller(row, tile.count - 1); });
   };
   forEachStage(memory, tiles, steps, begin, [&](const Tile&, int step, const Position& at) {
     scales.begin(memory, place, step, at.stage);
-    landing.stageBegun();
+    copy::arriveWhenLanded(memory.full(at.stage));
   });
-  landing.finish();
 }
 
-/// Each of `gatherers` threads copies 16 bytes of every 8th or 16th row; rows beyond the tile repeat its last one, up to a multiple of 64
-/// (a branch for each copy costs more).
+/// Each of `gatherers` threads copies 16 bytes of every 8th or 16th row; rows beyond the tile repeat its last one, up to a
+/// multiple of 64 (a branch for each copy costs more).
 __device__ __forceinline__ void gatherRows(
   const TensorMap& map, const Sources& p, const ScaleCopier& scales, const Memory& memory, const Tiles& tiles) {
   constexpr int apart = gatherers / 8, count = (TOKENS + apart - 1) / apart;
@@ -161,11 +139,7 @@ __device__ __forceinline__ void gatherRows(
   const u32 swizzled = first * operandWidth + ((chunk ^ (first & 7)) << 4);
   u32 source[count];  // in bytes
   ScaleCopier::Place place;
-  auto landing = lander([&](int stage) {
-    if (tokensAreScaled) ScaleCopier::land(memory, stage);
-    copy::fenceEnginesShared();
-    barrier::arrive(memory.full(stage));
-  });
+  Lander landing{memory};
   const auto begin = [&](const Tile& tile) {
     const auto token = [&](int row) { return divide(p.rows[tile.first + smaller(row, tile.count - 1)], p.topK); };
 #pragma unroll

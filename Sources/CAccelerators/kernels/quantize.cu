@@ -2,6 +2,9 @@
 // Copyright 2026 the swift-moe project authors
 
 // Rows of bf16 as e4m3 with a scale for each 128 columns: the greatest magnitude becomes 448. 16 lanes take a block.
+//
+// Runs beside the sort: the kernel before it, which let it start only after all earlier ones had ended, and whose result it
+// doesn't read. It ends after the sort, so that who waits for this kernel has waited for both.
 #include "activation.cuh"
 #include "barrier.cuh"
 #include "e4m3.cuh"
@@ -9,7 +12,6 @@
 constexpr int threads = 256;
 
 extern "C" __global__ void __launch_bounds__(threads) experts_quantize(const __grid_constant__ moe_hopper_quantize_arguments p) {
-  barrier::waitForPreviousKernel();
   barrier::releaseNextKernel();
   const int blocks = ceilDivide(p.columns, 128), total = p.rows * blocks, chunk = threadIdx.x & 15;
   const int perGrid = gridDim.x * (threads / 16), begin = blockIdx.x * (threads / 16) + threadIdx.x / 32 * 2;
@@ -24,4 +26,5 @@ extern "C" __global__ void __launch_bounds__(threads) experts_quantize(const __g
     *(u64*)(p.codes + place) = quantizeE4M3(values, 448.f * reciprocal(greatest));
     if (chunk == 0) p.scales[index] = greatest * (1 / 448.f);
   }
+  barrier::waitForPreviousKernel();
 }

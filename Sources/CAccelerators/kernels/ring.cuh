@@ -32,14 +32,14 @@ static_assert(tokenPartBytes % 1024 == 0 && weightTileBytes % 1024 == 0, "operan
 /// Pairs of gate and up give one output.
 constexpr bool paired = !DOWN && GATED;
 constexpr bool tokensAreScaled = WEIGHTS == E4M3_BLOCK;
-/// Behind the stages: for each token of each stage the products of its scale with two of the weights', and what they are made
-/// of.
-constexpr int scaleBytes = tokensAreScaled ? TOKENS * 8 : 0, factorBytes = 2 * scaleBytes;
+/// Behind the stages: for each stage the tokens' scales, two of the weights, and room for 16 bytes to be a unit.
+constexpr int scaleBytes = tokensAreScaled ? (TOKENS + 4) * 4 : 0;
+
+/// Whether all rows are read by threads, never by the tensor cores themselves: then their copies arrive by themselves.
+constexpr bool rowsAreLoaded = TILED && TOKENS <= 16;
 
 /// Threads that copy: one warpgroup.
 constexpr int copiers = 128;
-/// Whether all rows are read by threads, never by the tensor cores themselves: then their copies arrive by themselves.
-constexpr bool rowsAreLoaded = TILED && TOKENS <= 16;
 /// Of those, the ones that gather rows.
 constexpr int gatherers = rowsAreLoaded ? 64 : copiers;
 /// Of those, the ones that copy the scales of down's rows.
@@ -75,6 +75,8 @@ struct Position {
 
 /// A tile on its way from the copying thread to those that multiply, with the tile's first stage.
 using TileSlots = Tile[STAGES];
+/// With scaled tokens, who multiplies finds it again: the compiler orders the rest of the loop better then.
+constexpr bool tilesAreHandedOn = !tokensAreScaled;
 
 struct Memory {
   u32 stages, barriers;
@@ -82,8 +84,7 @@ struct Memory {
   __device__ u32 weights(int stage) const { return stages + stage * stageBytes; }
   __device__ u32 tokens(int stage) const { return weights(stage) + weightTileBytes; }
   __device__ u32 scales(int stage) const { return stages + STAGES * stageBytes + stage * scaleBytes; }
-  __device__ u32 factors(int stage) const { return scales(STAGES) + stage * factorBytes; }
-  __device__ u32 buffers() const { return factors(STAGES); }
+  __device__ u32 buffers() const { return scales(STAGES); }
   __device__ u32 full(int stage) const { return barriers + stage * 8; }
   __device__ u32 empty(int stage) const { return barriers + (STAGES + stage) * 8; }
 

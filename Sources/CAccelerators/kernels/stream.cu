@@ -4,7 +4,7 @@
 // The whole layer for at most 8 tokens, in one launch: bound by the weights' bytes, so everything serves their stream.
 //
 // Every block owns an equal share of the touched experts' (gate, up) row pairs, and an equal share of down's rows over
-// all touched experts. Some warps copy both shares, in order, into a ring in shared memory; teams of eight multiply, each warp
+// all touched experts. Some warps copy both shares, in order, into a ring in shared memory; teams of them multiply, each warp
 // its own columns of a stage; one adds up what they have of some rows and finishes those, so that they never wait for it. Between
 // the two products all blocks meet; meanwhile the ring fills with down's weights. All tokens are columns of one product, so
 // that the sum over experts is the accumulator's: no second meeting.
@@ -38,7 +38,7 @@ struct Handover {
 #pragma unroll
     for (int i = 0; i < teams * warps; ++i) {
       parts[i] = {};
-      if (turn.first(i / warps) < stages) parts[i] = shared.sums[slot][i][lane()];
+      if (turn.first(i / warps, teams) < stages) parts[i] = shared.sums[slot][i][lane()];
     }
     turn.before += stages;
     __syncwarp();
@@ -78,7 +78,7 @@ struct Consumer {
     const int chunks = ceilDivide(p.hidden, chunkColumns);
     forEachGroup(p, experts, [&](int index, int, int) {
       mma::Sums sums = {};
-      const int first = turn.first(team);
+      const int first = turn.first(team, teams);
       for (int chunk = first; chunk < chunks; chunk += teams) consume(sums, experts.tokens[index], chunk, p.hidden);
       turn.before += chunks;
       handover.give(sums, first < chunks);
@@ -90,7 +90,7 @@ struct Consumer {
     const Share share(p.hidden);
     for (int row = share.begin; row < share.end; row += groupRows<stageRows>(row, share.end - row, p.hidden)) {
       mma::Sums sums = {};
-      const int first = turn.first(team);
+      const int first = turn.first(team, teams);
       int index = 0, chunk = first;
       for (int stage = first; stage < stages; stage += teams, chunk += teams) {
         for (; chunk >= chunks; chunk -= chunks) ++index;
@@ -200,7 +200,7 @@ extern "C" __global__ void __launch_bounds__(consumers + producers + 32, 1) expe
     consumer.down();
   } else if (threadIdx.x < consumers + producers) {
     const int warp = (threadIdx.x - consumers) / 32, team = warp / copyingWarps;
-    Ring ring(stages, shared, p, team, teams);
+    Ring ring(stages, shared, p, team, copyingTeams);
     Producer producer{p, ring, copy::readOncePolicy(), (int)lane() * copyingWarps + warp % copyingWarps, team};
     produceGateUp(producer, shared.experts);
     produceDown(producer, shared.experts, generation);

@@ -75,7 +75,7 @@ __device__ __forceinline__ void produceGateUp(Producer& producer, const TouchedE
         + ((producer.thread - 24) * ceilDivide(p.inner, scaleBlock) + row / scaleBlock) * scalePitch(p.hidden);
 #endif
     const u16* token = producer.takesToken(mask) ? p.input + (long long)(producer.thread - 16) * p.hidden : nullptr;
-    for (int chunk = producer.turn.first(producer.team); chunk < chunks; chunk += teams) {
+    for (int chunk = producer.turn.first(producer.team, copyingTeams); chunk < chunks; chunk += copyingTeams) {
       producer.copyWeights(weights, run, scales, chunk, p.hidden, 2 * n, mask);
       producer.copyTokens(token, chunk, p.hidden);
       producer.ring.advance();
@@ -134,16 +134,16 @@ __device__ __forceinline__ void produceDown(Producer producer, const TouchedExpe
   };
   const auto advance = [&](DownStage& s, int count) { return s.skip(count, share, experts.count, chunks, p.hidden); };
   DownStage first{share.begin, groupRows<stageRows>(share.begin, share.end - share.begin, p.hidden), 0, 0};
-  bool more = advance(first, producer.turn.first(producer.team));
+  bool more = advance(first, producer.turn.first(producer.team, copyingTeams));
   // Weights fill the ring while the other blocks finish; then what they wrote follows.
   DownStage s = first;
   const Ring start = producer.ring;
   int ahead = 0;
-  while (more && ahead < p.stages / teams) {
+  while (more && ahead < p.stages / copyingTeams) {
     copyWeights(s);
     producer.ring.advance();
     ++ahead;
-    more = advance(s, teams);
+    more = advance(s, copyingTeams);
   }
   if (lane() == 0) barrier::waitForGrid(p.grid, generation);
   __syncwarp();
@@ -154,13 +154,13 @@ __device__ __forceinline__ void produceDown(Producer producer, const TouchedExpe
   for (int i = 0; i < ahead; ++i) {
     copyTokens(t);
     producer.ring.advance();
-    advance(t, teams);
+    advance(t, copyingTeams);
   }
   producer.ring = filled;
   while (more) {
     copyWeights(s);
     copyTokens(s);
     producer.ring.advance();
-    more = advance(s, teams);
+    more = advance(s, copyingTeams);
   }
 }

@@ -13,13 +13,13 @@
 #define CHUNK 1024
 #endif
 
-/// Warps that share a stage, each with columns of its own. Where codes cost more than bytes, two teams of them take stages in
-/// turns, so that a scheduler has four warps to choose from.
-constexpr int warps = 8, teams = TILED ? 2 : 1;
+/// Warps that share a stage, each with columns of its own. Where codes cost more than bytes, teams of them take stages in turns,
+/// so that what a stage costs besides its bytes is hidden, and a scheduler has four warps to choose from.
+constexpr int warps = TILED ? 4 : 8, teams = TILED ? 4 : 1;
 constexpr int consumers = teams * warps * 32;
-/// Warps that copy a stage between them; each team has its own.
-constexpr int copyingWarps = TILED ? 1 : 4;
-constexpr int producers = teams * copyingWarps * 32;
+/// Warps that copy a stage between them, and teams of those.
+constexpr int copyingWarps = TILED ? 1 : 4, copyingTeams = TILED ? 2 : 1;
+constexpr int producers = copyingTeams * copyingWarps * 32;
 constexpr int maxStages = MOE_HOPPER_STREAM_STAGES;
 /// 16 rows: 8 of gate and 8 of up, or 16 of down.
 constexpr int stageRows = 16;
@@ -49,7 +49,7 @@ constexpr int shareRows = 1;
 using StreamArguments = moe_hopper_stream_arguments;
 
 /// Groups of rows whose sums may wait for the warp that finishes them.
-constexpr int sumSlots = 4 / teams;
+constexpr int sumSlots = TILED ? 2 : 4;
 
 struct Shared {
   TouchedExperts experts;
@@ -97,8 +97,8 @@ __device__ __forceinline__ void forEachGroup(const StreamArguments& p, const Tou
 /// Which of a row group's stages belong to whom: the stages of all groups, one after the other, go to the teams in turns.
 struct Turn {
   int before = 0;
-  /// The first of a group's stages that is this team's.
-  __device__ int first(int team) const { return (team - before) & (teams - 1); }
+  /// The first of a group's stages that is this one's of so many teams, a power of two.
+  __device__ int first(int team, int of) const { return (team - before) & (of - 1); }
 };
 
 /// A thread visits every `apart`th stage; where that is not 1, `stages` is a multiple of it, so that a stage is always visited

@@ -18,8 +18,8 @@ struct HopperForm: Sendable, Hashable {
   let tokens: [Int]
   /// Bytes of a weight row in a stage of the stream, for short rows and for long ones.
   let chunks: (short: Int, long: Int)
-  /// Tokens that the stream takes at most, and bytes of weights that it then reads: beyond, the grouped products are faster.
-  /// Measured.
+  /// Tokens that the stream always takes, and bytes of weights that it reads at most for more: beyond, the grouped products are
+  /// faster. Measured.
   let stream: (tokens: Int, bytes: Int)
 
   static func == (a: Self, b: Self) -> Bool { a.weights == b.weights }
@@ -27,8 +27,8 @@ struct HopperForm: Sendable, Hashable {
 
   private init(
     _ weights: Int, _ name: String, bits: Int, coding: TileCoding? = nil, isScaledInBlocks: Bool = false,
-    hasFactors: Bool = false, tokens: [Int] = [16, 32, 64, 96, 128], chunks: (Int, Int) = (1024, 1024),
-    stream: (Int, Int) = (4, .max)
+    hasFactors: Bool = false, tokens: [Int] = [16, 32, 64, 96, 128], chunks: (Int, Int) = (512, 1024),
+    stream: (Int, Int) = (4, 240 << 20)
   ) {
     self.weights = weights
     self.name = name
@@ -42,24 +42,28 @@ struct HopperForm: Sendable, Hashable {
   }
 
   static let bf16 = Self(
-    0, "bf16", bits: 16, tokens: [16, 32, 64, 96, 128, 160], chunks: (2048, 2048), stream: (8, 1300 << 20))
+    0, "bf16", bits: 16, tokens: [16, 32, 64, 96, 128, 160], chunks: (2048, 2048), stream: (0, 1300 << 20))
   static let e4m3Block = Self(
-    1, "e4m3-block", bits: 8, isScaledInBlocks: true, chunks: (1024, 2048), stream: (8, 110 << 20))
+    1, "e4m3-block", bits: 8, isScaledInBlocks: true, tokens: [64, 128], chunks: (1024, 2048), stream: (0, 110 << 20))
   static let mxfp4 = Self(2, "mxfp4", bits: 4, coding: .mxfp4)
   static let nvfp4 = Self(3, "nvfp4", bits: 4, coding: .nvfp4, hasFactors: true)
   static let int4Groups128 = Self(4, "int4-g128", bits: 4, coding: .int4(group: 128))
   static let int4Groups32 = Self(5, "int4-g32", bits: 4, coding: .int4(group: 32))
-  static let e4m3Groups128 = Self(6, "e4m3-g128", bits: 8, coding: .e4m3(group: 128), stream: (8, .max))
-  static let e4m3Groups32 = Self(7, "e4m3-g32", bits: 8, coding: .e4m3(group: 32), stream: (8, .max))
+  static let e4m3Groups128 = Self(
+    6, "e4m3-g128", bits: 8, coding: .e4m3(group: 128), chunks: (1024, 1024), stream: (8, 0))
+  static let e4m3Groups32 = Self(
+    7, "e4m3-g32", bits: 8, coding: .e4m3(group: 32), chunks: (1024, 1024), stream: (8, 0))
 
   static let all = [
     bf16, e4m3Block, mxfp4, nvfp4, int4Groups128, int4Groups32, e4m3Groups128, e4m3Groups32,
   ]
 
-  /// Columns from which a stage has more bytes of a row.
-  private static let longRow = 2560
+  /// Columns from which a stage has more bytes of a row; with tiles for so many tokens at most, whose rows lie in it too.
+  private static let (longRow, fewTokens) = (2560, 4)
 
-  func chunk(columns: Int) -> Int { columns < Self.longRow ? chunks.short : chunks.long }
+  func chunk(columns: Int, tokens: Int) -> Int {
+    columns < Self.longRow || tileBytes > 0 && tokens > Self.fewTokens ? chunks.short : chunks.long
+  }
 
   /// Bytes of a value of the products' inputs.
   var inputBytes: Int { isScaledInBlocks ? 1 : 2 }

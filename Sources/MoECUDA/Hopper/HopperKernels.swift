@@ -55,8 +55,8 @@ struct HopperKernels: Sendable, Hashable {
     let rows = tokens * (2 * columns + (form.tileBytes > 0 ? 16 : 64))
     let stage = (weights + rows + (form.isScaledInBlocks ? 8 * blocks : 0)).aligned(to: 128)
     let stages = min(MOE_HOPPER_STREAM_STAGES, (Self.mostShared - MOE_HOPPER_STREAM_BYTES) / stage)
-    // Two teams take the stages of tiles in turns.
-    return form.tileBytes > 0 ? stages & ~1 : stages
+    // Four teams take the stages of tiles in turns.
+    return form.tileBytes > 0 ? stages & ~3 : stages
   }
 
   /// A product of the rows of each expert, at most `tokens` of them at a time.
@@ -65,8 +65,11 @@ struct HopperKernels: Sendable, Hashable {
     let weights = form.tileBytes > 0 ? 32 * form.tileBytes : 32768
     // Rows of 64 columns in bf16, of 128 in e4m3, and two such parts where weights are tiles.
     let rows = tokens * 128 * (form.tileBytes > 0 ? 2 : 1)
-    let stage = weights + rows + (form.isScaledInBlocks ? 24 * tokens : 0)
-    let buffers = step * 256 * (isDown || !isGated ? 2 : 1)
+    let scales = form.isScaledInBlocks ? 4 * (tokens + 4) : 0
+    let stage = weights + rows + scales
+    let buffers =
+      form.isScaledInBlocks
+      ? (isDown ? 16384 : 64 * tokens) : step * 256 * (isDown || !isGated ? 2 : 1)
     let stages = min(8, (Self.mostShared - Self.declared - buffers) / stage)
     let macros = [
       "WEIGHTS=\(form.weights)", "DOWN=\(isDown ? 1 : 0)", "TOKENS=\(tokens)", "STEP=\(step)", "STAGES=\(stages)",
@@ -89,8 +92,9 @@ struct HopperKernels: Sendable, Hashable {
   /// Whether a batch is one launch of the stream.
   func isStreamed(tokens: Int, topK: Int, experts: Int, bytesPerExpert: Int) -> Bool {
     let pairs = tokens * topK
-    return isGated && tokens <= form.stream.tokens && pairs <= MOE_HOPPER_STREAM_PAIRS
-      && Self.touched(pairs: pairs, experts: experts) * Double(bytesPerExpert) <= Double(form.stream.bytes)
+    guard isGated, tokens <= MOE_HOPPER_STREAM_TOKENS, pairs <= MOE_HOPPER_STREAM_PAIRS else { return false }
+    return tokens <= form.stream.tokens
+      || Self.touched(pairs: pairs, experts: experts) * Double(bytesPerExpert) <= Double(form.stream.bytes)
   }
 
   /// The experts that get a row, where all are as likely.

@@ -102,7 +102,7 @@ struct HopperPass {
   private func stream(_ input: UInt64, into output: CUDABuffer, _ type: ElementType) throws(MoEError) {
     let first = experts.region.first, (hidden, inner) = (specification.hiddenSize, specification.intermediateSize)
     // By the longer rows: both products share the ring.
-    let chunk = kernels.form.chunk(columns: max(hidden, inner))
+    let chunk = kernels.form.chunk(columns: max(hidden, inner), tokens: tokens)
     var stream = moe_hopper_stream_arguments()
     (stream.input, stream.topKIds, stream.topKWeights) = (input, ids.address, weights.address)
     (stream.gateUp, stream.down) = (address(of: .weights, first), address(of: .weights, .down))
@@ -126,8 +126,8 @@ struct HopperPass {
   /// The sort and both products: what the experts give lies in `workspace.outputs`, by pair.
   private func products(_ input: UInt64) throws(MoEError) {
     let form = kernels.form
-    if form.isScaledInBlocks { try quantize(input) }
     try sort()
+    if form.isScaledInBlocks { try quantize(input) }
     let most = kernels.tokens(pairs: pairs, experts: specification.expertCount)
     let first = experts.region.first
 
