@@ -35,12 +35,13 @@ from batches import MOST, batches
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 
-# Ours, by class: the type of the weights and the precisions of the activations.
+# Ours, by class: the type of the weights and the precisions of the activations. Groups of N are of 128 inputs or, where those
+# don't divide the sizes, of 64.
 OURS = {
     "bf16": ("bf16", ["f32", "bf16"]),
     "fp8": ("fp8-block", ["f32", "bf16"]),
     "int8": ("int8-channel", ["int8"]),
-    "int4": ("int4-g128", ["int8", "f32"]),
+    "int4": ("int4-gN", ["int8", "f32"]),
     "mxfp4": ("mxfp4", ["int8", "f32"]),
     "nvfp4": ("nvfp4", ["int8"]),
     "q8_0": ("q8_0", ["int8"]),
@@ -136,6 +137,8 @@ def contenders(options, shape, weights, routing):
     environment.update(MOE_THREADS=str(options.threads), OMP_NUM_THREADS=str(options.threads))
     environment.update(OMP_PROC_BIND="true", OMP_PLACES="cores")
     dtype, precisions = OURS[weights]
+    hidden, intermediate, *_ = map(int, shape.split(","))
+    dtype = dtype.replace("gN", "g128" if hidden % 128 == intermediate % 128 == 0 else "g64")
     for precision in precisions:
         command = [options.moe, "bench", "--ask", "--shape", shape, "--dtype", dtype, "--activations", precision]
         command += ["--routing", f"trace:{routing}", "--batches", str(MOST), "--seconds", str(options.seconds)]

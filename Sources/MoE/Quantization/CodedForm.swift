@@ -69,9 +69,6 @@ public struct CodedForm: Sendable, Hashable {
   /// Whether codes stand for whole multiples of a power of two that fit a byte: of 4 bits at most any such, of more
   /// bits successive ones, or those of signed integers. Bytes of activations multiply them as integers.
   public var isIntegral: Bool
-  /// Whether all that codes stand for are bf16, as what is integral is anyway. Kernels for bf16 multiply them without
-  /// rounding.
-  public var areHalves: Bool
   /// nil where only the table says it.
   public var code: Code?
   /// Rows, from the first on, that have the same scales; 1 where nothing is known of that.
@@ -79,7 +76,7 @@ public struct CodedForm: Sendable, Hashable {
 
   public init(
     bits: Int, group: Int?, scale: Number, correction: Correction = .none, factor: Factor? = nil,
-    isIntegral: Bool = false, areHalves: Bool = false, code: Code? = nil, rowGroup: Int = 1
+    isIntegral: Bool = false, code: Code? = nil, rowGroup: Int = 1
   ) {
     self.bits = bits
     self.group = group
@@ -87,10 +84,13 @@ public struct CodedForm: Sendable, Hashable {
     self.correction = correction
     self.factor = factor
     self.isIntegral = isIntegral
-    self.areHalves = areHalves || isIntegral
     self.code = code
     self.rowGroup = rowGroup
   }
+
+  /// Whether all that codes stand for are bf16, as far as that is known before the table is: kernels for bf16 multiply them
+  /// without rounding.
+  var areHalves: Bool { isIntegral || code != nil }
 
   /// Whether a table of codes is of successive whole numbers.
   static func isCounting(_ table: [Float]) -> Bool {

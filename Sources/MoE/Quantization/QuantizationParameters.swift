@@ -52,8 +52,8 @@ public struct QuantizationParameters: Sendable, Hashable {
     guard group.map({ $0 % 8 == 0 }) ?? true else { return nil }
     let rowGroup = if case .block(let height, _) = granularity { height } else { 1 }
     return CodedForm(
-      bits: bits, group: group, scale: scale, correction: correction, isIntegral: code != nil,
-      areHalves: form == .fp8, code: code, rowGroup: rowGroup)
+      bits: bits, group: group, scale: scale, correction: correction, isIntegral: code != nil, code: code,
+      rowGroup: rowGroup)
   }
 
   /// Of floats of 8 bits there are several kinds.
