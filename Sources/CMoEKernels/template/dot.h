@@ -42,7 +42,7 @@ INLINE void dot(moe_weights weights, row_sum *sum, vu w, row_step row) {
   switch (weights) {
   case MOE_WEIGHTS_BYTES: sum->x = (vf)dot_bytes((vi)sum->x, w, row.x); break;
 #ifdef PAIR_DOT
-  case MOE_WEIGHTS_SPLIT: sum->rest = PAIR_DOT(sum->rest, w, row.rest);  // and
+  case MOE_WEIGHTS_SPLIT: sum->rest = PAIR_DOT(sum->rest, w, row.rest); __attribute__((fallthrough));
   case MOE_WEIGHTS_PAIRS: sum->x = PAIR_DOT(sum->x, w, row.x); break;
 #endif
   default: sum->x = multiply_add((vf)row.x, (vf)w, sum->x);
