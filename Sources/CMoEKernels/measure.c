@@ -2,7 +2,6 @@
 // Copyright 2026 the swift-moe project authors
 
 #define _POSIX_C_SOURCE 200809L
-#include <pthread.h>
 #include <time.h>
 
 #include "product.h"
@@ -86,26 +85,5 @@ double moe_probe_dots(const moe_kernels *kernels, moe_activations activations) {
     double start = seconds(), operations = dots(PROBE_ROUNDS), rate = operations * 1e-9 / (seconds() - start);
     if (rate > best) best = rate;
   }
-  return best;
-}
-
-static moe_isa best;
-
-static void find_best(void) {
-  double rate = 0;
-  for (moe_isa isa = MOE_ISA_PORTABLE; isa < MOE_ISA_COUNT; isa++) {
-    const moe_kernels *kernels = moe_kernels_for(isa);
-    if (!kernels) continue;
-    // Up to here each is the one before it and more.
-    double found = isa < MOE_ISA_AVX512VNNI ? 0 : moe_probe_dots(kernels, MOE_ACTIVATIONS_BF16);
-    if (found < rate) continue;
-    best = isa;
-    rate = found;
-  }
-}
-
-moe_isa moe_isa_best(void) {
-  static pthread_once_t once = PTHREAD_ONCE_INIT;
-  pthread_once(&once, find_best);
   return best;
 }

@@ -40,9 +40,9 @@ bool moe_isa_supported(moe_isa isa);
 /// "portable", "avx2", "avx512vnni" …: the words of MOE_ISA.
 const char *moe_isa_name(moe_isa isa);
 
-/// The supported instruction set that is fastest here, found by a probe of less than a millisecond at the first call: the
-/// last one of those whose dots of bf16 are faster than what the ones before them have instead (Intel's vdpbf16ps runs at
-/// half the rate of fp32 multiply-adds, AMD's at twice).
+/// The supported instruction set that is fastest here: the last one, but MOE_ISA_AVX512BF16 not on Intel's processors, whose
+/// vdpbf16ps runs at half the rate of fp32 multiply-adds (AMD's at twice). Nothing is measured: other instructions give other
+/// bits, so each run and each rank on a kind of processor must choose the same.
 moe_isa moe_isa_best(void);
 
 /// The kernels of one instruction set: a constant table, shared by all threads.

@@ -21,7 +21,7 @@ public enum InstructionSet: String, Sendable, Hashable, CaseIterable {
   /// AVX-512 with VNNI and VBMI, and tiles of bf16 and of bytes (AMX).
   case amx
 
-  /// The fastest that this processor and its operating system support, by a probe at the first call.
+  /// The fastest that this processor and its operating system support, by a table: the same in each run.
   public static var best: Self { allCases.first { $0.isa == moe_isa_best() }! }
 
   public var isSupported: Bool { moe_isa_supported(isa) }
