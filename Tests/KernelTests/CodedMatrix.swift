@@ -107,7 +107,7 @@ extension moe_coded_source {
   /// Begins at another output.
   mutating func skip(_ outputs: Int64, groups: Int64, superGroups: Int64) {
     unsafe codes += Int(outputs * row_stride)
-    for unsafe (path, count) in unsafe [
+    for (path, count) in unsafe [
       (\moe_coded_source.scales, groups), (\.corrections, groups), (\.factors, superGroups),
       (\.minimum_factors, superGroups),
     ] {
