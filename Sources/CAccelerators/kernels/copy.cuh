@@ -35,11 +35,6 @@ template <int pending> __device__ __forceinline__ void wait() {
   asm volatile("cp.async.wait_group %0;" ::"n"(pending) : "memory");
 }
 
-/// Arrives at a barrier when this thread's chunks have landed.
-__device__ __forceinline__ void arriveLanded(u32 barrier) {
-  asm volatile("cp.async.mbarrier.arrive.noinc.shared::cta.b64 [%0];" ::"r"(barrier) : "memory");
-}
-
 /// A run of bytes, a multiple of 16, both ends aligned to 16.
 __device__ __forceinline__ void row(u32 destination, const void* source, u32 bytes, u32 barrier) {
   asm volatile(

@@ -162,7 +162,7 @@ __device__ __forceinline__ void gatherRows(
     }
     if (tokensAreScaled) scales.begin(memory, place, step, at.stage);
     if (rowsAreLoaded)
-      copy::arriveLanded(memory.full(at.stage));
+      copy::arriveWhenLanded(memory.full(at.stage));
     else
       landing.stageBegun();
   });
