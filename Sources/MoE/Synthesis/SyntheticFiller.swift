@@ -2,7 +2,6 @@
 // Copyright 2026 the swift-moe project authors
 
 internal import Checkpoints
-internal import Synchronization
 internal import Tensors
 
 /// A file whose tensors are written in pieces.
@@ -49,33 +48,19 @@ struct SyntheticFiller {
   private func write(
     _ batch: [Job], _ writer: any PieceWriter, _ note: (Int) -> Void
   ) throws(CheckpointError) {
-    let made = Made(count: batch.count)
-    pool.forEach(batch.count) { index in
-      let result: Made.Piece
-      do throws(MoEError) {
-        result = .success(try batch[index].unit.piece(batch[index].piece, seed: seed))
-      } catch {
-        result = .failure(error)
+    let pieces: [SyntheticUnit.Piece]
+    do throws(MoEError) {
+      pieces = try pool.tryMap(batch.count) { (index) throws(MoEError) in
+        try batch[index].unit.piece(batch[index].piece, seed: seed)
       }
-      made.pieces.withLock { $0[index] = result }
+    } catch {
+      throw CheckpointError(error.faults)
     }
-    for (job, piece) in zip(batch, made.pieces.withLock { $0 }) {
-      switch piece! {
-      case .success(let piece):
-        for part in piece.parts {
-          try writer.write(job.unit.tensors[part.tensor].name, part.bytes, at: part.offset)
-          note(part.bytes.count)
-        }
-      case .failure(let error): throw CheckpointError(error.faults)
+    for (job, piece) in zip(batch, pieces) {
+      for part in piece.parts {
+        try writer.write(job.unit.tensors[part.tensor].name, part.bytes, at: part.offset)
+        note(part.bytes.count)
       }
     }
-  }
-
-  /// What workers hand back.
-  private final class Made: Sendable {
-    typealias Piece = Result<SyntheticUnit.Piece, MoEError>
-    let pieces: Mutex<[Piece?]>
-
-    init(count: Int) { pieces = Mutex(Array(repeating: nil, count: count)) }
   }
 }
