@@ -127,22 +127,29 @@ class NVFP4(Tiles):
         return self.tiles(halves, (byte >> 4 | (byte & 15) << 4).to(torch.uint8)), factor[None].view(torch.uint8), values[:, :c]
 
 
-class Int4(Tiles):
-    """With zero points."""
+class Integers(Tiles):
+    """With zero points or, of a product of code and scale, with minima."""
 
-    def __init__(self, macro, group):
-        super().__init__(macro, 4, group, 128 // group * 4, [(i, 0xf, -4 * i % 32) for i in range(4)])
+    def __init__(self, macro, bits, group, has_minimums=False):
+        super().__init__(macro, bits, group, 128 // group * 4, [(i, 2 ** bits - 1, -bits * i % 32) for i in range(16 // bits)])
+        self.has_minimums = has_minimums
 
     def encode(self, w):
         r, c = w.shape
         groups = padded(w, 1, self.group).view(r, -1, self.group)
+        least, most = (0, 15) if self.bits == 4 else (-128, 127)
         low = groups.amin(-1)
-        scale = ((groups.amax(-1) - low).clamp_min(1e-10) / 15).bfloat16().float()
-        zero = torch.round(-low / scale).clamp(0, 15)
-        codes = (torch.round(groups / scale[..., None]) + zero[..., None]).clamp(0, 15)
-        values = (codes - zero[..., None]) * scale[..., None]
-        numbers = torch.stack([scale, zero + 128], -1).bfloat16().view(torch.uint8).flatten(1)
-        return self.tiles(codes.flatten(1).int(), numbers), None, values.flatten(1)[:, :c]
+        scale = ((groups.amax(-1) - low).clamp_min(1e-10) / (most - least)).bfloat16().float()
+        if self.has_minimums:
+            other = (low - least * scale).bfloat16().float()
+            codes = torch.round((groups - other[..., None]) / scale[..., None]).clamp(least, most)
+            values = codes * scale[..., None] + other[..., None]
+        else:
+            zero = torch.round(least - low / scale).clamp(least, most)
+            codes = (torch.round(groups / scale[..., None]) + zero[..., None]).clamp(least, most)
+            values, other = (codes - zero[..., None]) * scale[..., None], zero + (128 if self.bits == 4 else 0)
+        numbers = torch.stack([scale, other], -1).bfloat16().view(torch.uint8).flatten(1)
+        return self.tiles(codes.flatten(1).int() & 2 ** self.bits - 1, numbers), None, values.flatten(1)[:, :c]
 
 
 class E4M3Tiles(Tiles):
@@ -160,5 +167,7 @@ class E4M3Tiles(Tiles):
         return self.tiles((bits & 128) << 8 | (bits & 127) << 4, numbers), None, values.flatten(1)[:, :c]
 
 
-FORMS = {"bf16": BF16, "fp8": E4M3, "mxfp4": MXFP4(), "nvfp4": NVFP4(), "int4": Int4(4, 128), "int4-g32": Int4(5, 32),
-         "e4m3-g128": E4M3Tiles(6, 128), "e4m3-g32": E4M3Tiles(7, 32)}
+FORMS = {"bf16": BF16, "fp8": E4M3, "mxfp4": MXFP4(), "nvfp4": NVFP4(), "int4": Integers(4, 4, 128),
+         "int4-g32": Integers(5, 4, 32), "e4m3-g128": E4M3Tiles(6, 128), "e4m3-g32": E4M3Tiles(7, 32),
+         "int8-g128": Integers(8, 8, 128), "int8-g32": Integers(9, 8, 32, True), "int8-g16": Integers(10, 8, 16, True),
+         "int4-g32-minimum": Integers(11, 4, 32, True)}

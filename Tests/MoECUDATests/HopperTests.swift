@@ -33,11 +33,15 @@ import Testing
     (.int4Group(256, isSymmetric: false), .bf16, .int4Groups128),
     (.int4Group(32, isSymmetric: false), .bf16, .int4Groups32),
     (.int4Group(64, isSymmetric: true), .bf16, .int4Groups32), (.ggml(.q4_0), .bf16, .int4Groups32),
-    (.int4Group(16, isSymmetric: true), .bf16, nil), (.fp8Block, .bf16, .e4m3Groups128),
+    (.int4Group(16, isSymmetric: true), .bf16, .int8Groups16), (.int4Group(16, isSymmetric: false), .bf16, nil),
+    (.int8Channel, .bf16, .int8Groups128), (.int8Group(128), .bf16, .int8Groups128),
+    (.int8Group(32), .bf16, .int8Groups32), (.ggml(.q4_1), .bf16, .int4Minimums32),
+    (.ggml(.q4_K), .bf16, .int4Minimums32), (.ggml(.q5_K), .bf16, .int8Groups32), (.ggml(.q8_0), .bf16, .int8Groups32),
+    (.ggml(.iq4_XS), .bf16, .int8Groups32), (.ggml(.q6_K), .bf16, .int8Groups16),
+    (.ggml(.q2_K), .bf16, .int8Groups16), (.fp8Block, .bf16, .e4m3Groups128),
     (.fp8Channel, .bf16, .e4m3Groups128), (.fp8Tensor, .bf16, .e4m3Groups128), (.mxfp8, .bf16, .e4m3Groups32),
     (.bf16, .f32, nil), (.bf16, .fp8, nil), (.bf16, .declared, nil), (.fp8Channel, .fp8, nil),
-    (.fp8Block, .declared, nil), (.mxfp4, .fp8, nil), (.int8Group(128), .bf16, nil), (.ggml(.q4_K), .bf16, nil),
-    (.ggml(.q4_1), .bf16, nil), (.nf4, .bf16, nil),
+    (.fp8Block, .declared, nil), (.mxfp4, .fp8, nil), (.int8Group(128), .f32, nil), (.nf4, .bf16, nil),
   ])
   func formsWithKernels(type: WeightType, precision: ActivationPrecision, form: HopperForm?) throws {
     let specification = try Self.specification(type, hidden: 256, intermediate: 512)
@@ -122,7 +126,15 @@ import Testing
         if case .zero(let zeros) = whole.correction {
           slice.correction = .zero(Array(zeros[part.lowerBound * groups..<part.upperBound * groups]))
         }
-        slice.factors?.scales = Array(whole.factors!.scales[part])
+        if case .minimum(let minimums) = whole.correction {
+          slice.correction = .minimum(Array(minimums[part.lowerBound * groups..<part.upperBound * groups]))
+        }
+        if let factors = whole.factors {
+          let count = factors.scales.count / whole.rows
+          let range = part.lowerBound * count..<part.upperBound * count
+          slice.factors?.scales = Array(factors.scales[range])
+          if !factors.minimums.isEmpty { slice.factors?.minimums = Array(factors.minimums[range]) }
+        }
         let parts = try region.slices(
           ParameterSlice(projection, .weight, firstRow: part.lowerBound, .codes(slice)))
         for part in parts {
@@ -199,7 +211,10 @@ import Testing
     (WeightType.mxfp4, HopperForm.mxfp4), (.nvfp4, .nvfp4), (.int4Group(128, isSymmetric: true), .int4Groups128),
     (.int4Group(256, isSymmetric: false), .int4Groups128), (.int4Group(32, isSymmetric: false), .int4Groups32),
     (.int4Group(64, isSymmetric: true), .int4Groups32), (.ggml(.q4_0), .int4Groups32), (.fp8Channel, .e4m3Groups128),
-    (.fp8Block, .e4m3Groups128), (.mxfp8, .e4m3Groups32),
+    (.fp8Block, .e4m3Groups128), (.mxfp8, .e4m3Groups32), (.int8Channel, .int8Groups128),
+    (.ggml(.q8_0), .int8Groups32), (.ggml(.q5_K), .int8Groups32), (.ggml(.iq4_NL), .int8Groups32),
+    (.ggml(.q6_K), .int8Groups16), (.ggml(.q2_K), .int8Groups16), (.ggml(.q4_K), .int4Minimums32),
+    (.ggml(.q4_1), .int4Minimums32),
   ])
   func tiles(type: WeightType, form: HopperForm) throws {
     // Not a multiple of a tile's columns where the type's groups allow it.
@@ -215,12 +230,14 @@ import Testing
       let reader = TileReader(
         form: form, bytes: bytes, start: region.offset(of: .weights, projection), columns: weights.columns,
         factor: form.hasFactors ? Self.float(bytes, region.offset(of: .scales, projection)) : 1)
-      let decoded = weights.decode()
+      let decoded = weights.decode(), groups = weights.scales.count / weights.rows
       var worst: Float = 0
       for row in 0..<weights.rows {
         for column in 0..<weights.columns {
           let (found, expected) = (reader.value(row, column), decoded[row * weights.columns + column])
-          worst = max(worst, abs(found - expected) / max(abs(expected), 1e-6))
+          // A minimum and a product, both rounded, may cancel.
+          let minimum = weights.minimum(at: row * groups + column / weights.group)
+          worst = max(worst, abs(found - expected) / max(abs(expected) + 2 * abs(minimum), 1e-6))
         }
       }
       // Scales in bf16 are rounded.
@@ -304,9 +321,11 @@ private struct TileReader {
     let (j, i, t) = (c / 32, c % 32 / 8, c % 8 / 2)
     let place = form.bits == 4 ? 4 * j : j / 2 * 512 + (j % 2 * 2 + i / 2) * 4
     let word = self.word(tile + g * 64 + t * 16 + place)
-    let isFloat = form.coding!.bytes == 1
+    let isInteger = form.name.hasPrefix("int")
     let pair =
-      form.bits == 8 ? eightBits(word, i % 2) : isFloat ? fourBits(word, i) : word >> (4 * i) & 0x000f_000f
+      isInteger
+      ? (form.bits == 8 ? word >> (8 * (i % 2)) & 0x00ff_00ff : word >> (4 * i) & 0x000f_000f)
+      : form.bits == 8 ? eightBits(word, i % 2) : fourBits(word, i)
     let code = c % 2 == 0 ? pair & 0xffff : pair >> 16
     let number = tile + 8 * 128 * form.bits / 8 + g * form.tileScaleBytes + c / form.coding!.group * form.coding!.bytes
     switch form {
@@ -319,6 +338,15 @@ private struct TileReader {
     case .int4Groups128, .int4Groups32:
       let numbers = self.word(number)
       return (128 + Float(code) - float(numbers >> 16)) * float(numbers & 0xffff)
+    case .int8Groups128:
+      let numbers = self.word(number)
+      return (Float(Int8(truncatingIfNeeded: code)) - float(numbers >> 16)) * float(numbers & 0xffff)
+    case .int8Groups32, .int8Groups16:
+      let numbers = self.word(number)
+      return Float(Int8(truncatingIfNeeded: code)) * float(numbers & 0xffff) + float(numbers >> 16)
+    case .int4Minimums32:
+      let numbers = self.word(number)
+      return Float(code) * float(numbers & 0xffff) + float(numbers >> 16)
     default:
       let numbers = self.word(number)
       #expect(numbers & 0xffff == numbers >> 16)

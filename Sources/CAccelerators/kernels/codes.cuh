@@ -13,13 +13,15 @@
 // meet, an integer at the bottom. A word is the union of its pairs, masked and rotated to the right, so that most come back
 // by one rotation and one mask:
 //   e2m1       81c0 by 0, 81c0 by 4, 81c0 by 10, 80c0 by 6 with 0100 by 30 (masks of a half);
-//   integers   000f by 0, 28, 24 and 20;
+//   integers   of 4 bits 000f by 0, 28, 24 and 20, of 8 bits 00ff by 0 and 24;
 //   e4m3       8000 by 8 with 07f0 by 4, 8000 by 0 with 07f0 by 28.
 // Behind the codes are the scales of each row:
 //   MXFP4      4 bytes, of 32 columns each: the exponent + 193, from 127 to 254, rotated to the right by 1 bit;
 //   NVFP4      8 bytes, of 16 columns each: the exponent + 9, below it 3 bits of mantissa, the two halves of this byte
 //              exchanged; codes of scale 0 are 0;
 //   INT4       a word for each group: the scale in bf16, and above it 128 + the code that stands for 0, in bf16;
+//   INT8       the same of signed codes, without 128; with groups of 32 and 16 and INT4_32_MINIMUM the upper half is added to
+//              the product of code and scale;
 //   E4M3       a word for each group: 2⁶⁰ times the scale in bf16, twice.
 #pragma once
 #include "common.cuh"
@@ -27,11 +29,17 @@
 namespace codes {
 
 constexpr bool areFP4 = WEIGHTS == MXFP4 || WEIGHTS == NVFP4;
-constexpr bool areIntegers = WEIGHTS == INT4_128 || WEIGHTS == INT4_32;
-constexpr int bits = WEIGHTS == E4M3_128 || WEIGHTS == E4M3_32 ? 8 : 4;
+constexpr bool areE4M3 = WEIGHTS == E4M3_128 || WEIGHTS == E4M3_32;
+constexpr bool areIntegers = TILED && !areFP4 && !areE4M3;
+/// Whether a number is added to products of code and scale, not taken from codes.
+constexpr bool haveMinimums = WEIGHTS == INT8_32 || WEIGHTS == INT8_16 || WEIGHTS == INT4_32_MINIMUM;
+constexpr int bits = areE4M3 || WEIGHTS >= INT8_128 && WEIGHTS <= INT8_16 ? 8 : 4;
+/// Columns that share a scale.
+constexpr int group = WEIGHTS == NVFP4 || WEIGHTS == INT8_16 ? 16
+  : WEIGHTS == INT4_128 || WEIGHTS == E4M3_128 || WEIGHTS == INT8_128 ? 128 : 32;
 constexpr int partBytes = 512, parts = bits / 4, rowBytes = partBytes / 8;
 /// Bytes of a row's scales.
-constexpr int scaleBytes = WEIGHTS == NVFP4 ? 8 : WEIGHTS == INT4_32 || WEIGHTS == E4M3_32 ? 16 : 4;
+constexpr int scaleBytes = 128 / group * (areFP4 ? 1 : 4);
 constexpr int tileBytes = parts * partBytes + 8 * scaleBytes;
 
 /// Whether matrices have a factor of their own, in fp32, besides.
@@ -47,6 +55,11 @@ __device__ __forceinline__ u32 multiplyBF16(u32 a, u32 b) {
 __device__ __forceinline__ u32 subtractBF16(u32 a, u32 b) {
   u32 d;
   asm("sub.rn.bf16x2 %0, %1, %2;" : "=r"(d) : "r"(a), "r"(b));
+  return d;
+}
+__device__ __forceinline__ u32 multiplyAddBF16(u32 a, u32 b, u32 c) {
+  u32 d;
+  asm("fma.rn.bf16x2 %0, %1, %2, %3;" : "=r"(d) : "r"(a), "r"(b), "r"(c));
   return d;
 }
 /// The low or the high half, twice: no instruction where an operation of halves takes it.
@@ -92,7 +105,8 @@ __device__ __forceinline__ Scales loadScales(const Place& place) {
   else if constexpr (scaleBytes == 8)
     asm volatile("ld.shared.v2.b32 {%0, %1}, [%2];" : "=r"(w[0]), "=r"(w[1]) : "r"(address));
   else
-    *(Words*)w = loadShared(address);
+#pragma unroll
+    for (int i = 0; i < scaleBytes / 16; ++i) ((Words*)w)[i] = loadShared(address + 16 * i);
   Scales s;
 #pragma unroll
   for (int i = 0; i < scaleBytes / 4; ++i) {
@@ -109,10 +123,23 @@ __device__ __forceinline__ Scales loadScales(const Place& place) {
   return s;
 }
 
-/// Integers' codes of 32 columns from 32j on, and 128: a nibble below the exponent of 128 is that much more.
+/// 128, twice: what stands below its exponent is that much more.
+constexpr u32 twice128 = 0x43004300u;
+
+/// Integers' codes of 4 bits of 32 columns from 32j on, and 128.
 __device__ __forceinline__ void moreThan128(const Words& part, int j, u32 (&pairs)[4]) {
 #pragma unroll
-  for (int i = 0; i < 4; ++i) pairs[i] = maskOr<0x000f000fu>(part.w[j] >> (4 * i), 0x43004300u);
+  for (int i = 0; i < 4; ++i) pairs[i] = maskOr<0x000f000fu>(part.w[j] >> (4 * i), twice128);
+}
+/// Signed codes of 8 bits: 7 bits more than 128, less 128 or, where the sign is set, 256.
+__device__ __forceinline__ u32 signedBytes(u32 x) {
+  return subtractBF16(maskOr<0x007f007fu>(x, twice128), maskOr<0x00800080u>(x, twice128));
+}
+/// Codes, those of 4 bits 128 more, times their group's scale, with its zero point or its minimum.
+__device__ __forceinline__ u32 scaleIntegers(u32 codes, u32 group) {
+  const u32 scale = twice(group, false), other = twice(group, true);
+  if (!haveMinimums) return multiplyBF16(subtractBF16(codes, other), scale);
+  return multiplyAddBF16(bits == 4 ? subtractBF16(codes, twice128) : codes, scale, other);
 }
 
 /// 32 columns from 32j on: pair i has columns 8i + 2t and the one after it. `part` is the one that these columns are in.
@@ -130,10 +157,14 @@ __device__ __forceinline__ void widen(const Words& part, const Scales& s, int j,
       pairs[i] = multiplyBF16(pairs[i], twice(s.w[scale / 2], scale % 2));
     }
   } else if constexpr (areIntegers) {
-    const u32 group = s.w[WEIGHTS == INT4_128 ? 0 : j];
-    moreThan128(part, j, pairs);
+    if constexpr (bits == 4) {
+      moreThan128(part, j, pairs);
+    } else {
 #pragma unroll
-    for (int i = 0; i < 4; ++i) pairs[i] = multiplyBF16(subtractBF16(pairs[i], twice(group, true)), twice(group, false));
+      for (int i = 0; i < 4; ++i) pairs[i] = signedBytes(part.w[(j & 1) * 2 + i / 2] >> (i % 2 * 8));
+    }
+#pragma unroll
+    for (int i = 0; i < 4; ++i) pairs[i] = scaleIntegers(pairs[i], s.w[(32 * j + 8 * i) / group]);
   } else {
     constexpr u32 sign = 0x80008000u, magnitude = 0x07f007f0u;
     const u32 scale = s.w[WEIGHTS == E4M3_128 ? 0 : j];

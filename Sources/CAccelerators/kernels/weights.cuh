@@ -13,6 +13,10 @@
 #define INT4_32 5
 #define E4M3_128 6
 #define E4M3_32 7
+#define INT8_128 8
+#define INT8_32 9
+#define INT8_16 10
+#define INT4_32_MINIMUM 11
 #ifndef WEIGHTS
 #define WEIGHTS BF16
 #endif

@@ -103,8 +103,13 @@ public struct CodedForm: Sendable, Hashable {
     let isSigned = table.indices.allSatisfy { table[$0] == Float($0 < half ? $0 : $0 - table.count) }
     if isCounting(table) || isSigned { return true }
     guard table.count <= 16, table.allSatisfy({ $0.isFinite }) else { return false }
-    let unit = table.filter { $0 != 0 }.map { $0.ulp * Float($0.significandBitPattern.lowestUnit) }.min() ?? 1
+    let unit = unit(of: table)
     return table.allSatisfy { (-128...127).contains($0 / unit) }
+  }
+
+  /// The greatest power of two that all values of a table are whole multiples of.
+  package static func unit(of table: [Float]) -> Float {
+    table.filter { $0 != 0 }.map { $0.ulp * Float($0.significandBitPattern.lowestUnit) }.min() ?? 1
   }
 
   /// Bits of a weight, with what its groups share.

@@ -80,21 +80,36 @@ public struct CodedWeights: Sendable, Hashable {
     var values: [Float] = []
     values.reserveCapacity(codes.count)
     let groups = Self.count(columns, by: group)
-    let upperGroups = factors.map { Self.count(columns, by: $0.group) } ?? 0
     for row in 0..<rows {
-      for column in 0..<columns {
-        let index = row * groups + column / group
-        let upper = factors.map { row * upperGroups + column / $0.group } ?? 0
-        let scale = factors.map { $0.scales[upper] * scales[index] } ?? scales[index]
-        let value = table[Int(codes[row * columns + column])]
-        switch correction {
-        case .none: values.append(value * scale)
-        case .zero(let zeros): values.append((value - zeros[index]) * scale)
-        case .minimum(let minimums):
-          values.append(value * scale - (factors.map { $0.minimums[upper] * minimums[index] } ?? minimums[index]))
+      for index in row * groups..<(row + 1) * groups {
+        let (scale, minimum) = (scale(at: index), minimum(at: index))
+        let first = (index - row * groups) * group
+        for column in first..<min(first + group, columns) {
+          let value = table[Int(codes[row * columns + column])]
+          switch correction {
+          case .none: values.append(value * scale)
+          case .zero(let zeros): values.append((value - zeros[index]) * scale)
+          case .minimum: values.append(value * scale - minimum)
+          }
         }
       }
     }
     return values
+  }
+
+  /// The scale of a group with its factor, by the group's index in ``scales``.
+  package func scale(at index: Int) -> Float {
+    factors.map { $0.scales[upperIndex(of: index, $0)] * scales[index] } ?? scales[index]
+  }
+
+  /// The minimum of a group with its factor, by the group's index in ``scales``; 0 where there are none.
+  package func minimum(at index: Int) -> Float {
+    guard case .minimum(let minimums) = correction else { return 0 }
+    return factors.map { $0.minimums[upperIndex(of: index, $0)] * minimums[index] } ?? minimums[index]
+  }
+
+  private func upperIndex(of index: Int, _ factors: Factors) -> Int {
+    let (row, part) = index.quotientAndRemainder(dividingBy: Self.count(columns, by: group))
+    return row * Self.count(columns, by: factors.group) + part * group / factors.group
   }
 }

@@ -47,15 +47,25 @@ struct HopperForm: Sendable, Hashable {
     1, "e4m3-block", bits: 8, isScaledInBlocks: true, tokens: [64, 128], chunks: (1024, 2048), stream: (0, 110 << 20))
   static let mxfp4 = Self(2, "mxfp4", bits: 4, coding: .mxfp4)
   static let nvfp4 = Self(3, "nvfp4", bits: 4, coding: .nvfp4, hasFactors: true)
-  static let int4Groups128 = Self(4, "int4-g128", bits: 4, coding: .int4(group: 128))
-  static let int4Groups32 = Self(5, "int4-g32", bits: 4, coding: .int4(group: 32))
+  static let int4Groups128 = Self(4, "int4-g128", bits: 4, coding: .integers(bits: 4, group: 128))
+  static let int4Groups32 = Self(5, "int4-g32", bits: 4, coding: .integers(bits: 4, group: 32))
   static let e4m3Groups128 = Self(
     6, "e4m3-g128", bits: 8, coding: .e4m3(group: 128), chunks: (1024, 1024), stream: (8, 0))
   static let e4m3Groups32 = Self(
     7, "e4m3-g32", bits: 8, coding: .e4m3(group: 32), chunks: (1024, 1024), stream: (8, 0))
+  static let int8Groups128 = Self(
+    8, "int8-g128", bits: 8, coding: .integers(bits: 8, group: 128), chunks: (1024, 1024), stream: (8, 0))
+  static let int8Groups32 = Self(
+    9, "int8-g32", bits: 8, coding: .integers(bits: 8, group: 32, hasMinimums: true), chunks: (1024, 1024), stream: (8, 0))
+  static let int8Groups16 = Self(
+    10, "int8-g16", bits: 8, coding: .integers(bits: 8, group: 16, hasMinimums: true), tokens: [16, 32, 64, 96],
+    chunks: (1024, 1024), stream: (8, 0))
+  static let int4Minimums32 = Self(
+    11, "int4-g32-minimum", bits: 4, coding: .integers(bits: 4, group: 32, hasMinimums: true))
 
   static let all = [
-    bf16, e4m3Block, mxfp4, nvfp4, int4Groups128, int4Groups32, e4m3Groups128, e4m3Groups32,
+    bf16, e4m3Block, mxfp4, nvfp4, int4Groups128, int4Groups32, int4Minimums32, e4m3Groups128, e4m3Groups32,
+    int8Groups128, int8Groups32, int8Groups16,
   ]
 
   /// Columns from which a stage has more bytes of a row; with tiles for so many tokens at most, whose rows lie in it too.

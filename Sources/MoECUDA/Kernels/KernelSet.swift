@@ -15,13 +15,19 @@ enum KernelSet: Sendable, Hashable {
   /// are kept in it. The first that fits is taken.
   private static let rows: [(form: HopperForm, precision: ActivationPrecision, weights: WeightPattern)] = [
     (.bf16, .bf16, .dense),
-    (.e4m3Block, .fp8, .codes(.e4m3, bits: 8, [.blocks(128)])),
-    (.mxfp4, .bf16, .codes(.e2m1, bits: 4, [.groups(of: [32]), .scales(.e8m0)])),
-    (.nvfp4, .bf16, .codes(.e2m1, bits: 4, [.groups(of: [16]), .scales(.e4m3), .factor])),
-    (.int4Groups128, .bf16, .codes(.integer, bits: 4, [.groupsOrRows(by: 128), .zeros])),
-    (.int4Groups32, .bf16, .codes(.integer, bits: 4, [.groupsOrRows(by: 32), .zeros])),
-    (.e4m3Groups128, .bf16, .codes(.e4m3, bits: 8, [.groupsOrRows(by: 128)])),
-    (.e4m3Groups32, .bf16, .codes(.e4m3, bits: 8, [.groupsOrRows(by: 32)])),
+    (.e4m3Block, .fp8, .codes(.e4m3, bits: 8...8, [.blocks(128)])),
+    (.mxfp4, .bf16, .codes(.e2m1, bits: 4...4, [.groups(of: [32]), .scales(.e8m0)])),
+    (.nvfp4, .bf16, .codes(.e2m1, bits: 4...4, [.groups(of: [16]), .scales(.e4m3), .factor])),
+    (.int4Groups128, .bf16, .codes(.integer, bits: 4...4, [.groupsOrRows(by: 128), .zeros])),
+    (.int4Groups32, .bf16, .codes(.integer, bits: 4...4, [.groupsOrRows(by: 32), .zeros])),
+    (.int4Minimums32, .bf16, .codes(nil, bits: 4...4, [.groupsOrRows(by: 32), .minimums, .factors])),
+    (.e4m3Groups128, .bf16, .codes(.e4m3, bits: 8...8, [.groupsOrRows(by: 128)])),
+    (.e4m3Groups32, .bf16, .codes(.e4m3, bits: 8...8, [.groupsOrRows(by: 32)])),
+    (.int8Groups128, .bf16, .codes(nil, bits: 1...8, [.groupsOrRows(by: 128), .zeros])),
+    (.int8Groups32, .bf16, .codes(nil, bits: 1...8, [.groupsOrRows(by: 32), .factors])),
+    (.int8Groups32, .bf16, .codes(nil, bits: 1...8, [.groupsOrRows(by: 32), .minimums, .factors])),
+    (.int8Groups16, .bf16, .codes(nil, bits: 1...8, [.groupsOrRows(by: 16), .factors])),
+    (.int8Groups16, .bf16, .codes(nil, bits: 1...8, [.groupsOrRows(by: 16), .minimums, .factors])),
   ]
 
   /// - Parameter architecture: nil where there is no device.
@@ -50,7 +56,8 @@ enum KernelSet: Sendable, Hashable {
 /// Weights that are kept in a form.
 private enum WeightPattern {
   case dense
-  case codes(CodedForm.Code, bits: Int, [Condition])
+  /// Without a code: whole multiples of a power of two.
+  case codes(CodedForm.Code?, bits: ClosedRange<Int>, [Condition])
 
   /// What a form of codes has to be, beside its codes.
   enum Condition: Equatable {
@@ -63,8 +70,12 @@ private enum WeightPattern {
     case scales(CodedForm.Number)
     /// There may be zero points, which no other form has.
     case zeros
-    /// There is a factor for all columns, which no other form has.
+    /// There are minima, which no other form has.
+    case minimums
+    /// There is a factor for all columns.
     case factor
+    /// There may be factors.
+    case factors
 
     func holds(_ form: CodedForm) -> Bool {
       switch self {
@@ -72,7 +83,8 @@ private enum WeightPattern {
       case .groupsOrRows(let size): form.group.map { $0 % size == 0 } ?? true
       case .blocks(let size): form.group == size && form.rowGroup == size
       case .scales(let number): form.scale == number
-      case .zeros, .factor: true
+      case .factor: form.factor.map { $0.group == nil } ?? false
+      case .zeros, .minimums, .factors: true
       }
     }
   }
@@ -80,7 +92,7 @@ private enum WeightPattern {
   /// Whether the weights of all projections are such.
   func matches(_ specification: LayerSpecification) -> Bool {
     guard case .codes(let code, let bits, let conditions) = self else { return specification.codes.isEmpty }
-    let (hasZeros, hasFactor) = (conditions.contains(.zeros), conditions.contains(.factor))
+    let hasFactors = conditions.contains(.factor) || conditions.contains(.factors)
     // Zeros beyond the sizes would have to be codes, too.
     let sizes = [specification.hiddenSize, specification.intermediateSize]
     return sizes.allSatisfy { $0 % HopperForm.alignment == 0 }
@@ -88,12 +100,12 @@ private enum WeightPattern {
         guard let form = specification.codes[projection] else { return false }
         let correction =
           switch form.correction {
-          case .none: true
-          case .zero: hasZeros
-          case .minimum: false
+          case .none: !conditions.contains(.minimums)
+          case .zero: conditions.contains(.zeros)
+          case .minimum: conditions.contains(.minimums)
           }
-        return form.code == code && form.bits == bits && correction && (form.factor != nil) == hasFactor
-          && form.factor?.group == nil && conditions.allSatisfy { $0.holds(form) }
+        return (code.map { form.code == $0 } ?? form.isIntegral) && bits.contains(form.bits) && correction
+          && (hasFactors || form.factor == nil) && conditions.allSatisfy { $0.holds(form) }
       }
   }
 }
