@@ -37,6 +37,7 @@ import Testing
     (.int8Channel, .bf16, .int8Groups128), (.int8Group(128), .bf16, .int8Groups128),
     (.int8Group(32), .bf16, .int8Groups32), (.ggml(.q4_1), .bf16, .int4Minimums32),
     (.ggml(.q4_K), .bf16, .int4Minimums32), (.ggml(.q5_K), .bf16, .int8Groups32), (.ggml(.q8_0), .bf16, .int8Groups32),
+    (.ggml(.mxfp4), .bf16, .mxfp4), (.ggml(.tq2_0), .bf16, .int8Groups128),
     (.ggml(.iq4_XS), .bf16, .int8Groups32), (.ggml(.q6_K), .bf16, .int8Groups16),
     (.ggml(.q2_K), .bf16, .int8Groups16), (.fp8Block, .bf16, .e4m3Groups128),
     (.fp8Channel, .bf16, .e4m3Groups128), (.fp8Tensor, .bf16, .e4m3Groups128), (.mxfp8, .bf16, .e4m3Groups32),
@@ -214,7 +215,7 @@ import Testing
     (.fp8Block, .e4m3Groups128), (.mxfp8, .e4m3Groups32), (.int8Channel, .int8Groups128),
     (.ggml(.q8_0), .int8Groups32), (.ggml(.q5_K), .int8Groups32), (.ggml(.iq4_NL), .int8Groups32),
     (.ggml(.q6_K), .int8Groups16), (.ggml(.q2_K), .int8Groups16), (.ggml(.q4_K), .int4Minimums32),
-    (.ggml(.q4_1), .int4Minimums32),
+    (.ggml(.q4_1), .int4Minimums32), (.ggml(.mxfp4), .mxfp4),
   ])
   func tiles(type: WeightType, form: HopperForm) throws {
     // Not a multiple of a tile's columns where the type's groups allow it.

@@ -62,7 +62,7 @@ public struct GGMLBlocks: QuantizationScheme {
       return CodedForm(
         bits: coding.bits, group: coding.group, scale: scale, correction: coding.hasMinimums ? .minimum(.f16) : .none,
         factor: stored[.globalScale].map { _ in CodedForm.Factor(group: nil, .f32) }, isIntegral: isIntegral,
-        code: CodedForm.isCounting(coding.table) ? .integer : nil)
+        code: coding.table == MiniFloat.e2m1.table ? .e2m1 : CodedForm.isCounting(coding.table) ? .integer : nil)
     }
     return CodedForm(
       bits: coding.bits, group: coding.group, scale: Self.signedScales.contains(type) ? .i8 : .u8,
