@@ -64,6 +64,8 @@ class Tiles:
         """`pieces`: (pair, mask of a half, rotation)"""
         self.macro, self.bits, self.group, self.pieces = macro, bits, group, pieces
         self.tile_bytes = 128 * bits + 8 * scale_bytes
+        # More than so many rows leave no room for three stages of the greatest tiles.
+        self.tokens = (16, 32, 64, 96, 128) if self.tile_bytes <= 1152 else (16, 32, 64, 96)
 
     def tiles(self, halves, scales):
         """[rows, columns] as they stand in 16 bits, and bytes [rows, bytes of scales]."""
