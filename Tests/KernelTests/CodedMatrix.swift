@@ -111,7 +111,7 @@ extension moe_coded_source {
       (\moe_coded_source.scales, groups), (\.corrections, groups), (\.factors, superGroups),
       (\.minimum_factors, superGroups),
     ] {
-      unsafe self[keyPath: path].base = self[keyPath: path].base.map { unsafe $0 + Int(outputs * count) }
+      unsafe self[keyPath: path].base = unsafe self[keyPath: path].base.map { unsafe $0 + Int(outputs * count) }
     }
   }
 }

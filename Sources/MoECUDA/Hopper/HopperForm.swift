@@ -56,7 +56,8 @@ struct HopperForm: Sendable, Hashable {
   static let int8Groups128 = Self(
     8, "int8-g128", bits: 8, coding: .integers(bits: 8, group: 128), chunks: (1024, 1024), stream: (8, 0))
   static let int8Groups32 = Self(
-    9, "int8-g32", bits: 8, coding: .integers(bits: 8, group: 32, hasMinimums: true), chunks: (1024, 1024), stream: (8, 0))
+    9, "int8-g32", bits: 8, coding: .integers(bits: 8, group: 32, hasMinimums: true), chunks: (1024, 1024),
+    stream: (8, 0))
   static let int8Groups16 = Self(
     10, "int8-g16", bits: 8, coding: .integers(bits: 8, group: 16, hasMinimums: true), tokens: [16, 32, 64, 96],
     chunks: (1024, 1024), stream: (8, 0))

@@ -14,7 +14,8 @@ import Testing
     for (name, text) in files {
       let parts = name.split(separator: "/")
       if parts.count > 1 { _ = unsafe mkdir("\(folder.path)/\(parts[0])", 0o700) }
-      let file = try #require(unsafe fopen("\(folder.path)/\(name)", "w"))
+      let path = "\(folder.path)/\(name)"
+      guard let file = unsafe fopen(path, "w") else { throw MoEError(.invalidValue, "can't be written", subject: path) }
       _ = unsafe fputs(text, file)
       _ = unsafe fclose(file)
     }
