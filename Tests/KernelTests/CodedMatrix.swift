@@ -103,16 +103,18 @@ extension moe_outputs {
   }
 }
 
+extension moe_group_source {
+  fileprivate mutating func skip(_ numbers: Int64) { unsafe base = unsafe base.map { unsafe $0 + Int(numbers) } }
+}
+
 extension moe_coded_source {
   /// Begins at another output.
   mutating func skip(_ outputs: Int64, groups: Int64, superGroups: Int64) {
     unsafe codes += Int(outputs * row_stride)
-    for (path, count) in unsafe [
-      (\moe_coded_source.scales, groups), (\.corrections, groups), (\.factors, superGroups),
-      (\.minimum_factors, superGroups),
-    ] {
-      unsafe self[keyPath: path].base = unsafe self[keyPath: path].base.map { unsafe $0 + Int(outputs * count) }
-    }
+    unsafe scales.skip(outputs * groups)
+    unsafe corrections.skip(outputs * groups)
+    unsafe factors.skip(outputs * superGroups)
+    unsafe minimum_factors.skip(outputs * superGroups)
   }
 }
 

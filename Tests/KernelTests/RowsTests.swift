@@ -39,7 +39,7 @@ import Testing
 
   @Test(arguments: moe_isa.supported, Kind.all) func decoded(isa: moe_isa, kind: Kind) throws {
     var random = Random(state: 7)
-    let kernels = isa.kernels
+    let kernels = unsafe isa.kernels
     for (rows, columns, group) in [(3, 64, 16), (2, 1100, 32), (4, 130, 1 << 30), (1, 7, 16), (5, 48, 48)] {
       let matrix = RowMatrix(kind, rows: rows, columns: columns, group: group, random: &random)
       var out = [Float](repeating: -1, count: rows * columns)
@@ -56,7 +56,7 @@ import Testing
 
   @Test(arguments: moe_isa.supported, Kind.all) func compared(isa: moe_isa, kind: Kind) throws {
     var random = Random(state: 8)
-    let kernels = isa.kernels
+    let kernels = unsafe isa.kernels
     for other in [Kind.numbers(.bf16), .numbers(.f32), .codes(bits: 4, table: 1, hasZeros: true)] {
       // Scales of 1,000 and more times the power of two that small floats lack are infinite.
       for (rows, columns, group, scale) in [
