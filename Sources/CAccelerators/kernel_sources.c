@@ -43,6 +43,9 @@ MOE_TEXT(common_cuh) = {
 MOE_TEXT(copy_cuh) = {
 #embed "kernels/copy.cuh" suffix(, 0)
 };
+MOE_TEXT(e2m1_cuh) = {
+#embed "kernels/e2m1.cuh" suffix(, 0)
+};
 MOE_TEXT(e4m3_cuh) = {
 #embed "kernels/e4m3.cuh" suffix(, 0)
 };
@@ -54,6 +57,9 @@ MOE_TEXT(experts_cuh) = {
 };
 MOE_TEXT(mma_cuh) = {
 #embed "kernels/mma.cuh" suffix(, 0)
+};
+MOE_TEXT(narrow_product_cuh) = {
+#embed "kernels/narrow_product.cuh" suffix(, 0)
 };
 MOE_TEXT(producers_cuh) = {
 #embed "kernels/producers.cuh" suffix(, 0)
@@ -118,6 +124,9 @@ MOE_TEXT(hopper_grouped) = {
 MOE_TEXT(hopper_quantize) = {
 #embed "kernels/quantize.cu" suffix(, 0)
 };
+MOE_TEXT(hopper_quantize_rows) = {
+#embed "kernels/quantize_rows.cu" suffix(, 0)
+};
 MOE_TEXT(hopper_round) = {
 #embed "kernels/round.cu" suffix(, 0)
 };
@@ -142,10 +151,12 @@ const moe_kernel_source *moe_kernel_sources(size_t *count) {
       {"codes.cuh", codes_cuh},
       {"common.cuh", common_cuh},
       {"copy.cuh", copy_cuh},
+      {"e2m1.cuh", e2m1_cuh},
       {"e4m3.cuh", e4m3_cuh},
       {"epilogue.cuh", epilogue_cuh},
       {"experts.cuh", experts_cuh},
       {"mma.cuh", mma_cuh},
+      {"narrow_product.cuh", narrow_product_cuh},
       {"producers.cuh", producers_cuh},
       {"ring.cuh", ring_cuh},
       {"scaled_epilogue.cuh", scaled_epilogue_cuh},
@@ -167,6 +178,7 @@ const moe_kernel_source *moe_kernel_sources(size_t *count) {
       {"kernels/combine.cu", hopper_combine},
       {"kernels/grouped.cu", hopper_grouped},
       {"kernels/quantize.cu", hopper_quantize},
+      {"kernels/quantize_rows.cu", hopper_quantize_rows},
       {"kernels/round.cu", hopper_round},
       {"kernels/sort.cu", hopper_sort},
       {"kernels/stream.cu", hopper_stream},

@@ -23,6 +23,10 @@
 //   INT8       the same of signed codes, without 128; with groups of 32 and 16 and INT4_32_MINIMUM the upper half is added to
 //              the product of code and scale;
 //   E4M3       a word for each group: 2⁶⁰ times the scale in bf16, twice.
+// MXFP4_E4M3 becomes e4m3 (`e2m1.cuh`), whose order is another. Lane t has the group of 32 columns from 32t on: code i of word j is
+// column 32t + 8j + i, its magnitude at bit 4i, the sign of i < 4 at bit 8i + 7, that of 4 + i at 8i + 3. A row's scales are a
+// word: in byte t the e4m3 code of ½ times the group's scale, over the power of two with which that is 2⁵ for the greatest of 256 columns,
+// two tiles; and this power of two as the exponent of a float, its lower half at bit 23, its upper at 7.
 #pragma once
 #include "common.cuh"
 
@@ -30,13 +34,13 @@ namespace codes {
 
 constexpr bool areFP4 = WEIGHTS == MXFP4 || WEIGHTS == NVFP4;
 constexpr bool areE4M3 = WEIGHTS == E4M3_128 || WEIGHTS == E4M3_32;
-constexpr bool areIntegers = TILED && !areFP4 && !areE4M3;
+constexpr bool areIntegers = TILED && !areFP4 && !areE4M3 && WEIGHTS != MXFP4_E4M3;
 /// Whether a number is added to products of code and scale, not taken from codes.
 constexpr bool haveMinimums = WEIGHTS == INT8_32 || WEIGHTS == INT8_16 || WEIGHTS == INT4_32_MINIMUM;
 constexpr int bits = areE4M3 || WEIGHTS >= INT8_128 && WEIGHTS <= INT8_16 ? 8 : 4;
-/// Columns that share a scale.
+/// Columns that share a scale, or a word of scales.
 constexpr int group = WEIGHTS == NVFP4 || WEIGHTS == INT8_16 ? 16
-  : WEIGHTS == INT4_128 || WEIGHTS == E4M3_128 || WEIGHTS == INT8_128 ? 128 : 32;
+  : WEIGHTS == INT4_128 || WEIGHTS == E4M3_128 || WEIGHTS == INT8_128 || WEIGHTS == MXFP4_E4M3 ? 128 : 32;
 constexpr int partBytes = 512, parts = bits / 4, rowBytes = partBytes / 8;
 /// Bytes of a row's scales.
 constexpr int scaleBytes = 128 / group * (areFP4 ? 1 : 4);
@@ -45,7 +49,7 @@ constexpr int tileBytes = parts * partBytes + 8 * scaleBytes;
 /// Whether matrices have a factor of their own, in fp32, besides.
 constexpr bool hasFactors = WEIGHTS == NVFP4;
 /// What products are too small by: so floats fit bf16 with their own exponent moved as it is.
-constexpr float restored = areIntegers ? 1.f : WEIGHTS == NVFP4 ? 0x1p52f : 0x1p60f;
+constexpr float restored = areIntegers || WEIGHTS == MXFP4_E4M3 ? 1.f : WEIGHTS == NVFP4 ? 0x1p52f : 0x1p60f;
 
 __device__ __forceinline__ u32 multiplyBF16(u32 a, u32 b) {
   u32 d;

@@ -30,18 +30,24 @@ __device__ __forceinline__ void storeTransposed(u32 address, const u32 (&block)[
 
 struct Epilogue {
   const Results& p;
-  const int* rows;  // [pairs]
+  const Sources& sources;
   long long expertBytes;
   u32 buffers;
   int member;  // the warpgroup: 0 or 1
-  const u8* factors;  // of the first expert, where matrices have some: fp32 [2] or, without a gate and for down, [1]
+  /// Where tokens have factors: that of the tile's row of this thread's number.
+  float factor = 1;
 
   __device__ static Epilogue of(const moe_hopper_grouped_arguments& p, const Memory& memory, int member) {
-    return {p.results, p.sources.rows, p.expertBytes, memory.buffers(), member, p.sources.weightScales};
+    return {p.results, p.sources, p.expertBytes, memory.buffers(), member};
   }
 
-  /// Before the product.
-  __device__ __forceinline__ void begin(const Tile&) const {}
+  /// Before the product, behind which what is fetched comes.
+  __device__ __forceinline__ void begin(const Tile& tile) {
+    if constexpr (tokensHaveFactors) {
+      const int row = tile.first + smaller(threadIdx.x & (storers - 1), tile.count - 1);
+      factor = sources.inputScales[DOWN ? row : divide(sources.rows[row], sources.topK)];
+    }
+  }
 
   __device__ __forceinline__ void meet() const {
     barrier::meet(1 + member, storers);
@@ -65,9 +71,15 @@ struct Epilogue {
     // What sums are too small by: of gate and up, or of one matrix.
     float unit[2] = {TILED ? codes::restored : 1.f, TILED ? codes::restored : 1.f};
     if (TILED && codes::hasFactors) {
-      const float* of = (const float*)(factors + tile.expert * expertBytes);
+      // fp32 [2] or, without a gate and for down, [1].
+      const float* of = (const float*)(sources.weightScales + tile.expert * expertBytes);
       unit[0] *= of[0];
       unit[1] *= of[paired];
+    }
+    __shared__ float2 factors[2][TOKENS / 2];
+    if constexpr (tokensHaveFactors) {
+      if (thread < TOKENS) ((float*)factors[member])[thread] = factor;
+      meet();
     }
     const u32 swizzle = lane() & 7, transposed = buffer + (lane() & (STEP - 1)) * (outputs * 2);
     int place[passes], next[passes];
@@ -88,6 +100,10 @@ struct Epilogue {
           float c[4];
 #pragma unroll
           for (int i = 0; i < 4; ++i) c[i] = sums[half][j + i] * unit[i >> 1];
+          if constexpr (tokensHaveFactors) {
+            const float2 of = factors[member][(part * STEP + block * 8) / 2 + t];
+            c[0] *= of.x, c[1] *= of.y, c[2] *= of.x, c[3] *= of.y;
+          }
           if (!DOWN && p.inputWeights) scale(c, tile, part * STEP + block * 8 + t * 2);
           if (paired) {
             packed[0][block] = packBF16(activate(c[0] + bias[half][0], c[2] + bias[half][1], p.activation),
@@ -127,14 +143,14 @@ struct Epilogue {
 #pragma unroll
     for (int pass = 0; pass < passes; ++pass) {
       const int row = first + pass * tokensAtOnce;
-      place[pass] = row >= tile.count ? 0 : DOWN ? rows[tile.first + row] : tile.first + row;
+      place[pass] = row >= tile.count ? 0 : DOWN ? sources.rows[tile.first + row] : tile.first + row;
     }
   }
 
   __device__ __forceinline__ void scale(float (&c)[4], const Tile& tile, int row) const {
 #pragma unroll
     for (int i = 0; i < 2; ++i) {
-      const float weight = row + i < tile.count ? p.inputWeights[rows[tile.first + row + i]] : 0.f;
+      const float weight = row + i < tile.count ? p.inputWeights[sources.rows[tile.first + row + i]] : 0.f;
       c[i] *= weight;
       c[i + 2] *= weight;
     }

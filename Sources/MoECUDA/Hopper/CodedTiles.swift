@@ -9,11 +9,12 @@ struct CodedTiles {
   private let weights: CodedWeights
   private let form: HopperForm
   private let blocks: Int
-  private let halves: [UInt32]
+  /// By code: the bits that it is on its way into a word.
+  private let bits: [UInt32]
   /// [rows, blocks, bytes of a row's scales]
   private var scales: [UInt8] = []
-  /// [rows, groups]: where codes count as 0; empty where none do.
-  private var isZero: [Bool] = []
+  /// [rows, groups]: how often the weights of a group are halved before they are codes; empty where none are.
+  private var halvings: [Int] = []
 
   /// - Throws: `invalidValue` for codes and scales that the kernels can't take.
   init(_ weights: CodedWeights, _ form: HopperForm, _ projection: Projection) throws(MoEError) {
@@ -25,24 +26,26 @@ struct CodedTiles {
         .invalidValue, "the codes of a \(projection) are not those of \(form.name)", expected: "its table",
         found: "another")
     }
-    halves = codes.halves
+    bits = codes.bits
     let groups = CodedWeights.count(weights.columns, by: weights.group)
     // Groups of a tile that have numbers of their own.
     let width = HopperForm.block / coding.group
     scales = [UInt8](repeating: 0, count: weights.rows * blocks * form.tileScaleBytes)
     for row in 0..<weights.rows {
       for part in 0..<blocks * width where part * coding.group < weights.columns {
-        let group = row * groups + part * coding.group / weights.group
-        guard let number = codes.number(group) else {
+        let first = part * coding.group / weights.group
+        let last = min(max(first + 1, (part + 1) * coding.group / weights.group), groups)
+        let shared = row * groups + first..<row * groups + last
+        guard let number = codes.number(shared) else {
           throw MoEError(
             .invalidValue, "a scale or zero point of a \(projection) is beyond what the kernels of \(form.name) take",
-            found: "\(weights.scales[group])")
+            found: "\(Array(weights.scales[shared]))")
         }
         let start = row * blocks * form.tileScaleBytes + part * coding.bytes
         for byte in 0..<coding.bytes { scales[start + byte] = UInt8(truncatingIfNeeded: number.bits >> (8 * byte)) }
-        guard number.isZero else { continue }
-        if isZero.isEmpty { isZero = [Bool](repeating: false, count: weights.rows * groups) }
-        isZero[group] = true
+        guard number.halvings.contains(where: { $0 > 0 }) else { continue }
+        if halvings.isEmpty { halvings = [Int](repeating: 0, count: weights.rows * groups) }
+        halvings.replaceSubrange(shared, with: number.halvings)
       }
     }
   }
@@ -73,15 +76,12 @@ struct CodedTiles {
         of: scales[first + byte], toByteOffset: codeBytes + row * scaleBytes + byte, as: UInt8.self)
     }
     guard let coding = form.coding else { return }
-    let wordsOf32 = form.bits / 4
     for t in 0..<4 {
-      for number in 0..<4 * wordsOf32 {
-        let start = block * HopperForm.block + 32 / wordsOf32 * number + 2 * t
+      for number in 0..<form.bits {
         var word: UInt32 = 0
         for piece in coding.pieces {
-          let column = start + 8 * piece.pair
-          let pair = halves[Int(code(matrixRow, column))] | halves[Int(code(matrixRow, column + 1))] << 16
-          let masked = pair & (piece.mask | piece.mask << 16)
+          let column = block * HopperForm.block + coding.column(t, number, piece.code)
+          let masked = bits[Int(code(matrixRow, column))] & piece.mask
           word |= masked >> piece.rotation | masked << (32 - piece.rotation)
         }
         // Four words are a lane's share of a part.
@@ -97,10 +97,9 @@ struct CodedTiles {
   /// 0 beyond the matrix.
   private func code(_ row: Int, _ column: Int) -> UInt8 {
     guard column < weights.columns else { return 0 }
-    if !isZero.isEmpty {
-      let groups = CodedWeights.count(weights.columns, by: weights.group)
-      if isZero[row * groups + column / weights.group] { return 0 }
-    }
-    return weights.codes[row * weights.columns + column]
+    let code = weights.codes[row * weights.columns + column]
+    guard !halvings.isEmpty else { return code }
+    let groups = CodedWeights.count(weights.columns, by: weights.group)
+    return TileCoding.halved(code, times: halvings[row * groups + column / weights.group])
   }
 }
