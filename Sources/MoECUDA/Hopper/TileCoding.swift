@@ -6,9 +6,8 @@ internal import Tensors
 
 /// How codes stand in the words of a tile, and what stands there for the scale and the zero point of a group.
 struct TileCoding: Sendable {
-  /// Bits of one of a word's codes, rotated to the right.
+  /// Bits of a code, rotated to the right.
   struct Piece {
-    var code: Int
     var mask: UInt32
     var rotation: Int
   }
@@ -21,10 +20,10 @@ struct TileCoding: Sendable {
 
   /// By code: the bits that it is on its way into a word.
   let bits: [UInt32]
-  /// The column of a lane's code: which of four lanes, of its words, and of the word's codes.
-  var column: @Sendable (_ lane: Int, _ word: Int, _ code: Int) -> Int = { 32 * $1 + 8 * ($2 / 2) + 2 * $0 + $2 % 2 }
-  /// A word is the union of these.
-  let pieces: [Piece]
+  /// By code of a word: what it leaves there.
+  let pieces: [[Piece]]
+  /// [4 lanes, words, codes]: the column of a tile that each code is for.
+  let order: [Int]
   /// Columns that have a number of their own; it divides the groups of the weights, or they divide it.
   let group: Int
   let bytes: Int
@@ -43,17 +42,26 @@ extension TileCoding {
     }
   }
 
-  /// The codes of a pair, which lie in two halves of 16 bits.
-  private static func pair(_ index: Int, _ mask: UInt32, _ rotation: Int) -> [Piece] {
-    [
-      Piece(code: 2 * index, mask: mask, rotation: rotation),
-      Piece(code: 2 * index + 1, mask: mask, rotation: (rotation + 16) % 32),
-    ]
+  /// Pairs of neighbours, which lie in two halves of 16 bits while they are moved.
+  private static func pairs(_ pieces: [[Piece]]) -> [[Piece]] {
+    pieces.flatMap { pair in [pair, pair.map { Piece(mask: $0.mask, rotation: ($0.rotation + 16) % 32) }] }
+  }
+
+  /// Pairs in the order that the matrix instructions of bf16 take them.
+  private static func pairOrder(bits: Int) -> [Int] {
+    let (words, codes) = (bits, 32 / bits)
+    return (0..<4 * words * codes).map { place in
+      let (lane, word, code) = (place / (words * codes), place / codes % words, place % codes)
+      return 128 / words * word + 8 * (code / 2) + 2 * lane + code % 2
+    }
   }
 
   private static let e2m1 = (
-    bits: floats(bits: 4, mantissa: 1),
-    pieces: pair(0, 0x81c0, 0) + pair(1, 0x81c0, 4) + pair(2, 0x81c0, 10) + pair(3, 0x80c0, 6) + pair(3, 0x0100, 30)
+    bits: floats(bits: 4, mantissa: 1), order: pairOrder(bits: 4),
+    pieces: pairs([
+      [Piece(mask: 0x81c0, rotation: 0)], [Piece(mask: 0x81c0, rotation: 4)], [Piece(mask: 0x81c0, rotation: 10)],
+      [Piece(mask: 0x80c0, rotation: 6), Piece(mask: 0x0100, rotation: 30)],
+    ])
   )
 
   /// More than enough halvings for nothing to remain.
@@ -68,7 +76,8 @@ extension TileCoding {
   }
 
   static let mxfp4 = Self(
-    bits: e2m1.bits, pieces: e2m1.pieces, group: 32, bytes: 1, accepts: { $0.table == MiniFloat.e2m1.table }
+    bits: e2m1.bits, pieces: e2m1.pieces, order: e2m1.order, group: 32, bytes: 1,
+    accepts: { $0.table == MiniFloat.e2m1.table }
   ) { weights, groups in
     let scale = E8M0.encode(weights.scales[groups.lowerBound])
     // What lies below is less than 2⁻⁶³ of anything.
@@ -78,16 +87,14 @@ extension TileCoding {
   }
 
   /// The magnitude of code i at bit 4i, where it chooses a byte; signs where they are those of bytes, or become so by one shift.
-  private static let choosers: [Piece] = (0..<8).flatMap { (code: Int) -> [Piece] in
+  private static let choosers: [[Piece]] = (0..<8).map { (code: Int) -> [Piece] in
     let sign = code < 4 ? 8 * code + 7 : 8 * (code - 4) + 3
-    return [
-      Piece(code: code, mask: 7, rotation: (32 - 4 * code) % 32), Piece(code: code, mask: 8, rotation: (35 - sign) % 32),
-    ]
+    return [Piece(mask: 7, rotation: (32 - 4 * code) % 32), Piece(mask: 8, rotation: (35 - sign) % 32)]
   }
 
   /// Becomes e4m3: groups of a row's 256 columns, two tiles, are powers of two below the greatest of them, 11 at most.
   static let mxfp4E4M3 = Self(
-    bits: Array(0..<16), column: { 32 * $0 + 8 * $1 + $2 }, pieces: choosers, group: 128, bytes: 4,
+    bits: Array(0..<16), pieces: choosers, order: Array(0..<128), group: 128, bytes: 4,
     accepts: { $0.table == MiniFloat.e2m1.table }, number: distances)
 
   private static func distances(of weights: CodedWeights, _ groups: Range<Int>) -> Number {
@@ -109,7 +116,8 @@ extension TileCoding {
 
   /// The exponent from −9 on and 3 bits of mantissa, so that the small scales need no form of their own.
   static let nvfp4 = Self(
-    bits: e2m1.bits, pieces: e2m1.pieces, group: 16, bytes: 1, accepts: { $0.table == MiniFloat.e2m1.table }
+    bits: e2m1.bits, pieces: e2m1.pieces, order: e2m1.order, group: 16, bytes: 1,
+    accepts: { $0.table == MiniFloat.e2m1.table }
   ) { weights, groups in
     let scale = weights.scales[groups.lowerBound]
     guard scale != 0 else { return Number(bits: 0, halvings: [toZero]) }
@@ -120,7 +128,8 @@ extension TileCoding {
 
   static func int4(group: Int) -> Self {
     Self(
-      bits: Array(0..<16), pieces: (0..<4).flatMap { pair($0, 0xf, (32 - 4 * $0) % 32) },
+      bits: Array(0..<16), pieces: pairs((0..<4).map { [Piece(mask: 0xf, rotation: (32 - 4 * $0) % 32)] }),
+      order: pairOrder(bits: 4),
       group: group, bytes: 4,
       accepts: { $0.table.indices.allSatisfy { [table = $0.table] in table[$0] == table[0] + Float($0) } }
     ) { weights, groups in
@@ -136,8 +145,12 @@ extension TileCoding {
 
   static func e4m3(group: Int) -> Self {
     Self(
-      bits: floats(bits: 8, mantissa: 3), column: { 16 * $1 + 8 * ($2 / 2) + 2 * $0 + $2 % 2 },
-      pieces: pair(0, 0x8000, 8) + pair(0, 0x07f0, 4) + pair(1, 0x8000, 0) + pair(1, 0x07f0, 28),
+      bits: floats(bits: 8, mantissa: 3),
+      pieces: pairs([
+        [Piece(mask: 0x8000, rotation: 8), Piece(mask: 0x07f0, rotation: 4)],
+        [Piece(mask: 0x8000, rotation: 0), Piece(mask: 0x07f0, rotation: 28)],
+      ]),
+      order: pairOrder(bits: 8),
       group: group, bytes: 4,
       accepts: {
         $0.table.indices.allSatisfy { [table = $0.table] in
