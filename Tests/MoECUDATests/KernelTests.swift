@@ -41,7 +41,8 @@ struct KernelTests {
       activation.isGated = isGated
       let kernels = HopperKernels(form, activation)
       let chosen =
-        [kernels.grouped(isDown: false, tokens: 64)] + (isGated && form.hasStream ? [kernels.stream(chunk: form.chunks.short)] : [])
+        [kernels.grouped(isDown: false, tokens: 64)]
+        + (isGated && form.hasStream ? [kernels.stream(chunk: form.chunks.short)] : [])
       for kernel in chosen {
         let cubin = try compiler.compile(KernelSource(of: kernel), for: DeviceArchitecture(named: "sm_90a"))
         let resources = try #require(Cubin(cubin)?.kernels[kernel.name])

@@ -36,6 +36,9 @@ __device__ __forceinline__ float greatestOfBlock(const Words& values) {
   return fmaxf(fmaxf(lowBF16(bits), highBF16(bits)), 1e-10f);
 }
 
+/// Where rows have one scale each, their greatest magnitude counts as this at least: a scale is 1 / (448 · 512) at least.
+constexpr float leastGreatestOfRow = 1 / 512.f;
+
 /// 8 bf16 times `inverse` as e4m3.
 __device__ __forceinline__ u64 quantizeE4M3(const Words& values, float inverse) {
   u64 codes = 0;
@@ -43,34 +46,4 @@ __device__ __forceinline__ u64 quantizeE4M3(const Words& values, float inverse) 
   for (int i = 0; i < 4; ++i)
     codes |= (u64)packE4M3(lowBF16(values.w[i]) * inverse, highBF16(values.w[i]) * inverse) << (i * 16);
   return codes;
-}
-
-/// A warp's row of bf16 as e4m3 with one scale, which it returns: the greatest magnitude becomes 448. `load(column)` gives 8 columns,
-/// `store(column, codes)` takes them; `keptPieces` times 256 columns are loaded once, what is beyond twice.
-template <int keptPieces, typename Load, typename Store>
-__device__ __forceinline__ float quantizeRow(int columns, Load load, Store store) {
-  constexpr int columnsAtOnce = 256, rest = keptPieces * columnsAtOnce;
-  const int own = lane() * 8;
-  Words first[keptPieces];
-#pragma unroll
-  for (int i = 0; i < keptPieces; ++i) first[i] = i * columnsAtOnce + own < columns ? load(i * columnsAtOnce + own) : Words{};
-  u32 bits = 0;
-  const auto compare = [&](const Words& values) {
-#pragma unroll
-    for (int i = 0; i < 4; ++i) bits = greaterHalves(bits, values.w[i] & 0x7fff7fffu);
-  };
-#pragma unroll
-  for (int i = 0; i < keptPieces; ++i) compare(first[i]);
-#pragma unroll 4
-  for (int column = rest + own; column < columns; column += columnsAtOnce) compare(load(column));
-#pragma unroll
-  for (int step = 1; step < 32; step *= 2) bits = greaterHalves(bits, __shfl_xor_sync(~0u, bits, step));
-  // Then the scale is at least 1 / (448 · 512).
-  const float greatest = fmaxf(fmaxf(lowBF16(bits), highBF16(bits)), 1 / 512.f), inverse = 448.f * reciprocal(greatest);
-#pragma unroll
-  for (int i = 0; i < keptPieces; ++i)
-    if (i * columnsAtOnce + own < columns) store(i * columnsAtOnce + own, quantizeE4M3(first[i], inverse));
-#pragma unroll 4
-  for (int column = rest + own; column < columns; column += columnsAtOnce) store(column, quantizeE4M3(load(column), inverse));
-  return greatest * (1 / 448.f);
 }

@@ -76,13 +76,18 @@ struct CodedTiles {
         of: scales[first + byte], toByteOffset: codeBytes + row * scaleBytes + byte, as: UInt8.self)
     }
     guard let coding = form.coding else { return }
+    let start = block * HopperForm.block
+    var order = coding.order.makeIterator()
     for t in 0..<4 {
       for number in 0..<form.bits {
         var word: UInt32 = 0
-        for piece in coding.pieces {
-          let column = block * HopperForm.block + coding.column(t, number, piece.code)
-          let masked = bits[Int(code(matrixRow, column))] & piece.mask
-          word |= masked >> piece.rotation | masked << (32 - piece.rotation)
+        for pieces in coding.pieces {
+          guard let column = order.next() else { return }
+          let whole = bits[Int(code(matrixRow, start + column))]
+          for piece in pieces {
+            let masked = whole & piece.mask
+            word |= masked >> piece.rotation | masked << (32 - piece.rotation)
+          }
         }
         // Four words are a lane's share of a part.
         let place = number / 4 * Self.partBytes + row * 64 + 16 * t + 4 * (number % 4)

@@ -35,7 +35,8 @@ struct HopperForm: Sendable, Hashable {
   func hash(into hasher: inout Hasher) { hasher.combine(weights) }
 
   private init(
-    _ weights: Int, _ name: String, bits: Int, coding: TileCoding? = nil, inputs: Inputs = .bf16, hasFactors: Bool = false, tokens: [Int] = [16, 32, 64, 96, 128], chunks: (Int, Int) = (512, 1024),
+    _ weights: Int, _ name: String, bits: Int, coding: TileCoding? = nil, inputs: Inputs = .bf16,
+    hasFactors: Bool = false, tokens: [Int] = [16, 32, 64, 96, 128], chunks: (Int, Int) = (512, 1024),
     stream: (Int, Int) = (4, 240 << 20)
   ) {
     self.weights = weights

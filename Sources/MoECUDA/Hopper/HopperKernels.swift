@@ -102,7 +102,9 @@ struct HopperKernels: Sendable, Hashable {
   /// Whether a batch is one launch of the stream.
   func isStreamed(tokens: Int, topK: Int, experts: Int, bytesPerExpert: Int) -> Bool {
     let pairs = tokens * topK
-    guard isGated, form.hasStream, tokens <= MOE_HOPPER_STREAM_TOKENS, pairs <= MOE_HOPPER_STREAM_PAIRS else { return false }
+    guard isGated, form.hasStream, tokens <= MOE_HOPPER_STREAM_TOKENS, pairs <= MOE_HOPPER_STREAM_PAIRS else {
+      return false
+    }
     return tokens <= form.stream.tokens
       || Self.touched(pairs: pairs, experts: experts) * Double(bytesPerExpert) <= Double(form.stream.bytes)
   }

@@ -6,9 +6,8 @@ internal import Tensors
 
 /// How codes stand in the words of a tile, and what stands there for the scale and the zero point or minimum of a group.
 struct TileCoding: Sendable {
-  /// Bits of one of a word's codes, rotated to the right.
+  /// Bits of a code, rotated to the right.
   struct Piece {
-    var code: Int
     var mask: UInt32
     var rotation: Int
   }
@@ -27,10 +26,10 @@ struct TileCoding: Sendable {
     var number: (_ groups: Range<Int>) -> Number?
   }
 
-  /// The column of a lane's code: which of four lanes, of its words, and of the word's codes.
-  let column: @Sendable (_ lane: Int, _ word: Int, _ code: Int) -> Int
-  /// A word is the union of these.
-  let pieces: [Piece]
+  /// By code of a word: what it leaves there.
+  let pieces: [[Piece]]
+  /// [4 lanes, words, codes]: the column of a tile that each code is for.
+  let order: [Int]
   /// Columns that have a number of their own; it divides the groups of the weights, or they divide it.
   let group: Int
   let bytes: Int
@@ -38,25 +37,22 @@ struct TileCoding: Sendable {
   let codes: @Sendable (CodedWeights) -> Codes?
 }
 
-// MARK: - Pairs
+// MARK: - Pairs of bf16
 
 extension TileCoding {
-  /// Codes that lie in pairs, of which a word has as many as there are in 32 columns for 4 lanes, or half of them.
+  /// Codes whose neighbours lie in two halves of 16 bits while they are moved, in the order that the matrix instructions of
+  /// bf16 take them.
   private static func pairs(
     bits: Int, _ pieces: [[Piece]], group: Int, bytes: Int, codes: @escaping @Sendable (CodedWeights) -> Codes?
   ) -> Self {
-    let columns = 128 / bits
+    let (words, count) = (bits, 32 / bits)
+    let order = (0..<4 * words * count).map { place in
+      let (lane, word, code) = (place / (words * count), place / count % words, place % count)
+      return 128 / words * word + 8 * (code / 2) + 2 * lane + code % 2
+    }
     return Self(
-      column: { columns * $1 + 8 * ($2 / 2) + 2 * $0 + $2 % 2 }, pieces: pieces.flatMap(\.self), group: group,
-      bytes: bytes, codes: codes)
-  }
-
-  /// The codes of a pair, which lie in two halves of 16 bits.
-  private static func pair(_ index: Int, _ mask: UInt32, _ rotation: Int) -> [Piece] {
-    [
-      Piece(code: 2 * index, mask: mask, rotation: rotation),
-      Piece(code: 2 * index + 1, mask: mask, rotation: (rotation + 16) % 32),
-    ]
+      pieces: pieces.flatMap { pair in [pair, pair.map { Piece(mask: $0.mask, rotation: ($0.rotation + 16) % 32) }] },
+      order: order, group: group, bytes: bytes, codes: codes)
   }
 
   /// With a float's sign on top, and its own exponent and mantissa where those of bf16 meet.
@@ -70,7 +66,8 @@ extension TileCoding {
   private static func e2m1(group: Int, number: @escaping @Sendable (_ scale: Float) -> Number?) -> Self {
     let bits = floats(bits: 4, mantissa: 1)
     let pieces = [
-      pair(0, 0x81c0, 0), pair(1, 0x81c0, 4), pair(2, 0x81c0, 10), pair(3, 0x80c0, 6), pair(3, 0x0100, 30),
+      [Piece(mask: 0x81c0, rotation: 0)], [Piece(mask: 0x81c0, rotation: 4)], [Piece(mask: 0x81c0, rotation: 10)],
+      [Piece(mask: 0x80c0, rotation: 6), Piece(mask: 0x0100, rotation: 30)],
     ]
     return pairs(bits: 4, pieces, group: group, bytes: 1) { weights in
       guard weights.table == MiniFloat.e2m1.table else { return nil }
@@ -96,7 +93,10 @@ extension TileCoding {
 
   static func e4m3(group: Int) -> Self {
     let bits = floats(bits: 8, mantissa: 3)
-    let pieces = [pair(0, 0x8000, 8), pair(0, 0x07f0, 4), pair(1, 0x8000, 0), pair(1, 0x07f0, 28)]
+    let pieces = [
+      [Piece(mask: 0x8000, rotation: 8), Piece(mask: 0x07f0, rotation: 4)],
+      [Piece(mask: 0x8000, rotation: 0), Piece(mask: 0x07f0, rotation: 28)],
+    ]
     return pairs(bits: 8, pieces, group: group, bytes: 4) { weights in
       let isE4M3 = zip(weights.table, MiniFloat.e4m3fn.table).allSatisfy { $0 == $1 || $0.isNaN && $1.isNaN }
       guard isE4M3 else { return nil }
@@ -112,7 +112,7 @@ extension TileCoding {
   ///
   /// - Parameter hasMinimums: Whether a product is less by a minimum, else a code by a zero point.
   static func integers(bits: Int, group: Int, hasMinimums: Bool = false) -> Self {
-    let pieces = (0..<16 / bits).map { pair($0, 1 << UInt32(bits) - 1, (32 - bits * $0) % 32) }
+    let pieces = (0..<16 / bits).map { [Piece(mask: 1 << UInt32(bits) - 1, rotation: (32 - bits * $0) % 32)] }
     // What kernels have added to a code before the zero point is taken away.
     let bias: Float = bits == 4 ? 128 : 0
     return pairs(bits: bits, pieces, group: group, bytes: 4) { weights in
@@ -144,18 +144,15 @@ extension TileCoding {
 // MARK: - Codes that choose bytes
 
 extension TileCoding {
-  /// The magnitude of code i at bit 4i, where it chooses a byte; signs where they are those of bytes, or become so by one shift.
-  private static let choosers: [Piece] = (0..<8).flatMap { (code: Int) -> [Piece] in
+  /// The magnitude of code i at bit 4i, where it chooses a byte; signs where they are those of bytes, or become so by one
+  /// shift.
+  private static let choosers: [[Piece]] = (0..<8).map { (code: Int) -> [Piece] in
     let sign = code < 4 ? 8 * code + 7 : 8 * (code - 4) + 3
-    return [
-      Piece(code: code, mask: 7, rotation: (32 - 4 * code) % 32), Piece(code: code, mask: 8, rotation: (35 - sign) % 32),
-    ]
+    return [Piece(mask: 7, rotation: (32 - 4 * code) % 32), Piece(mask: 8, rotation: (35 - sign) % 32)]
   }
 
   /// Becomes e4m3: groups of a row's 256 columns, two tiles, are powers of two below the greatest of them, 11 at most.
-  static let mxfp4E4M3 = Self(
-    column: { 32 * $0 + 8 * $1 + $2 }, pieces: choosers, group: 128, bytes: 4
-  ) { weights in
+  static let mxfp4E4M3 = Self(pieces: choosers, order: Array(0..<128), group: 128, bytes: 4) { weights in
     guard weights.table == MiniFloat.e2m1.table else { return nil }
     return Codes(bits: Array(0..<16)) { distances(of: weights, $0) }
   }
