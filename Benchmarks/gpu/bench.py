@@ -18,8 +18,8 @@ from layer import GPT_OSS, MOST_SHARED, SHAPES, Layer, check, ring_stages, routi
 HERE = os.path.dirname(os.path.abspath(__file__))
 # Bytes of a weight row in a stage.
 STREAMS = {"bf16": (2048,), "fp8": (1024, 2048)} | {n: (512, 1024) if f.bits == 4 else (1024,) for n, f in FORMS.items() if f.tile_bytes}
-STREAMS["mxfp4-fp8"] = ()
-GROUPED = {"bf16": (16, 32, 64, 96, 128, 160), "fp8": (64, 128)} | {n: f.tokens for n, f in FORMS.items() if f.tile_bytes}
+STREAMS |= {"mxfp4-fp8": (), "fp8-row": ()}
+GROUPED = {"bf16": (16, 32, 64, 96, 128, 160), "fp8": (64, 128)} | {n: f.tokens for n, f in FORMS.items() if f.tile_bytes or f.scales_rows}
 NAMES = {"qwen3": "qwen3-30b", "ds3": "ds3-ep8", "gptoss": "gptoss-120b", "mixtral": "mixtral"}
 
 
@@ -37,9 +37,11 @@ def grouped_macros(form, down, tokens):
 
 def kernel_list(forms):
     """{name: ((source, macros), entry, shared memory, attributes)}"""
-    kernels = {n: ((f"{n}.cu", {}), f"experts_{n}", 0, {}) for n in ("sort", "combine", "quantize", "quantize_rows")}
+    kernels = {n: ((f"{n}.cu", {}), f"experts_{n}", 0, {}) for n in ("sort", "combine", "quantize")}
     kernels["read"] = (("read.cu", {}, HERE), "read_all", 0, {})
     for form in forms:
+        if FORMS[form].scales_rows:
+            kernels[f"quantize_rows {form}"] = (("quantize_rows.cu", dict(WEIGHTS=FORMS[form].macro)), "experts_quantize_rows", 0, {})
         for chunk in STREAMS[form]:
             macros = dict(WEIGHTS=FORMS[form].macro, CHUNK=chunk)
             kernels[f"stream {form} {chunk}"] = (("stream.cu", macros), "experts_stream", MOST_SHARED, dict(chunk=chunk))
@@ -68,7 +70,7 @@ class Kernels(dict):
         return [n for n in self.listed if n.startswith(f"stream {form} ") and ring_stages(FORMS[form], self.listed[n][3]["chunk"], T)]
 
     def grouped(self, form, tokens):
-        quantize = "quantize_rows" if FORMS[form].scales_rows else "quantize"
+        quantize = f"quantize_rows {form}" if FORMS[form].scales_rows else "quantize"
         return [self[n] for n in ("sort", quantize, f"up {form} {tokens}", f"down {form} {tokens}", "combine")]
 
 
@@ -208,7 +210,7 @@ def time_torch(shape, T, peers):
 
 def read_peers(path):
     """(shape, T, form): the fastest peer and its milliseconds."""
-    peers, names, forms = {}, {v: k for k, v in NAMES.items()}, {"fp8blk": "fp8", "bf16": "bf16", "mxfp4": "mxfp4", "mxfp4a8": "mxfp4-fp8", "int4": "int4"}
+    peers, names, forms = {}, {v: k for k, v in NAMES.items()}, {"fp8blk": "fp8", "bf16": "bf16", "mxfp4": "mxfp4", "mxfp4a8": "mxfp4-fp8", "fp8chan": "fp8-row", "int4": "int4"}
     for line in open(path) if path else ():
         f = line.split()
         if len(f) > 5 and f[0] in names and f[2] in forms and f[3] != "deepgemm_masked":

@@ -61,6 +61,18 @@ class E4M3:
         return 16 * (chunk + 64) + tokens * (chunk * 2 + 64) + 2 * chunk // 128 * 4
 
 
+class E4M3Rows(E4M3):
+    """With a scale for each row."""
+    macro, scales_rows, tokens = 13, True, (16, 32, 64, 96, 128)
+    quantize = staticmethod(fake_e4m3_rows)
+
+    @staticmethod
+    def encode(w):
+        scale = w.abs().amax(1) / 448
+        codes = (w / scale[:, None]).to(torch.float8_e4m3fn)
+        return codes.view(torch.uint8).flatten(), scale.view(torch.uint8), codes.float() * scale[:, None]
+
+
 class Tiles:
     """Codes of 4 or 8 bits with their scales in tiles of 8 rows and 128 columns, as `codes.cuh` says."""
     token_bytes, stage_columns, scales_rows = 2, 128, False
@@ -213,4 +225,4 @@ class E4M3Tiles(Tiles):
 FORMS = {"bf16": BF16, "fp8": E4M3, "mxfp4": MXFP4(), "nvfp4": NVFP4(), "int4": Integers(4, 4, 128),
          "int4-g32": Integers(5, 4, 32), "e4m3-g128": E4M3Tiles(6, 128), "e4m3-g32": E4M3Tiles(7, 32),
          "int8-g128": Integers(8, 8, 128), "int8-g32": Integers(9, 8, 32, True), "int8-g16": Integers(10, 8, 16, True),
-         "int4-g32-minimum": Integers(11, 4, 32, True), "mxfp4-fp8": MXFP4E4M3()}
+         "int4-g32-minimum": Integers(11, 4, 32, True), "mxfp4-fp8": MXFP4E4M3(), "fp8-row": E4M3Rows}

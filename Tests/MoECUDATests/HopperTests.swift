@@ -41,7 +41,8 @@ import Testing
     (.ggml(.iq4_XS), .bf16, .int8Groups32), (.ggml(.q6_K), .bf16, .int8Groups16),
     (.ggml(.q2_K), .bf16, .int8Groups16), (.fp8Block, .bf16, .e4m3Groups128),
     (.fp8Channel, .bf16, .e4m3Groups128), (.fp8Tensor, .bf16, .e4m3Groups128), (.mxfp8, .bf16, .e4m3Groups32),
-    (.bf16, .f32, nil), (.bf16, .fp8, nil), (.bf16, .declared, nil), (.fp8Channel, .fp8, nil),
+    (.bf16, .f32, nil), (.bf16, .fp8, nil), (.bf16, .declared, nil), (.fp8Channel, .fp8, .e4m3Rows),
+    (.fp8Tensor, .fp8, .e4m3Rows),
     (.fp8Block, .declared, nil), (.mxfp4, .fp8, .mxfp4E4M3), (.mxfp4, .declared, nil), (.mxfp8, .fp8, nil),
     (.int8Group(128), .f32, nil), (.nf4, .bf16, nil),
   ])
@@ -196,6 +197,22 @@ import Testing
     // Gate and up are one array.
     #expect(region.offset(of: .weights, .up) == 400 * 272)
     #expect(region.offset(of: .scales, .up) - region.offset(of: .scales, .gate) == 4 * 4 * 4)
+  }
+
+  @Test func rowsOfE4M3() throws {
+    let specification = try Self.specification(.fp8Channel, hidden: 272, intermediate: 400)
+    var truth: [Projection: CodedWeights] = [:]
+    let (region, bytes) = try Self.region(specification, .e4m3Rows) { projection in
+      let made = try Self.codes(.fp8Channel, specification.size(of: projection), seed: UInt32(truth.count + 1))
+      truth[projection] = made
+      return made
+    }
+    for (projection, weights) in truth {
+      let codes = region.offset(of: .weights, projection), scales = region.offset(of: .scales, projection)
+      #expect(Array(bytes[codes..<codes + weights.codes.count]) == weights.codes)
+      #expect((0..<weights.rows).map { Self.float(bytes, scales + 4 * $0) } == weights.scales)
+    }
+    #expect(region.offset(of: .scales, .up) - region.offset(of: .scales, .gate) == 4 * 400)
   }
 
   @Test func rowsOfABlockWithScalesOfTheirOwn() throws {

@@ -57,25 +57,29 @@ struct Epilogue {
     const int warp = threadIdx.x >> 5 & 3, g = lane() >> 2, t = lane() & 3;
     const int thread = threadIdx.x & (storers - 1), ownFirst = tile.block * tileOutputs + member * outputs;
     const u32 buffer = buffers + member * bufferBytes;
-    float bias[2][2] = {};
-    if (p.bias) {
-      const float* of = (const float*)(p.bias + tile.expert * expertBytes);
+    // What fp32 [2, width] or, without a gate and for down, [width] has for this thread's rows.
+    const auto load = [&](float (&values)[2][2], const u8* matrices) {
+      const float* of = (const float*)(matrices + tile.expert * expertBytes);
 #pragma unroll
       for (int half = 0; half < 2; ++half)
 #pragma unroll
         for (int i = 0; i < 2; ++i) {
           const int row = ownFirst + (paired ? half * 32 + warp * 8 + g : half * 64 + warp * 16 + i * 8 + g);
-          if (row < p.width) bias[half][i] = of[(paired ? i * p.width : 0) + row];
+          if (row < p.width) values[half][i] = of[(paired ? i * p.width : 0) + row];
         }
-    }
-    // What sums are too small by: of gate and up, or of one matrix.
-    float unit[2] = {TILED ? codes::restored : 1.f, TILED ? codes::restored : 1.f};
+    };
+    float bias[2][2] = {};
+    if (p.bias) load(bias, p.bias);
+    // What sums are too small by.
+    constexpr float restored = TILED ? codes::restored : 1.f;
+    float unit[2][2] = {{restored, restored}, {restored, restored}};
     if (TILED && codes::hasFactors) {
       // fp32 [2] or, without a gate and for down, [1].
       const float* of = (const float*)(sources.weightScales + tile.expert * expertBytes);
-      unit[0] *= of[0];
-      unit[1] *= of[paired];
+#pragma unroll
+      for (int i = 0; i < 2; ++i) unit[0][i] = unit[1][i] = restored * of[paired ? i : 0];
     }
+    if (WEIGHTS == E4M3_ROW) load(unit, sources.weightScales);
     __shared__ float2 factors[2][TOKENS / 2];
     if constexpr (tokensHaveFactors) {
       if (thread < TOKENS) ((float*)factors[member])[thread] = factor;
@@ -99,7 +103,7 @@ struct Epilogue {
           const int j = (part * STEP / 8 + block) * 4;
           float c[4];
 #pragma unroll
-          for (int i = 0; i < 4; ++i) c[i] = sums[half][j + i] * unit[i >> 1];
+          for (int i = 0; i < 4; ++i) c[i] = sums[half][j + i] * unit[half][i >> 1];
           if constexpr (tokensHaveFactors) {
             const float2 of = factors[member][(part * STEP + block * 8) / 2 + t];
             c[0] *= of.x, c[1] *= of.y, c[2] *= of.x, c[3] *= of.y;

@@ -11,7 +11,7 @@
 #include "weights.cuh"
 #if WEIGHTS == E4M3_BLOCK
 #include "scaled_epilogue.cuh"
-#elif WEIGHTS == MXFP4_E4M3
+#elif NARROW
 #include "narrow_product.cuh"
 #else
 #include "coded_product.cuh"
@@ -21,7 +21,7 @@
 #include "wgmma.cuh"
 
 /// So that nothing spills; together as many as a block begins with.
-constexpr int copierRegisters = WEIGHTS == BF16 || WEIGHTS == MXFP4_E4M3 ? 40 : 56;
+constexpr int copierRegisters = WEIGHTS == BF16 || tokensHaveFactors ? 40 : 56;
 constexpr int consumerRegisters = 252 - copierRegisters / 2;
 static_assert(consumerRegisters % 8 == 0, "registers move by eights");
 
@@ -64,6 +64,10 @@ struct Consumer {
     memory.release(previous);
     wgmma::hold(sums[0]);
     wgmma::hold(sums[1]);
+  }
+#elif NARROW
+  template <int N> __device__ __forceinline__ void multiply(Sums& sums, const Tile&) {
+    NarrowProduct{memory, at, steps, member}.multiply<N>(sums);
   }
 #elif TILED
   template <int N> __device__ __forceinline__ void multiply(Sums& sums, const Tile&) {

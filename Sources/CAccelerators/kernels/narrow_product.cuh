@@ -1,24 +1,81 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright 2026 the swift-moe project authors
 
-// A warpgroup's products of a tile whose weights are codes that become e4m3 in registers, which the matrix instructions take as
-// their left operand. 256 columns of a row, two stages, are summed by the tensor cores, then scaled and added in fp32; the tokens'
-// scales wait for the epilogue.
+// A warpgroup's products of e4m3 where tokens have one scale each. 256 columns of a row, two stages, are summed by the tensor
+// cores, then added in fp32; the tokens' scales wait for the epilogue.
 #pragma once
-#include "e2m1.cuh"
 #include "epilogue.cuh"
 #include "wgmma.cuh"
+#if WEIGHTS == MXFP4_E4M3
+#include "e2m1.cuh"
+#endif
 
-struct CodedProduct {
+#if WEIGHTS == MXFP4_E4M3
+/// Codes that become e4m3 in registers, which the matrix instructions take as their left operand, with a factor for each row.
+struct LeftOperand {
+  const Memory& memory;
+  /// Of the first stage: this warp's first 8 weight rows.
+  codes::Place first;
+  codes::Scales scales[2] = {};
+
+  __device__ __forceinline__ LeftOperand(const Memory& memory, int member)
+      : memory(memory), first(memory.weights(0) + (member * 8 + (threadIdx.x >> 5 & 3)) * 2 * codes::tileBytes) {}
+
+  /// Begins the products of 128 columns, of which 32 of 64 rows become e4m3 while the tensor cores multiply those before.
+  template <int N, bool isFirst> __device__ __forceinline__ void begin(float (&block)[N / 2], int stage, int half) {
+    const codes::Place low = first.after(stage * stageBytes + half * 8 * codes::tileBytes), high = low.after(codes::tileBytes);
+    const u64 tokens = wgmma::descriptor(memory.tokens(stage));
+    const Words lowCodes = codes::load(low, 0), highCodes = codes::load(high, 0);
+    scales[0] = codes::loadScales(low);
+    scales[1] = codes::loadScales(high);
+    const codes::Magnitudes lowTable = codes::Magnitudes::e4m3(scales[0]), highTable = codes::Magnitudes::e4m3(scales[1]);
+#pragma unroll
+    for (int j = 0; j < 4; ++j) {
+      u32 a[4];
+      codes::choose(lowCodes.w[j], lowTable, a[0], a[2]);
+      codes::choose(highCodes.w[j], highTable, a[1], a[3]);
+      if (!isFirst || j > 0) wgmma::wait<1>();
+      wgmma::begin();
+      wgmma::Product<N>::e4m3(block, a, tokens + wgmma::descriptorBytes(j * 32), !isFirst || j > 0);
+      wgmma::commit();
+    }
+  }
+
+  /// Of the first or the second 8 of 16 rows.
+  __device__ __forceinline__ float factor(int i) const { return codes::rowFactor(scales[i]); }
+};
+#else
+/// Rows of e4m3 in shared memory.
+struct LeftOperand {
+  const Memory& memory;
+  int member;
+
+  __device__ __forceinline__ LeftOperand(const Memory& memory, int member) : memory(memory), member(member) {}
+
+  /// Begins the products of 128 columns.
+  template <int N, bool isFirst> __device__ __forceinline__ void begin(float (&block)[N / 2], int stage, int half) const {
+    const u64 weights = wgmma::descriptor(memory.weights(stage) + (member * 2 + half) * 64 * operandWidth);
+    const u64 tokens = wgmma::descriptor(memory.tokens(stage));
+    wgmma::begin();
+#pragma unroll
+    for (int j = 0; j < 4; ++j)
+      wgmma::Product<N>::e4m3(block, weights + wgmma::descriptorBytes(j * 32), tokens + wgmma::descriptorBytes(j * 32),
+                              !isFirst || j > 0);
+    wgmma::commit();
+  }
+
+  __device__ __forceinline__ float factor(int) const { return 1; }
+};
+#endif
+
+struct NarrowProduct {
   const Memory& memory;
   Position& at;
   int steps;
-  /// Of the first stage: this warp's first 8 weight rows.
-  codes::Place first;
+  LeftOperand left;
 
-  __device__ __forceinline__ CodedProduct(const Memory& memory, Position& at, int steps, int member)
-      : memory(memory), at(at), steps(steps),
-        first(memory.weights(0) + (member * 8 + (threadIdx.x >> 5 & 3)) * 2 * codes::tileBytes) {}
+  __device__ __forceinline__ NarrowProduct(const Memory& memory, Position& at, int steps, int member)
+      : memory(memory), at(at), steps(steps), left(memory, member) {}
 
   template <int N> __device__ __forceinline__ void multiply(Sums& sums) {
 #pragma unroll
@@ -35,10 +92,9 @@ struct CodedProduct {
 #pragma unroll
       for (int half = 0; half < 2; ++half) {
         float block[N / 2];
-        codes::Scales scales[2];
-        addStage<N, true>(block, scales, stage, half);
-        if (both) addStage<N, false>(block, scales, next, half);
-        const float factors[2] = {codes::rowFactor(scales[0]), codes::rowFactor(scales[1])};
+        left.template begin<N, true>(block, stage, half);
+        if (both) left.template begin<N, false>(block, next, half);
+        const float factors[2] = {left.factor(0), left.factor(1)};
         wgmma::wait<0>();
         wgmma::hold(block);
         if (half == 1) {
@@ -49,28 +105,6 @@ struct CodedProduct {
         for (int i = 0; i < N / 2; ++i) sums[half][i] = fmaf(block[i], factors[i >> 1 & 1], sums[half][i]);
       }
       if (both) at.advance();
-    }
-  }
-
- private:
-  /// Begins the products of 128 columns, of which 32 of 64 rows become e4m3 while the tensor cores multiply those before.
-  template <int N, bool isFirst>
-  __device__ __forceinline__ void addStage(float (&block)[N / 2], codes::Scales (&scales)[2], int stage, int half) const {
-    const codes::Place low = first.after(stage * stageBytes + half * 8 * codes::tileBytes), high = low.after(codes::tileBytes);
-    const u64 tokens = wgmma::descriptor(memory.tokens(stage));
-    const Words lowCodes = codes::load(low, 0), highCodes = codes::load(high, 0);
-    scales[0] = codes::loadScales(low);
-    scales[1] = codes::loadScales(high);
-    const codes::Magnitudes lowTable = codes::Magnitudes::e4m3(scales[0]), highTable = codes::Magnitudes::e4m3(scales[1]);
-#pragma unroll
-    for (int j = 0; j < 4; ++j) {
-      u32 a[4];
-      codes::choose(lowCodes.w[j], lowTable, a[0], a[2]);
-      codes::choose(highCodes.w[j], highTable, a[1], a[3]);
-      if (!isFirst || j > 0) wgmma::wait<1>();
-      wgmma::begin();
-      wgmma::Product<N>::e4m3(block, a, tokens + wgmma::descriptorBytes(j * 32), !isFirst || j > 0);
-      wgmma::commit();
     }
   }
 };

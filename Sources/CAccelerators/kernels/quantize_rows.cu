@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright 2026 the swift-moe project authors
 
-// Rows of bf16 as e4m3 with a scale for each row: the greatest magnitude becomes 448. A warp takes a row. Columns are stored in the
-// order of `e2m1.cuh`, up to a multiple of 128, with zeros.
+// Rows of bf16 as e4m3 with a scale for each row: the greatest magnitude becomes 448. A warp takes a row. Columns are stored up to a
+// multiple of 128, with zeros; with `WEIGHTS` 12 in the order of `e2m1.cuh`.
 //
 // Tokens are quantised beside the sort, as in `quantize.cu`; what comes out of the first product, of which the sort knows the number of
 // rows, after that product.
 #include "activation.cuh"
 #include "barrier.cuh"
 #include "e4m3.cuh"
+#include "weights.cuh"
 
 constexpr int threads = 256, columnsAtOnce = 256;
 /// So many times 256 columns of a row are loaded once, what is beyond twice.
@@ -41,9 +42,13 @@ extern "C" __global__ void __launch_bounds__(threads, 3) experts_quantize_rows(
     const float greatest = fmaxf(fmaxf(lowBF16(bits), highBF16(bits)), leastGreatestOfRow), inverse = 448.f * reciprocal(greatest);
     const auto store = [&](int column, const Words& values) {
       const u64 codes = quantizeE4M3(values, inverse);
-      u8* const place = output + (column & ~127) + (column & 24) * 4 + (column >> 3 & 12);
-      *(u32*)place = (u32)codes;
-      *(u32*)(place + 16) = (u32)(codes >> 32);
+      if (WEIGHTS == MXFP4_E4M3) {
+        u8* const place = output + (column & ~127) + (column & 24) * 4 + (column >> 3 & 12);
+        *(u32*)place = (u32)codes;
+        *(u32*)(place + 16) = (u32)(codes >> 32);
+      } else {
+        *(u64*)(output + column) = codes;
+      }
     };
 #pragma unroll
     for (int i = 0; i < keptPieces; ++i)

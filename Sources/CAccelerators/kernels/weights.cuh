@@ -18,15 +18,18 @@
 #define INT8_16 10
 #define INT4_32_MINIMUM 11
 #define MXFP4_E4M3 12
+#define E4M3_ROW 13
 #ifndef WEIGHTS
 #define WEIGHTS BF16
 #endif
 /// Codes with their scales in tiles: see `codes.cuh`.
-#define TILED (WEIGHTS >= MXFP4)
+#define TILED (WEIGHTS >= MXFP4 && WEIGHTS != E4M3_ROW)
+/// Both operands are e4m3, and tokens have one scale each.
+#define NARROW (WEIGHTS == MXFP4_E4M3 || WEIGHTS == E4M3_ROW)
 #include "codes.cuh"
 
 /// Whether tokens are e4m3 with a scale for each of them; and the bytes of a value.
-constexpr bool tokensHaveFactors = WEIGHTS == MXFP4_E4M3;
+constexpr bool tokensHaveFactors = NARROW;
 constexpr int tokenBytes = WEIGHTS == E4M3_BLOCK || tokensHaveFactors ? 1 : 2;
 /// Columns (and rows, in e4m3) of a block that has scales of its own, and columns of a tile; rows of scales are padded to 16
 /// bytes.

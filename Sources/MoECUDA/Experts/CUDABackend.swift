@@ -17,10 +17,11 @@ internal import Tensors
 /// first quantised, by the rules of ``ActivationScheme``, and then multiplied in 32 bits. An output is one sum over each
 /// of its columns and then over the slots in order, so two runs give the same bits.
 ///
-/// **Hopper** has kernels of its own for bf16 activations with dense weights, mxfp4, nvfp4, integers and e4m3, and
-/// for fp8 activations with weights of e4m3 in blocks of 128 × 128. What an expert gives is rounded to bf16 before it is
-/// weighted; dense weights are kept in bf16, and scales that are multiplied in bf16 too; fp8 activations are rounded to bf16
-/// before they are quantised. At most 8 tokens are one launch, which adds up experts in ascending order.
+/// **Hopper** has kernels of its own for bf16 activations with dense weights, mxfp4, nvfp4, integers and e4m3, and for fp8
+/// activations with mxfp4 and with e4m3 that has a scale for the matrix, a row or a block of 128 × 128. What an expert gives
+/// is rounded to bf16 before it is weighted; dense weights are kept in bf16, and scales that are multiplied in bf16 too; fp8
+/// activations are rounded to bf16 before they are quantised. At most 8 tokens are one launch, which adds up experts in
+/// ascending order.
 ///
 /// ```swift
 /// let backend = CUDABackend(ordinal: 0, activations: .bf16)     // opens nothing yet

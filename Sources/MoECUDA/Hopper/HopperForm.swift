@@ -73,10 +73,11 @@ struct HopperForm: Sendable, Hashable {
   static let int4Minimums32 = Self(
     11, "int4-g32-minimum", bits: 4, coding: .integers(bits: 4, group: 32, hasMinimums: true))
   static let mxfp4E4M3 = Self(12, "mxfp4-e4m3", bits: 4, coding: .mxfp4E4M3, inputs: .e4m3InRows, stream: (0, 0))
+  static let e4m3Rows = Self(13, "e4m3-row", bits: 8, inputs: .e4m3InRows, stream: (0, 0))
 
   static let all = [
     bf16, e4m3Block, mxfp4, nvfp4, int4Groups128, int4Groups32, int4Minimums32, e4m3Groups128, e4m3Groups32,
-    int8Groups128, int8Groups32, int8Groups16, mxfp4E4M3,
+    int8Groups128, int8Groups32, int8Groups16, mxfp4E4M3, e4m3Rows,
   ]
 
   /// Columns from which a stage has more bytes of a row; with tiles for so many tokens at most, whose rows lie in it too.
@@ -120,7 +121,11 @@ struct HopperForm: Sendable, Hashable {
 
   /// Numbers of 32 bits that stand apart: scales of so many rows, or a factor.
   func scaleCount(rows: Int, columns: Int) -> Int {
-    inputs == .e4m3InBlocks ? Self.blocks(rows) * Self.scalePitch(columns) : hasFactors ? 1 : 0
+    switch inputs {
+    case .e4m3InBlocks: Self.blocks(rows) * Self.scalePitch(columns)
+    case .e4m3InRows where coding == nil: rows
+    default: hasFactors ? 1 : 0
+    }
   }
 
   static func blocks(_ count: Int) -> Int { (count + block - 1) / block }

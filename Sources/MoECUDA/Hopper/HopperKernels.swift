@@ -18,7 +18,6 @@ struct HopperKernels: Sendable, Hashable {
   static let round = Kernel("experts_round", "kernels/round.cu", threads: 256)
   static let sort = Kernel("experts_sort", "kernels/sort.cu", threads: 256)
   static let quantize = Kernel("experts_quantize", "kernels/quantize.cu", threads: 256)
-  static let quantizeRows = Kernel("experts_quantize_rows", "kernels/quantize_rows.cu", threads: 256)
   static let combine = Kernel("experts_combine", "kernels/combine.cu", threads: 256)
 
   init(_ form: HopperForm, _ activation: Activation) {
@@ -47,7 +46,9 @@ struct HopperKernels: Sendable, Hashable {
     switch form.inputs {
     case .bf16: nil
     case .e4m3InBlocks: Self.quantize
-    case .e4m3InRows: Self.quantizeRows
+    case .e4m3InRows:
+      Kernel(
+        "experts_quantize_rows", "kernels/quantize_rows.cu", macros: ["WEIGHTS=\(form.weights)"], threads: 256)
     }
   }
 

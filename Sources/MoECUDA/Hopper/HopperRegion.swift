@@ -74,7 +74,8 @@ struct HopperRegion: Sendable {
       return [tiles.slice(at: Int(matrix.weights), firstRow: slice.firstRow)]
         + (form.hasFactors ? [try factor(weights, slice)] : [])
     case .codes(let weights):
-      return [RegionSlice.codes(weights, slice, matrix), try blockScales(weights, slice)]
+      let scales = form.inputs == .e4m3InRows ? rowScales(weights, slice) : try blockScales(weights, slice)
+      return [RegionSlice.codes(weights, slice, matrix), scales]
     }
   }
 
@@ -88,6 +89,13 @@ struct HopperRegion: Sendable {
     }
     return RegionSlice(
       ElementType.f32.encode([factor]), rowBytes: 4, offset: offset(of: .scales, slice.projection))
+  }
+
+  /// A scale for each row of weights.
+  private func rowScales(_ weights: CodedWeights, _ slice: ParameterSlice) -> RegionSlice {
+    RegionSlice(
+      ElementType.f32.encode(weights.scales), rowBytes: 4,
+      offset: offset(of: .scales, slice.projection) + 4 * slice.firstRow)
   }
 
   /// A row of scales for 128 rows of weights.

@@ -16,6 +16,7 @@ enum KernelSet: Sendable, Hashable {
   private static let rows: [(form: HopperForm, precision: ActivationPrecision, weights: WeightPattern)] = [
     (.bf16, .bf16, .dense),
     (.e4m3Block, .fp8, .codes(.e4m3, bits: 8...8, [.blocks(128)])),
+    (.e4m3Rows, .fp8, .codes(.e4m3, bits: 8...8, [.rows])),
     (.mxfp4, .bf16, .codes(.e2m1, bits: 4...4, [.groups(of: [32]), .scales(.e8m0)])),
     (.mxfp4E4M3, .fp8, .codes(.e2m1, bits: 4...4, [.groups(of: [32]), .scales(.e8m0)])),
     (.nvfp4, .bf16, .codes(.e2m1, bits: 4...4, [.groups(of: [16]), .scales(.e4m3), .factor])),
@@ -66,6 +67,8 @@ private enum WeightPattern {
     case groups(of: Set<Int>)
     /// Groups of a multiple of so many columns, or one group for a row.
     case groupsOrRows(by: Int)
+    /// One group for a row.
+    case rows
     /// Groups of so many columns that as many rows share.
     case blocks(Int)
     case scales(CodedForm.Number)
@@ -82,6 +85,7 @@ private enum WeightPattern {
       switch self {
       case .groups(let sizes): form.group.map(sizes.contains) == true
       case .groupsOrRows(let size): form.group.map { $0 % size == 0 } ?? true
+      case .rows: form.group == nil
       case .blocks(let size): form.group == size && form.rowGroup == size
       case .scales(let number): form.scale == number
       case .factor: form.factor.map { $0.group == nil } ?? false
