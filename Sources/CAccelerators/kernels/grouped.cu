@@ -33,8 +33,9 @@ struct Consumer {
   int steps, member;
   Position at;
 
+  /// The halves take groups of 8 rows in turns, so that a warp has neighbours.
   __device__ u64 weights(int half) const {
-    return wgmma::descriptor(memory.weights(at.stage) + (member * 2 + half) * 64 * operandWidth);
+    return wgmma::descriptor(memory.weights(at.stage) + (member * 128 + half * 8) * operandWidth, 2);
   }
 
 #if WEIGHTS == BF16
@@ -73,10 +74,18 @@ struct Consumer {
   }
 #endif
 
+  /// Leaves a tile to the other warpgroup: none of its weight rows are this one's.
+  __device__ __forceinline__ void pass() {
+    for (int step = 0; step < steps; ++step, at.advance()) {
+      memory.waitUntilFull(at);
+      memory.release(at.stage);
+    }
+  }
+
   /// The fewest rows that have a variant of their own.
   static constexpr int leastRows = TILED && TOKENS <= 16 ? 8 : STEP > 16 ? STEP : 16;
   /// The next smaller number of rows that has a variant of its own.
-  static constexpr int fewer(int rows) { return rows > 96 ? rows - 16 : rows > 32 ? rows - 32 : rows / 2; }
+  static constexpr int fewer(int rows) { return rows > 96 ? rows - (TILED ? 16 : 8) : rows > 32 ? rows - 32 : rows / 2; }
 
   /// By the variant of the fewest rows that hold the tile.
   template <int N = TOKENS> __device__ __forceinline__ void multiplyTile(Sums& sums, const Tile& tile) {
@@ -137,6 +146,12 @@ extern "C" __global__ void __launch_bounds__(copiers + 256, 1) experts_grouped(
       } else {
         tiles.find(index, tile);
       }
+#if WEIGHTS != E4M3_BLOCK
+      if (tile.block * tileOutputs + member * outputs >= p.results.width) {
+        consumer.pass();
+        continue;
+      }
+#endif
       epilogue.begin(tile);
       Sums sums;
       consumer.multiplyTile(sums, tile);
