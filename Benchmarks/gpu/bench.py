@@ -18,6 +18,7 @@ from layer import GPT_OSS, MOST_SHARED, SHAPES, Layer, check, ring_stages, routi
 HERE = os.path.dirname(os.path.abspath(__file__))
 # Bytes of a weight row in a stage.
 STREAMS = {"bf16": (2048,), "fp8": (1024, 2048)} | {n: (512, 1024) if f.bits == 4 else (1024,) for n, f in FORMS.items() if f.tile_bytes}
+STREAMS["mxfp4-fp8"] = ()
 # Most rows of a tile, or of a pair of tiles that share their weights.
 GROUPED = {"bf16": (16, 32, 64, 96, 128, 160, 320), "fp8": (64, 128)} | {n: (16, 32, 64, 96, 128) for n, f in FORMS.items() if f.tile_bytes}
 NAMES = {"qwen3": "qwen3-30b", "ds3": "ds3-ep8", "gptoss": "gptoss-120b", "mixtral": "mixtral"}
@@ -28,7 +29,7 @@ def grouped_macros(form, down, tokens):
     tokens //= cluster
     step = 16 if down or tokens <= 64 or tokens > 128 else 32
     tile = FORMS[form].tile_bytes
-    weights, parts = (32 * tile, 2) if tile else (32768, 1)
+    weights, parts = 32 * tile or 32768, FORMS[form].stage_columns * FORMS[form].token_bytes // 128
     stage = weights + parts * tokens * 128 + (4 * (tokens + 4) if form == "fp8" else 0)
     buffers = (16384 if down else 64 * tokens) if form == "fp8" else step * 256 * (2 if down else 1)
     stages = min(8, (MOST_SHARED - 9216 - buffers) // stage)
@@ -38,7 +39,7 @@ def grouped_macros(form, down, tokens):
 
 def kernel_list(forms):
     """{name: ((source, macros), entry, shared memory, attributes)}"""
-    kernels = {n: ((f"{n}.cu", {}), f"experts_{n}", 0, {}) for n in ("sort", "combine", "quantize")}
+    kernels = {n: ((f"{n}.cu", {}), f"experts_{n}", 0, {}) for n in ("sort", "combine", "quantize", "quantize_rows")}
     kernels["read"] = (("read.cu", {}, HERE), "read_all", 0, {})
     for form in forms:
         for chunk in STREAMS[form]:
@@ -69,7 +70,8 @@ class Kernels(dict):
         return [n for n in self.listed if n.startswith(f"stream {form} ") and ring_stages(FORMS[form], self.listed[n][3]["chunk"], T)]
 
     def grouped(self, form, tokens):
-        return [self[n] for n in ("sort", "quantize", f"up {form} {tokens}", f"down {form} {tokens}", "combine")]
+        quantize = "quantize_rows" if FORMS[form].scales_rows else "quantize"
+        return [self[n] for n in ("sort", quantize, f"up {form} {tokens}", f"down {form} {tokens}", "combine")]
 
 
 def isolated(name, limit, function, *arguments):
@@ -146,7 +148,7 @@ def batches(layer, T, count):
 def time_layer(kernels, shape, form, sizes, rates, peers):
     """`sizes`: {T: the numbers of rows of a tile to try}; at most 8 tokens go through every stream, too."""
     layer = Layer(shape, form, keeps_values=False)
-    dense = 0.85 * rates[2] if form == "fp8" else (0.78 if layer.form.tile_bytes else 0.9) * rates[1]
+    dense = 0.85 * rates[2] if layer.form.token_bytes == 1 else (0.78 if layer.form.tile_bytes else 0.9) * rates[1]
     for T, tiles in sizes.items():
         inputs = batches(layer, T, 24 if T <= 8 else 8 if T <= 512 else 2)
         layer.workspace(max(T, 8))
@@ -170,8 +172,11 @@ def time_parts(layer, kernels, form, tiles, batch):
     x, ids, w, y = batch
     work = 2 * layer.H * layer.I * ids.numel()
     parts = [f"sort {seconds([lambda: layer.sort(kernels['sort'], ids)] * 4) * 1e6:.0f}"]
-    if form == "fp8":
-        parts.append(f"quantize {seconds([lambda: layer.quantize(kernels['quantize'], x)] * 4) * 1e6:.0f}")
+    quantize = kernels.grouped(form, tiles[0])[1]
+    if layer.form.token_bytes == 1:
+        parts.append(f"quantize {seconds([lambda: layer.quantize(quantize, x)] * 4) * 1e6:.0f}")
+    if layer.form.scales_rows:
+        parts.append(f"and {seconds([lambda: layer.quantize_intermediate(quantize, ids.numel())] * 4) * 1e6:.0f}")
     for tokens in tiles:
         _, _, up, down, _ = kernels.grouped(form, tokens)
         a, b = seconds([lambda: layer.up(up, x)] * 3, 5), seconds([lambda: layer.down(down)] * 3, 5)
@@ -205,7 +210,7 @@ def time_torch(shape, T, peers):
 
 def read_peers(path):
     """(shape, T, form): the fastest peer and its milliseconds."""
-    peers, names, forms = {}, {v: k for k, v in NAMES.items()}, {"fp8blk": "fp8", "bf16": "bf16", "mxfp4": "mxfp4", "int4": "int4"}
+    peers, names, forms = {}, {v: k for k, v in NAMES.items()}, {"fp8blk": "fp8", "bf16": "bf16", "mxfp4": "mxfp4", "mxfp4a8": "mxfp4-fp8", "int4": "int4"}
     for line in open(path) if path else ():
         f = line.split()
         if len(f) > 5 and f[0] in names and f[2] in forms and f[3] != "deepgemm_masked":
@@ -231,7 +236,7 @@ def main():
     peers = read_peers(arguments.peers)
     fine = isolated("sort", 30, check_sort, kernels)
     for form in arguments.forms:
-        bound = 5e-2 if form == "fp8" else 5e-3
+        bound = 5e-2 if FORMS[form].token_bytes == 1 else 5e-3
         for name in kernels.streams(form):
             counts = [T for T in (1, 2, 7, 8) if name in kernels.streams(form, T)]
             fine &= isolated(name, 20, check_kernels, name, form, lambda l, *a, n=name: l.stream(kernels[n], *a), counts, bound)

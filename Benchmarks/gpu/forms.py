@@ -19,8 +19,14 @@ def fake_e4m3(x):
     return ((groups / scale).to(torch.float8_e4m3fn).float() * scale).view(*x.shape[:-1], -1)[..., :c]
 
 
+def fake_e4m3_rows(x):
+    """Rows as e4m3 with a scale for each, as values."""
+    scale = x.abs().amax(-1, keepdim=True).clamp_min(1 / 512) / 448
+    return (x / scale).to(torch.float8_e4m3fn).float() * scale
+
+
 class BF16:
-    macro, token_bytes, stage_columns, tile_bytes = 0, 2, 64, 0
+    macro, token_bytes, stage_columns, tile_bytes, scales_rows = 0, 2, 64, 0, False
     quantize = staticmethod(lambda x: x)
 
     @staticmethod
@@ -35,7 +41,7 @@ class BF16:
 
 
 class E4M3:
-    macro, token_bytes, stage_columns, tile_bytes = 1, 1, 128, 0
+    macro, token_bytes, stage_columns, tile_bytes, scales_rows = 1, 1, 128, 0, False
     quantize = staticmethod(fake_e4m3)
 
     @staticmethod
@@ -57,7 +63,7 @@ class E4M3:
 
 class Tiles:
     """Codes of 4 or 8 bits with their scales in tiles of 8 rows and 128 columns, as `codes.cuh` says."""
-    token_bytes, stage_columns = 2, 128
+    token_bytes, stage_columns, scales_rows = 2, 128, False
     quantize = staticmethod(lambda x: x)
 
     def __init__(self, macro, bits, group, scale_bytes, pieces):
@@ -65,11 +71,9 @@ class Tiles:
         self.macro, self.bits, self.group, self.pieces = macro, bits, group, pieces
         self.tile_bytes = 128 * bits + 8 * scale_bytes
 
-    def tiles(self, halves, scales):
-        """[rows, columns] as they stand in 16 bits, and bytes [rows, bytes of scales]."""
-        p, parts = padded(halves, 8, 128).long(), self.bits // 4
-        r, c = p.shape
-        s = padded(scales, 8, self.tile_bytes // 8 - 16 * self.bits)
+    def words(self, p):
+        """[row group, block, (part,) row, t, word] of [rows, columns] as they stand in 16 bits."""
+        parts, (r, c) = self.bits // 4, p.shape
         # [row group, row, block, part, word, pair, t, half] to [row group, block, part, row, t, word, pair, half]
         n = p.view(r // 8, 8, c // 128, parts, 4, 4 // parts, 4, 2).permute(0, 2, 3, 1, 6, 4, 5, 7)
         wide = n[..., 0] | n[..., 1] << 16
@@ -77,7 +81,14 @@ class Tiles:
         for pair, mask, rotation in self.pieces:
             x = wide[..., pair] & mask * 0x10001
             words |= (x >> rotation | x << 32 - rotation) & 0xffffffff
-        data = words.to(torch.int32).contiguous().view(torch.uint8).reshape(r // 8, c // 128, -1)
+        return words
+
+    def tiles(self, codes, scales):
+        """[rows, columns] as `words` takes them, and bytes [rows, bytes of scales]."""
+        p = padded(codes, 8, 128).long()
+        r, c = p.shape
+        s = padded(scales, 8, self.tile_bytes // 8 - 16 * self.bits)
+        data = self.words(p).to(torch.int32).contiguous().view(torch.uint8).reshape(r // 8, c // 128, -1)
         s = s.view(r // 8, 8, c // 128, -1).permute(0, 2, 1, 3).reshape(r // 8, c // 128, -1)
         return torch.cat([data, s], -1).flatten()
 
@@ -110,6 +121,36 @@ class MXFP4(Tiles):
         halves, values = fp4(groups, torch.exp2(exponent))
         byte = (exponent + 193).long()
         return self.tiles(halves, (byte >> 1 | (byte & 1) << 7).to(torch.uint8)), None, values[:, :c]
+
+
+class MXFP4E4M3(Tiles):
+    """MXFP4 that becomes e4m3, as `codes.cuh` says; a quarter of the groups are made smaller, so that they are far apart, too."""
+    token_bytes, scales_rows = 1, True
+    quantize = staticmethod(fake_e4m3_rows)
+
+    def __init__(self):
+        super().__init__(8, 4, 32, 4, [])
+
+    def words(self, p):
+        r, c = p.shape
+        n = p.view(r // 8, 8, c // 128, 4, 4, 2, 4).transpose(1, 2)
+        i, second = torch.arange(4, device=p.device), torch.arange(2, device=p.device)[:, None]
+        return ((n & 7) << 16 * second + 4 * i | n >> 3 << 8 * i + 7 - 4 * second).sum((-1, -2))
+
+    def encode(self, w):
+        r, c = w.shape
+        groups = padded(w, 1, 128).view(r, -1, 32)
+        exponent = torch.floor(torch.log2(groups.abs().amax(-1).clamp_min(2 ** -20))) - 2
+        halves, values = fp4(groups, torch.exp2(exponent))
+        less = torch.randint(0, 9, exponent.shape, device=w.device) * (torch.rand(exponent.shape, device=w.device) < 0.25)
+        fours = (exponent - less).view(r, -1, 4)
+        pairs = torch.nn.functional.pad(fours.amax(-1), (0, fours.shape[1] % 2), value=-100).view(r, -1, 2)
+        greatest = pairs.amax(-1).repeat_interleave(2, 1)[:, :fours.shape[1]]
+        factor = (greatest + 121).long()
+        bytes = (12 - (greatest[..., None] - fours).clamp_max(11).long() << 3 + 8 * torch.arange(4, device=w.device)).sum(-1)
+        numbers = (bytes | (factor & 15) << 23 | factor >> 4 << 7).to(torch.int32).view(torch.uint8)
+        values = values.view(r, -1, 32) * torch.exp2(-less)[..., None]
+        return self.tiles(halves >> 12 & 8 | halves >> 6 & 7, numbers), None, values.flatten(1)[:, :c]
 
 
 class NVFP4(Tiles):
@@ -161,4 +202,4 @@ class E4M3Tiles(Tiles):
 
 
 FORMS = {"bf16": BF16, "fp8": E4M3, "mxfp4": MXFP4(), "nvfp4": NVFP4(), "int4": Int4(4, 128), "int4-g32": Int4(5, 32),
-         "e4m3-g128": E4M3Tiles(6, 128), "e4m3-g32": E4M3Tiles(7, 32)}
+         "e4m3-g128": E4M3Tiles(6, 128), "e4m3-g32": E4M3Tiles(7, 32), "mxfp4-fp8": MXFP4E4M3()}

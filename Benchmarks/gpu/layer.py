@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright 2026 the swift-moe project authors
 """Layers of routed experts on the GPU: weights in one region for each expert, the launches, and a float32 truth."""
+import math
+
 import torch
 
 from driver import BF16, BYTES, LONG_WORDS, pack, tensor_map
@@ -18,6 +20,8 @@ class Layer:
     def __init__(self, shape, form, biased=False, activation=SILU, keeps_values=True):
         self.H, self.I, self.E, self.k = H, I, E, _ = SHAPES[shape]
         self.name, self.form, self.activation = form, FORMS[form], activation
+        # Of rows as the products take them.
+        self.columns = {n: -(-n // 128) * 128 if self.form.scales_rows else n for n in (H, I)}
         self.sms = torch.cuda.get_device_properties(0).multi_processor_count
         self.grid = torch.zeros(4, dtype=torch.int32, device="cuda")
         self.values, self.work, self.maps = [], None, {}
@@ -54,8 +58,8 @@ class Layer:
             blocks = lambda n: (n + 127) // 128
             self.work = {
                 "tokens": T, "inter": torch.empty(max(P, min(P, 256) * min(T, 8)), self.I, dtype=torch.bfloat16, **d),
-                "codes": torch.empty(P, self.I, dtype=torch.uint8, **d), "scales": torch.empty(P, blocks(self.I), **d),
-                "x codes": torch.empty(T, self.H, dtype=torch.uint8, **d), "x scales": torch.empty(T, blocks(self.H), **d),
+                "codes": torch.empty(P, self.columns[self.I], dtype=torch.uint8, **d), "scales": torch.empty(P, blocks(self.I), **d),
+                "x codes": torch.empty(T, self.columns[self.H], dtype=torch.uint8, **d), "x scales": torch.empty(T, blocks(self.H), **d),
                 "out": torch.empty(P, self.H, dtype=torch.bfloat16, **d), "rows": torch.empty(P, dtype=torch.int32, **d),
                 "offsets": torch.empty(self.E + 1, dtype=torch.int32, **d),
                 "counts": torch.empty(64 * self.E, dtype=torch.int32, **d)}
@@ -99,8 +103,8 @@ class Layer:
         if ("rows", step) not in self.maps:
             b = self.form.token_bytes
             rows = self.work["codes" if b == 1 else "inter"]
-            self.maps["rows", step] = tensor_map(rows.data_ptr(), BYTES if b == 1 else BF16, (self.I, rows.shape[0]),
-                                                 (self.I * b,), (128 // b, step))
+            self.maps["rows", step] = tensor_map(rows.data_ptr(), BYTES if b == 1 else BF16, (self.columns[self.I], rows.shape[0]),
+                                                 (self.columns[self.I] * b,), (128 // b, step))
         return self.maps["rows", step]
 
     def sort(self, kernel, ids):
@@ -110,21 +114,27 @@ class Layer:
 
     def quantize(self, kernel, x):
         T, work = x.shape[0], self.workspace(x.shape[0])
-        blocks = T * -(-self.H // 128)
-        kernel(min(self.sms * 8, -(-blocks // 16)), 256, pack(x, work["x codes"], work["x scales"], T, self.H))
+        pieces = T if self.form.scales_rows else T * -(-self.H // 128) / 2
+        kernel(min(self.sms * 8, math.ceil(pieces / 8)), 256, pack(x, work["x codes"], work["x scales"], T, self.H, None))
+
+    def quantize_intermediate(self, kernel, rows):
+        work = self.work
+        kernel(min(self.sms * 8, math.ceil(rows / 8)), 256, pack(
+            work["inter"], work["codes"], work["scales"], 0, self.I, work["offsets"][self.E:]))
 
     def up(self, kernel, x):
         work = self.workspace(x.shape[0])
         quantized = self.form.token_bytes == 1
+        result = "codes" if quantized and not self.form.scales_rows else "inter"
         kernel(self.sms // kernel.cluster * kernel.cluster, 384, self.weight_map("up", kernel.cluster), bytes(128), pack(
             work["offsets"], work["x codes"] if quantized else x, work["x scales"], self.part("up scales"), work["rows"],
-            self.k, self.H, work["codes"] if quantized else work["inter"], work["scales"], None, self.part("up bias"),
+            self.k, self.columns[self.H], work[result], work["scales"], None, self.part("up bias"),
             *self.activation, self.I, 0, ("q", self.expert_bytes), self.grid, self.E, 0))
 
     def down(self, kernel):
         work = self.work
         kernel(self.sms // kernel.cluster * kernel.cluster, 384, self.weight_map("down", kernel.cluster), self.row_map(kernel.step), pack(
-            work["offsets"], None, work["scales"], self.part("down scales"), work["rows"], self.k, self.I, work["out"], None,
+            work["offsets"], None, work["scales"], self.part("down scales"), work["rows"], self.k, self.columns[self.I], work["out"], None,
             None, self.part("down bias"), *self.activation, self.H, 0, ("q", self.expert_bytes), self.grid, self.E, 0))
 
     def combine(self, kernel, ids, w, y):
@@ -132,12 +142,14 @@ class Layer:
         kernel(min(self.sms * 8, -(-T * self.H // 2048)), 256, pack(self.work["out"], ids, w, y, T, self.k, self.H, self.E, 0, 0, None))
 
     def grouped(self, kernels, x, ids, w, y):
-        """Sort, gate and up, down, combine; with quantised activations, those beside the sort."""
+        """Sort, gate and up, down, combine; activations are quantised beside the sort, and by rows after gate and up, too."""
         sort, quantize, up, down, combine = kernels
         self.sort(sort, ids)
         if self.form.token_bytes == 1:
             self.quantize(quantize, x)
         self.up(up, x)
+        if self.form.scales_rows:
+            self.quantize_intermediate(quantize, ids.numel())
         self.down(down)
         self.combine(combine, ids, w, y)
 

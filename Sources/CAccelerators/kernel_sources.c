@@ -46,6 +46,9 @@ MOE_TEXT(copy_cuh) = {
 MOE_TEXT(dealer_cuh) = {
 #embed "kernels/dealer.cuh" suffix(, 0)
 };
+MOE_TEXT(e2m1_cuh) = {
+#embed "kernels/e2m1.cuh" suffix(, 0)
+};
 MOE_TEXT(e4m3_cuh) = {
 #embed "kernels/e4m3.cuh" suffix(, 0)
 };
@@ -57,6 +60,9 @@ MOE_TEXT(experts_cuh) = {
 };
 MOE_TEXT(mma_cuh) = {
 #embed "kernels/mma.cuh" suffix(, 0)
+};
+MOE_TEXT(narrow_product_cuh) = {
+#embed "kernels/narrow_product.cuh" suffix(, 0)
 };
 MOE_TEXT(producers_cuh) = {
 #embed "kernels/producers.cuh" suffix(, 0)
@@ -121,6 +127,9 @@ MOE_TEXT(hopper_grouped) = {
 MOE_TEXT(hopper_quantize) = {
 #embed "kernels/quantize.cu" suffix(, 0)
 };
+MOE_TEXT(hopper_quantize_rows) = {
+#embed "kernels/quantize_rows.cu" suffix(, 0)
+};
 MOE_TEXT(hopper_round) = {
 #embed "kernels/round.cu" suffix(, 0)
 };
@@ -146,10 +155,12 @@ const moe_kernel_source *moe_kernel_sources(size_t *count) {
       {"common.cuh", common_cuh},
       {"copy.cuh", copy_cuh},
       {"dealer.cuh", dealer_cuh},
+      {"e2m1.cuh", e2m1_cuh},
       {"e4m3.cuh", e4m3_cuh},
       {"epilogue.cuh", epilogue_cuh},
       {"experts.cuh", experts_cuh},
       {"mma.cuh", mma_cuh},
+      {"narrow_product.cuh", narrow_product_cuh},
       {"producers.cuh", producers_cuh},
       {"ring.cuh", ring_cuh},
       {"scaled_epilogue.cuh", scaled_epilogue_cuh},
@@ -171,6 +182,7 @@ const moe_kernel_source *moe_kernel_sources(size_t *count) {
       {"kernels/combine.cu", hopper_combine},
       {"kernels/grouped.cu", hopper_grouped},
       {"kernels/quantize.cu", hopper_quantize},
+      {"kernels/quantize_rows.cu", hopper_quantize_rows},
       {"kernels/round.cu", hopper_round},
       {"kernels/sort.cu", hopper_sort},
       {"kernels/stream.cu", hopper_stream},

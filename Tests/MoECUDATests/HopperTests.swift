@@ -36,7 +36,8 @@ import Testing
     (.int4Group(16, isSymmetric: true), .bf16, nil), (.fp8Block, .bf16, .e4m3Groups128),
     (.fp8Channel, .bf16, .e4m3Groups128), (.fp8Tensor, .bf16, .e4m3Groups128), (.mxfp8, .bf16, .e4m3Groups32),
     (.bf16, .f32, nil), (.bf16, .fp8, nil), (.bf16, .declared, nil), (.fp8Channel, .fp8, nil),
-    (.fp8Block, .declared, nil), (.mxfp4, .fp8, nil), (.int8Group(128), .bf16, nil), (.ggml(.q4_K), .bf16, nil),
+    (.fp8Block, .declared, nil), (.mxfp4, .fp8, .mxfp4E4M3), (.mxfp4, .declared, nil), (.mxfp8, .fp8, nil),
+    (.int8Group(128), .bf16, nil), (.ggml(.q4_K), .bf16, nil),
     (.ggml(.q4_1), .bf16, nil), (.nf4, .bf16, nil),
   ])
   func formsWithKernels(type: WeightType, precision: ActivationPrecision, form: HopperForm?) throws {
@@ -52,6 +53,7 @@ import Testing
     #expect(try Self.set(Self.specification(.fp8Block, intermediate: 392), .fp8) == nil)
     #expect(try Self.set(Self.specification(.fp8Block, Activation(.relu2, isGated: false)), .fp8) == nil)
     #expect(try Self.set(Self.specification(.bf16, Activation(.relu2, isGated: false)), .bf16) == .bf16)
+    #expect(try Self.set(Self.specification(.mxfp4, Activation(.relu2, isGated: false)), .fp8) == .mxfp4E4M3)
     // A cut of the intermediate size inside of a block of scales.
     var cut = try Self.specification(.fp8Block)
     cut.codes[.up]?.rowGroup = 64
@@ -114,6 +116,7 @@ import Testing
     #expect(isStreamed(.e4m3Groups128, 8, megabytes: 80) && !isStreamed(.e4m3Groups128, 9))
     #expect(isStreamed(.bf16, 8, topK: 32) && !isStreamed(.bf16, 8, topK: 33))
     #expect(!isStreamed(.bf16, 1, Activation(.relu2, isGated: false)))
+    #expect(!isStreamed(.mxfp4E4M3, 1))
   }
 
   // MARK: - Regions
@@ -212,11 +215,11 @@ import Testing
     (WeightType.mxfp4, HopperForm.mxfp4), (.nvfp4, .nvfp4), (.int4Group(128, isSymmetric: true), .int4Groups128),
     (.int4Group(256, isSymmetric: false), .int4Groups128), (.int4Group(32, isSymmetric: false), .int4Groups32),
     (.int4Group(64, isSymmetric: true), .int4Groups32), (.ggml(.q4_0), .int4Groups32), (.fp8Channel, .e4m3Groups128),
-    (.fp8Block, .e4m3Groups128), (.mxfp8, .e4m3Groups32),
+    (.fp8Block, .e4m3Groups128), (.mxfp8, .e4m3Groups32), (.mxfp4, .mxfp4E4M3),
   ])
   func tiles(type: WeightType, form: HopperForm) throws {
     // Not a multiple of a tile's columns where the type's groups allow it.
-    let short = [HopperForm.mxfp4, .nvfp4, .e4m3Groups32].contains(form)
+    let short = [HopperForm.mxfp4, .nvfp4, .e4m3Groups32, .mxfp4E4M3].contains(form)
     let specification = try Self.specification(type, hidden: short ? 288 : 256, intermediate: short ? 160 : 512)
     var truth: [Projection: CodedWeights] = [:]
     let (region, bytes) = try Self.region(specification, form) { projection in
@@ -237,7 +240,7 @@ import Testing
         }
       }
       // Scales in bf16 are rounded.
-      let bound: Float = [HopperForm.mxfp4, .nvfp4].contains(form) ? 1e-6 : 0x1p-8
+      let bound: Float = [HopperForm.mxfp4, .nvfp4, .mxfp4E4M3].contains(form) ? 1e-6 : 0x1p-8
       #expect(worst <= bound, "\(projection)")
     }
   }
@@ -257,6 +260,33 @@ import Testing
     #expect(stride(from: 0, to: 64, by: 16).allSatisfy { bytes[start + $0..<start + $0 + 4].allSatisfy { $0 == 0 } })
     #expect(bytes[start + 4..<start + 16].contains { $0 != 0 } && bytes[start + 512] == 63 | 128)
     #expect(throws: MoEError.self) { try store(0x1p62) }
+  }
+
+  /// Groups of a row's 256 columns may be 2¹¹ apart; what is smaller is rounded to what the greatest leaves.
+  @Test func scalesOfMXFP4ThatBecomesE4M3() throws {
+    let specification = try Self.specification(.mxfp4)
+    var truth: [Projection: CodedWeights] = [:]
+    let exponents: [Float] = [0, -11, -12, -16, -1, 3, -8, -9, -127, -126, -125, -120]
+    let (region, bytes) = try Self.region(specification, .mxfp4E4M3) { projection in
+      var made = try Self.codes(.mxfp4, specification.size(of: projection), seed: 5)
+      for (group, exponent) in exponents.enumerated() where group < made.columns / 32 {
+        made.scales[group] = E8M0.decode(UInt8(exponent + 127))
+      }
+      truth[projection] = made
+      return made
+    }
+    for (projection, weights) in truth {
+      let reader = TileReader(
+        form: .mxfp4E4M3, bytes: bytes, start: region.offset(of: .weights, projection), columns: weights.columns,
+        factor: 1)
+      let decoded = weights.decode()
+      for column in 0..<weights.columns {
+        let greatest = weights.scales[column / 256 * 8..<min(column / 256 * 8 + 8, weights.columns / 32)].max()!
+        let difference = abs(reader.value(0, column) - decoded[column])
+        let isExact = weights.scales[column / 32] >= greatest * 0x1p-11
+        #expect(difference <= (isExact ? 0 : greatest * 0x1p-13), "\(projection), \(column)")
+      }
+    }
   }
 
   @Test(arguments: [true, false])
@@ -292,6 +322,7 @@ import Testing
   /// The layout says what the kernels want of sizes and of slices.
   @Test(arguments: [
     (WeightType.bf16, ActivationPrecision.bf16, 1), (.fp8Block, .fp8, 128), (.mxfp4, .bf16, 8), (.fp8Block, .bf16, 8),
+    (.mxfp4, .fp8, 8),
   ])
   func layouts(type: WeightType, precision: ActivationPrecision, rowAlignment: Int) throws {
     let backend = CUDABackend(activations: precision)
@@ -314,6 +345,7 @@ private struct TileReader {
   func value(_ row: Int, _ column: Int) -> Float {
     let tile = start + (row / 8 * ((columns + 127) / 128) + column / 128) * form.tileBytes
     let (g, c) = (row % 8, column % 128)
+    if form == .mxfp4E4M3 { return e4m3(tile, g, c) }
     let (j, i, t) = (c / 32, c % 32 / 8, c % 8 / 2)
     let place = form.bits == 4 ? 4 * j : j / 2 * 512 + (j % 2 * 2 + i / 2) * 4
     let word = self.word(tile + g * 64 + t * 16 + place)
@@ -337,6 +369,18 @@ private struct TileReader {
       #expect(numbers & 0xffff == numbers >> 16)
       return float(code) * float(numbers & 0xffff) * 0x1p60
     }
+  }
+
+  /// A code that chooses a byte.
+  private func e4m3(_ tile: Int, _ row: Int, _ column: Int) -> Float {
+    let (t, j, second, i) = (column / 32, column % 32 / 8, column % 8 / 4, column % 4)
+    let codes = word(tile + row * 64 + t * 16 + 4 * j), numbers = word(tile + 512 + row * 4)
+    let magnitude = Int((codes >> UInt32(16 * second + 4 * i)) & 7)
+    let half = (numbers >> UInt32(8 * t)) & 0x78
+    let byte = magnitude == 0 ? 0 : UInt8(half) + [0, 0, 8, 12, 16, 20, 24, 28][magnitude]
+    let isNegative = (codes >> UInt32(8 * i + 7 - 4 * second)) & 1 == 1
+    let factor = Float(bitPattern: (numbers & 0x0780_0000) | ((numbers << 20) & 0x7800_0000))
+    return (isNegative ? -1 : 1) * MiniFloat.e4m3fn.decode(byte) * factor
   }
 
   private func fourBits(_ word: UInt32, _ pair: Int) -> UInt32 {

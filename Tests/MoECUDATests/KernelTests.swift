@@ -32,16 +32,17 @@ struct KernelTests {
 
   /// The epilogue of an activation is compiled for itself: one height of tiles stands for all, and one form of codes.
   @Test(
-    arguments: [HopperForm.bf16, .e4m3Block, .int4Groups32],
+    arguments: [HopperForm.bf16, .e4m3Block, .int4Groups32, .mxfp4E4M3],
     [Activation(.gelu), Activation(.geluTanh), Activation(.relu2), Activation(.situ(beta: 1, upBeta: 1))])
   func otherActivationsCompile(form: HopperForm, activation: Activation) throws {
     let compiler = try NVRTC.shared.get()
-    for isGated in form.isScaledInBlocks ? [true] : [true, false] {
+    for isGated in form.inputs == .e4m3InBlocks ? [true] : [true, false] {
       var activation = activation
       activation.isGated = isGated
       let kernels = HopperKernels(form, activation)
       let chosen =
-        [kernels.grouped(isDown: false, tokens: 64)] + (isGated ? [kernels.stream(chunk: form.chunks.short)] : [])
+        [kernels.grouped(isDown: false, tokens: 64)]
+        + (isGated && form.hasStream ? [kernels.stream(chunk: form.chunks.short)] : [])
       for kernel in chosen {
         let cubin = try compiler.compile(KernelSource(of: kernel), for: DeviceArchitecture(named: "sm_90a"))
         let resources = try #require(Cubin(cubin)?.kernels[kernel.name])

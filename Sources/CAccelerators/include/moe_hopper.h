@@ -76,22 +76,24 @@ typedef struct moe_hopper_sort_arguments {
   int pairs, experts;
 } moe_hopper_sort_arguments;
 
-/// Tokens as e4m3 with a scale for each 128 columns.
+/// Rows as e4m3 with a scale for each 128 columns, or for each row.
 typedef struct moe_hopper_quantize_arguments {
   /// [rows, columns] bf16
   MOE_ADDRESS(const unsigned short) input;
-  /// [rows, columns] e4m3
+  /// [rows, columns] e4m3; with a scale for each row in the order of `e2m1.cuh`, and columns up to a multiple of 128
   MOE_ADDRESS(unsigned char) codes;
-  /// [rows, ceil(columns / 128)]
+  /// [rows, ceil(columns / 128)] or [rows]
   MOE_ADDRESS(float) scales;
   int rows, columns;
+  /// With a scale for each row: how many there are, known when the kernel before has ended; or null: `rows`.
+  MOE_ADDRESS(const int) rowCount;
 } moe_hopper_quantize_arguments;
 
 /// What a grouped product reads.
 typedef struct moe_hopper_sources {
   /// [tokens, columns] bf16 or e4m3, gathered (not for down)
   MOE_ADDRESS(const unsigned char) input;
-  /// e4m3: [tokens or, for down, sorted rows, ceil(columns / 128)]
+  /// e4m3: [tokens or, for down, sorted rows, ceil(columns / 128)], or one for each
   MOE_ADDRESS(const float) inputScales;
   /// e4m3: fp32 [2, ceil(width / 128), P(columns)] or, for down, without the 2
   MOE_ADDRESS(const unsigned char) weightScales;

@@ -53,6 +53,13 @@ struct CodedProduct {
     }
   }
 
+  template <int N> __device__ __forceinline__ void multiply(Sums& sums) {
+    if constexpr (N <= 16)
+      multiplyFew<N>(sums);
+    else
+      multiplyMany<N>(sums);
+  }
+
   /// At most 16 rows, by warps.
   template <int N> __device__ __forceinline__ void multiplyFew(Sums& sums) {
 #pragma unroll

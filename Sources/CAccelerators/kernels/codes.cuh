@@ -21,6 +21,10 @@
 //              exchanged; codes of scale 0 are 0;
 //   INT4       a word for each group: the scale in bf16, and above it 128 + the code that stands for 0, in bf16;
 //   E4M3       a word for each group: 2⁶⁰ times the scale in bf16, twice.
+// MXFP4_E4M3 becomes e4m3 (`e2m1.cuh`), whose order is another. Lane t has the group of 32 columns from 32t on: code i of word j is
+// column 32t + 8j + i, its magnitude at bit 4i, the sign of i < 4 at bit 8i + 7, that of 4 + i at 8i + 3. A row's scales are a
+// word: in byte t the e4m3 code of ½ times the group's scale, over the power of two with which that is 2⁵ for the greatest of 256 columns,
+// two tiles; and this power of two as the exponent of a float, its lower half at bit 23, its upper at 7.
 #pragma once
 #include "common.cuh"
 
@@ -37,7 +41,7 @@ constexpr int tileBytes = parts * partBytes + 8 * scaleBytes;
 /// Whether matrices have a factor of their own, in fp32, besides.
 constexpr bool hasFactors = WEIGHTS == NVFP4;
 /// What products are too small by: so floats fit bf16 with their own exponent moved as it is.
-constexpr float restored = areIntegers ? 1.f : WEIGHTS == NVFP4 ? 0x1p52f : 0x1p60f;
+constexpr float restored = areIntegers || WEIGHTS == MXFP4_E4M3 ? 1.f : WEIGHTS == NVFP4 ? 0x1p52f : 0x1p60f;
 
 __device__ __forceinline__ u32 multiplyBF16(u32 a, u32 b) {
   u32 d;

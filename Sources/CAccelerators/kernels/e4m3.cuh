@@ -3,7 +3,7 @@
 
 // The 8-bit float with 3 bits of mantissa.
 #pragma once
-#include "common.cuh"
+#include "activation.cuh"
 
 /// Two floats as e4m3, to nearest, ties to even, saturating: `low` in the low byte.
 __device__ __forceinline__ u32 packE4M3(float low, float high) {
@@ -35,6 +35,9 @@ __device__ __forceinline__ float greatestOfBlock(const Words& values) {
   for (int step = 1; step < 16; step *= 2) bits = greaterHalves(bits, __shfl_xor_sync(~0u, bits, step));
   return fmaxf(fmaxf(lowBF16(bits), highBF16(bits)), 1e-10f);
 }
+
+/// Where rows have one scale each, their greatest magnitude counts as this at least: a scale is 1 / (448 · 512) at least.
+constexpr float leastGreatestOfRow = 1 / 512.f;
 
 /// 8 bf16 times `inverse` as e4m3.
 __device__ __forceinline__ u64 quantizeE4M3(const Words& values, float inverse) {

@@ -27,27 +27,27 @@ __device__ __forceinline__ void storeTransposed(u32 address, const u32* block) {
 
 struct Epilogue {
   const Results& p;
-  const int* rows;  // [pairs]
+  const Sources& sources;
   long long expertBytes;
   u32 buffer;
   int member;  // the warpgroup: 0 or 1
-  const u8* factors;  // of the first expert, where matrices have some: fp32 [2] or, without a gate and for down, [1]
-  /// Of down: lane l has the rows of the result of the tile's rows l, l + 32 and so on.
-  int place[(TOKENS + 31) / 32];
+  /// Of the tile's rows l, l + 32 and so on lane l has the rows of down's result, and where tokens have factors, those.
+  static constexpr int rowsOfLane = (TOKENS + 31) / 32;
+  int place[rowsOfLane];
+  float factor[rowsOfLane];
 
   __device__ static Epilogue of(const moe_hopper_grouped_arguments& p, const Memory& memory, int member) {
-    return {p.results, p.sources.rows, p.expertBytes, memory.buffers() + (threadIdx.x - copiers >> 5) * bufferBytes, member,
-            p.sources.weightScales};
+    return {p.results, p.sources, p.expertBytes, memory.buffers() + (threadIdx.x - copiers >> 5) * bufferBytes, member};
   }
 
   /// Before the product, behind which what is fetched comes.
   __device__ __forceinline__ void begin(const Tile& tile) {
-    constexpr int count = DOWN ? (TOKENS + 31) / 32 : 0;
-#pragma unroll
-    for (int i = 0; i < count; ++i) place[i] = rows[tile.first + smaller(i * 32 + lane(), tile.count - 1)];
+    // The product of codes that become e4m3 leaves no registers for them.
+    if (!tokensHaveFactors) fetch(tile);
   }
 
-  __device__ __forceinline__ void finish(const Tile& tile, Sums& sums) const {
+  __device__ __forceinline__ void finish(const Tile& tile, Sums& sums) {
+    if (tokensHaveFactors) fetch(tile);
     const int g = lane() >> 2, t = lane() & 3;
     const int first = tile.block * tileOutputs + member * outputs + (threadIdx.x >> 5 & 3) * warpOutputs;
     float bias[2][2] = {};
@@ -64,7 +64,8 @@ struct Epilogue {
     // What sums are too small by: of gate and up, or of one matrix.
     float unit[2] = {TILED ? codes::restored : 1.f, TILED ? codes::restored : 1.f};
     if (TILED && codes::hasFactors) {
-      const float* of = (const float*)(factors + tile.expert * expertBytes);
+      // fp32 [2] or, without a gate and for down, [1].
+      const float* of = (const float*)(sources.weightScales + tile.expert * expertBytes);
       unit[0] *= of[0];
       unit[1] *= of[paired];
     }
@@ -78,11 +79,20 @@ struct Epilogue {
       u32 packed[STEP / 8][chunks];
 #pragma unroll
       for (int block = 0; block < STEP / 8; ++block) {
-        float c[2][4];
+        float c[2][4], of[2];
+        if constexpr (tokensHaveFactors) {
+#pragma unroll
+          for (int i = 0; i < 2; ++i)
+            of[i] = __shfl_sync(~0u, factor[(part * STEP + block * 8) / 32], (part * STEP + block * 8 + t * 2 + i) & 31);
+        }
 #pragma unroll
         for (int half = 0; half < 2; ++half) {
 #pragma unroll
           for (int i = 0; i < 4; ++i) c[half][i] = sums[half][(part * STEP / 8 + block) * 4 + i] * unit[half];
+          if constexpr (tokensHaveFactors) {
+#pragma unroll
+            for (int i = 0; i < 4; ++i) c[half][i] *= of[i & 1];
+          }
           if (!DOWN && p.inputWeights) scale(c[half], tile, part * STEP + block * 8 + t * 2);
 #pragma unroll
           for (int i = 0; i < 4; ++i) c[half][i] += bias[half][i >> 1];
@@ -114,6 +124,16 @@ struct Epilogue {
   }
 
  private:
+  __device__ __forceinline__ void fetch(const Tile& tile) {
+    constexpr int count = DOWN || tokensHaveFactors ? rowsOfLane : 0;
+#pragma unroll
+    for (int i = 0; i < count; ++i) {
+      const int row = tile.first + smaller(i * 32 + lane(), tile.count - 1), pair = sources.rows[row];
+      if (DOWN) place[i] = pair;
+      if (tokensHaveFactors) factor[i] = sources.inputScales[DOWN ? row : divide(pair, sources.topK)];
+    }
+  }
+
   /// Where a chunk of a row lies in the buffer, spread over the banks.
   __device__ __forceinline__ u32 chunk(u32 row, u32 index) const {
     return buffer + row * (chunks * 16) + ((index ^ row / (8 / chunks) % chunks) << 4);
@@ -122,7 +142,7 @@ struct Epilogue {
   __device__ __forceinline__ void scale(float (&c)[4], const Tile& tile, int row) const {
 #pragma unroll
     for (int i = 0; i < 2; ++i) {
-      const float weight = row + i < tile.count ? p.inputWeights[rows[tile.first + row + i]] : 0.f;
+      const float weight = row + i < tile.count ? p.inputWeights[sources.rows[tile.first + row + i]] : 0.f;
       c[i] *= weight;
       c[i + 2] *= weight;
     }

@@ -12,6 +12,8 @@
 #include "weights.cuh"
 #if WEIGHTS == E4M3_BLOCK
 #include "scaled_epilogue.cuh"
+#elif WEIGHTS == MXFP4_E4M3
+#include "narrow_product.cuh"
 #else
 #include "coded_product.cuh"
 #include "epilogue.cuh"
@@ -20,7 +22,7 @@
 #include "wgmma.cuh"
 
 /// So that nothing spills; together as many as a block begins with.
-constexpr int copierRegisters = 56;
+constexpr int copierRegisters = WEIGHTS == MXFP4_E4M3 ? 40 : 56;
 constexpr int consumerRegisters = 252 - copierRegisters / 2;
 static_assert(consumerRegisters % 8 == 0, "registers move by eights");
 
@@ -67,11 +69,7 @@ struct Consumer {
   }
 #elif TILED
   template <int N> __device__ __forceinline__ void multiply(Sums& sums, const Tile&) {
-    CodedProduct product{memory, at, steps, member};
-    if constexpr (N <= 16)
-      product.multiplyFew<N>(sums);
-    else
-      product.multiplyMany<N>(sums);
+    CodedProduct{memory, at, steps, member}.multiply<N>(sums);
   }
 #endif
 
@@ -84,9 +82,11 @@ struct Consumer {
   }
 
   /// The fewest rows that have a variant of their own.
-  static constexpr int leastRows = TILED && TOKENS <= 16 ? 8 : STEP > 16 ? STEP : 16;
+  static constexpr int leastRows = rowsAreLoaded ? 8 : STEP > 16 ? STEP : 16;
   /// The next smaller number of rows that has a variant of its own.
-  static constexpr int fewer(int rows) { return rows > 96 ? rows - (TILED ? 16 : 8) : rows > 32 ? rows - 32 : rows / 2; }
+  static constexpr int fewer(int rows) {
+    return rows > 96 ? rows - (TILED ? 16 : 8) : rows > 64 ? rows - 16 : rows > 32 ? rows - 32 : rows / 2;
+  }
 
   /// By the variant of the fewest rows that hold the tile.
   template <int N = TOKENS> __device__ __forceinline__ void multiplyTile(Sums& sums, const Tile& tile) {

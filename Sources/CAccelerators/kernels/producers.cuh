@@ -6,8 +6,6 @@
 #pragma once
 #include "dealer.cuh"
 
-/// What is copied.
-using Sources = moe_hopper_sources;
 __device__ __forceinline__ int stepsOf(const Sources& p) { return ceilDivide(p.columns, columnsPerStage); }
 
 /// Stages whose gathered rows a thread has under way when it makes one known: one more where memory is the limit.

@@ -36,8 +36,11 @@ constexpr bool tokensAreScaled = WEIGHTS == E4M3_BLOCK;
 /// Behind the stages: for each stage the tokens' scales, two of the weights, and room for 16 bytes to be a unit.
 constexpr int scaleBytes = tokensAreScaled ? (TOKENS + 4) * 4 : 0;
 
+/// What is copied.
+using Sources = moe_hopper_sources;
+
 /// Whether all rows are read by threads, never by the tensor cores themselves: then their copies arrive by themselves.
-constexpr bool rowsAreLoaded = TILED && TOKENS <= 16;
+constexpr bool rowsAreLoaded = TILED && TOKENS <= 16 && !tokensHaveFactors;
 
 /// Threads that copy: one warpgroup.
 constexpr int copiers = 128;

@@ -13,6 +13,7 @@
 #define INT4_32 5
 #define E4M3_128 6
 #define E4M3_32 7
+#define MXFP4_E4M3 8
 #ifndef WEIGHTS
 #define WEIGHTS BF16
 #endif
@@ -20,8 +21,9 @@
 #define TILED (WEIGHTS >= MXFP4)
 #include "codes.cuh"
 
-/// Bytes of a token's value.
-constexpr int tokenBytes = WEIGHTS == E4M3_BLOCK ? 1 : 2;
+/// Whether tokens are e4m3 with a scale for each of them; and the bytes of a value.
+constexpr bool tokensHaveFactors = WEIGHTS == MXFP4_E4M3;
+constexpr int tokenBytes = WEIGHTS == E4M3_BLOCK || tokensHaveFactors ? 1 : 2;
 /// Columns (and rows, in e4m3) of a block that has scales of its own, and columns of a tile; rows of scales are padded to 16
 /// bytes.
 constexpr int scaleBlock = 128;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright 2026 the swift-moe project authors
 
-// Products of one warpgroup: 64 weight rows times N tokens, from shared memory in rows of 128 bytes, swizzled; weights of
-// bf16 may come from registers.
+// Products of one warpgroup: 64 weight rows times N tokens, from shared memory in rows of 128 bytes, swizzled; weights may
+// come from registers.
 #pragma once
 #include "common.cuh"
 
@@ -34,7 +34,8 @@ template <int count> __device__ __forceinline__ void hold(float (&d)[count]) {
 #define R2 R1 ",%8,%9,%10,%11,%12,%13,%14,%15"
 #define R3 R2 ",%16,%17,%18,%19,%20,%21,%22,%23"
 #define R4 R3 ",%24,%25,%26,%27,%28,%29,%30,%31"
-#define R6 R4 ",%32,%33,%34,%35,%36,%37,%38,%39,%40,%41,%42,%43,%44,%45,%46,%47"
+#define R5 R4 ",%32,%33,%34,%35,%36,%37,%38,%39"
+#define R6 R5 ",%40,%41,%42,%43,%44,%45,%46,%47"
 #define R6H R6 ",%48,%49,%50,%51"
 #define R7 R6H ",%52,%53,%54,%55"
 #define R7H R7 ",%56,%57,%58,%59"
@@ -47,6 +48,7 @@ template <int count> __device__ __forceinline__ void hold(float (&d)[count]) {
 #define S8(i) S4(i), S4(i + 4)
 #define S16(i) S8(i), S8(i + 8)
 #define S32 S16(0), S16(16)
+#define S40 S32, S8(32)
 #define S48 S32, S16(32)
 #define S52 S48, S4(48)
 #define S56 S48, S8(48)
@@ -58,7 +60,7 @@ template <int count> __device__ __forceinline__ void hold(float (&d)[count]) {
 #define S80 S64, S16(64)
 
 /// d[N / 2] += a · b (d = a · b where `add` is false): 64 rows, N tokens; 16 columns of bf16, 32 of e4m3. In registers, `a` is
-/// 4 pairs: rows g and g + 8, columns 2t and 2t + 1, then the same with 8 columns more.
+/// 4 words: rows g and g + 8, columns 2t and 2t + 1, then the same with 8 columns more; of e4m3 columns 4t to 4t + 3, and 16 more.
 template <int N> struct Product;
 
 #define WGMMA(N, FORM, REGISTERS, A, B, P, FLAGS) \
@@ -78,11 +80,16 @@ template <int N> struct Product;
     static __device__ __forceinline__ void e4m3(float* d, u64 a, u64 b, bool add) { \
       asm volatile(WGMMA(N, "k32.f32.e4m3.e4m3", REGISTERS, "%" #i, j, k, "") : SUMS : "l"(a), "l"(b), "r"((int)add)); \
     } \
+    static __device__ __forceinline__ void e4m3(float* d, const u32* a, u64 b, bool add) { \
+      asm volatile(WGMMA(N, "k32.f32.e4m3.e4m3", REGISTERS, "{%" #i ", %" #j ", %" #k ", %" #l "}", m, o, "") \
+                   : SUMS : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b), "r"((int)add)); \
+    } \
   };
 
 PRODUCT(16, R1, S8(0), 8, 9, 10, 11, 12, 13)
 PRODUCT(32, R2, S16(0), 16, 17, 18, 19, 20, 21)
 PRODUCT(64, R4, S32, 32, 33, 34, 35, 36, 37)
+PRODUCT(80, R5, S40, 40, 41, 42, 43, 44, 45)
 PRODUCT(96, R6, S48, 48, 49, 50, 51, 52, 53)
 PRODUCT(104, R6H, S52, 52, 53, 54, 55, 56, 57)
 PRODUCT(112, R7, S56, 56, 57, 58, 59, 60, 61)
@@ -100,6 +107,7 @@ PRODUCT(160, R10, S80, 80, 81, 82, 83, 84, 85)
 #undef R2
 #undef R3
 #undef R4
+#undef R5
 #undef R6
 #undef R6H
 #undef R7
@@ -113,6 +121,7 @@ PRODUCT(160, R10, S80, 80, 81, 82, 83, 84, 85)
 #undef S8
 #undef S16
 #undef S32
+#undef S40
 #undef S48
 #undef S52
 #undef S56

@@ -10,8 +10,8 @@ struct HopperForm: Sendable, Hashable {
   let bits: Int
   /// How tiles of 8 rows and 128 columns keep scales; nil: weights are rows, and scales stand apart.
   let coding: TileCoding?
-  /// Whether tokens and intermediate are e4m3 with a scale for 128 columns, as weights are for 128 × 128.
-  let isScaledInBlocks: Bool
+  /// What the products' inputs are.
+  let inputs: Inputs
   /// Whether each matrix has a factor besides.
   let hasFactors: Bool
   /// Most rows of a tile of the grouped products, ascending.
@@ -24,11 +24,20 @@ struct HopperForm: Sendable, Hashable {
   /// faster. Measured.
   let stream: (tokens: Int, bytes: Int)
 
+  /// What tokens and intermediate are multiplied as.
+  enum Inputs {
+    case bf16
+    /// With a scale for 128 columns, as weights have one for 128 × 128.
+    case e4m3InBlocks
+    /// With a scale for each row.
+    case e4m3InRows
+  }
+
   static func == (a: Self, b: Self) -> Bool { a.weights == b.weights }
   func hash(into hasher: inout Hasher) { hasher.combine(weights) }
 
   private init(
-    _ weights: Int, _ name: String, bits: Int, coding: TileCoding? = nil, isScaledInBlocks: Bool = false,
+    _ weights: Int, _ name: String, bits: Int, coding: TileCoding? = nil, inputs: Inputs = .bf16,
     hasFactors: Bool = false, tokens: [Int] = [16, 32, 64, 96, 128], pairTokens: Int? = nil,
     chunks: (Int, Int) = (512, 1024), stream: (Int, Int) = (4, 240 << 20)
   ) {
@@ -36,7 +45,7 @@ struct HopperForm: Sendable, Hashable {
     self.name = name
     self.bits = bits
     self.coding = coding
-    self.isScaledInBlocks = isScaledInBlocks
+    self.inputs = inputs
     self.hasFactors = hasFactors
     self.tokens = tokens
     self.pairTokens = pairTokens
@@ -48,7 +57,7 @@ struct HopperForm: Sendable, Hashable {
     0, "bf16", bits: 16, tokens: [16, 32, 64, 96, 128, 160], pairTokens: 320, chunks: (2048, 2048),
     stream: (0, 1300 << 20))
   static let e4m3Block = Self(
-    1, "e4m3-block", bits: 8, isScaledInBlocks: true, tokens: [64, 128], chunks: (1024, 2048), stream: (0, 110 << 20))
+    1, "e4m3-block", bits: 8, inputs: .e4m3InBlocks, tokens: [64, 128], chunks: (1024, 2048), stream: (0, 110 << 20))
   static let mxfp4 = Self(2, "mxfp4", bits: 4, coding: .mxfp4)
   static let nvfp4 = Self(3, "nvfp4", bits: 4, coding: .nvfp4, hasFactors: true)
   static let int4Groups128 = Self(4, "int4-g128", bits: 4, coding: .int4(group: 128))
@@ -57,9 +66,10 @@ struct HopperForm: Sendable, Hashable {
     6, "e4m3-g128", bits: 8, coding: .e4m3(group: 128), chunks: (1024, 1024), stream: (8, 0))
   static let e4m3Groups32 = Self(
     7, "e4m3-g32", bits: 8, coding: .e4m3(group: 32), chunks: (1024, 1024), stream: (8, 0))
+  static let mxfp4E4M3 = Self(8, "mxfp4-e4m3", bits: 4, coding: .mxfp4E4M3, inputs: .e4m3InRows, stream: (0, 0))
 
   static let all = [
-    bf16, e4m3Block, mxfp4, nvfp4, int4Groups128, int4Groups32, e4m3Groups128, e4m3Groups32,
+    bf16, e4m3Block, mxfp4, nvfp4, int4Groups128, int4Groups32, e4m3Groups128, e4m3Groups32, mxfp4E4M3,
   ]
 
   /// Columns from which a stage has more bytes of a row; with tiles for so many tokens at most, whose rows lie in it too.
@@ -69,8 +79,20 @@ struct HopperForm: Sendable, Hashable {
     columns < Self.longRow || tileBytes > 0 && tokens > Self.fewTokens ? chunks.short : chunks.long
   }
 
+  /// Whether few tokens have a launch of their own.
+  var hasStream: Bool { stream != (0, 0) }
   /// Bytes of a value of the products' inputs.
-  var inputBytes: Int { isScaledInBlocks ? 1 : 2 }
+  var inputBytes: Int { inputs == .bf16 ? 2 : 1 }
+  /// Columns of a row of them: those that are put into another order come by 128.
+  func inputColumns(_ columns: Int) -> Int { inputs == .e4m3InRows ? columns.aligned(to: Self.block) : columns }
+  /// Scales of a row of them.
+  func inputScales(columns: Int) -> Int {
+    switch inputs {
+    case .bf16: 0
+    case .e4m3InBlocks: Self.blocks(columns)
+    case .e4m3InRows: 1
+    }
+  }
   /// H and I are multiples of this.
   static let alignment = 16
   /// Columns that share scales, and columns of a tile.
@@ -91,7 +113,7 @@ struct HopperForm: Sendable, Hashable {
 
   /// Numbers of 32 bits that stand apart: scales of so many rows, or a factor.
   func scaleCount(rows: Int, columns: Int) -> Int {
-    isScaledInBlocks ? Self.blocks(rows) * Self.scalePitch(columns) : hasFactors ? 1 : 0
+    inputs == .e4m3InBlocks ? Self.blocks(rows) * Self.scalePitch(columns) : hasFactors ? 1 : 0
   }
 
   static func blocks(_ count: Int) -> Int { (count + block - 1) / block }
@@ -99,5 +121,5 @@ struct HopperForm: Sendable, Hashable {
   static func scalePitch(_ columns: Int) -> Int { blocks(columns).aligned(to: 4) }
 
   /// Slices of rows begin at multiples of this: what shares scales or lies in a tile comes whole.
-  var rowAlignment: Int { isScaledInBlocks ? Self.block : tileBytes > 0 ? Self.tileRows : 1 }
+  var rowAlignment: Int { inputs == .e4m3InBlocks ? Self.block : tileBytes > 0 ? Self.tileRows : 1 }
 }

@@ -18,6 +18,7 @@ struct HopperKernels: Sendable, Hashable {
   static let round = Kernel("experts_round", "kernels/round.cu", threads: 256)
   static let sort = Kernel("experts_sort", "kernels/sort.cu", threads: 256)
   static let quantize = Kernel("experts_quantize", "kernels/quantize.cu", threads: 256)
+  static let quantizeRows = Kernel("experts_quantize_rows", "kernels/quantize_rows.cu", threads: 256)
   static let combine = Kernel("experts_combine", "kernels/combine.cu", threads: 256)
 
   init(_ form: HopperForm, _ activation: Activation) {
@@ -33,12 +34,21 @@ struct HopperKernels: Sendable, Hashable {
   /// Every kernel that a layer launches.
   var kernels: [Kernel] {
     var kernels = [Self.round, Self.sort, Self.combine]
-    if form.isScaledInBlocks { kernels.append(Self.quantize) }
-    if isGated { kernels += Set([form.chunks.short, form.chunks.long]).sorted().map(stream(chunk:)) }
+    if let quantize { kernels.append(quantize) }
+    if isGated && form.hasStream { kernels += Set([form.chunks.short, form.chunks.long]).sorted().map(stream(chunk:)) }
     for tokens in form.tokens + [form.pairTokens].compactMap(\.self) {
       kernels += [grouped(isDown: false, tokens: tokens), grouped(isDown: true, tokens: tokens)]
     }
     return kernels
+  }
+
+  /// What makes inputs e4m3.
+  var quantize: Kernel? {
+    switch form.inputs {
+    case .bf16: nil
+    case .e4m3InBlocks: Self.quantize
+    case .e4m3InRows: Self.quantizeRows
+    }
   }
 
   /// The whole layer of at most 8 tokens; of experts that have a gate.
@@ -53,7 +63,7 @@ struct HopperKernels: Sendable, Hashable {
     let columns = chunk * 8 / form.bits, blocks = columns / HopperForm.block
     let weights = form.tileBytes > 0 ? 2 * blocks * form.tileBytes : 16 * (chunk + 64)
     let rows = tokens * (2 * columns + (form.tileBytes > 0 ? 16 : 64))
-    let stage = (weights + rows + (form.isScaledInBlocks ? 8 * blocks : 0)).aligned(to: 128)
+    let stage = (weights + rows + (form == .e4m3Block ? 8 * blocks : 0)).aligned(to: 128)
     let stages = min(MOE_HOPPER_STREAM_STAGES, (Self.mostShared - MOE_HOPPER_STREAM_BYTES) / stage)
     // Four teams take the stages of tiles in turns.
     return form.tileBytes > 0 ? stages & ~3 : stages
@@ -64,13 +74,12 @@ struct HopperKernels: Sendable, Hashable {
     let cluster = cluster(tokens: tokens), tokens = tokens / cluster
     let step = Self.step(isDown: isDown, tokens: tokens)
     let weights = form.tileBytes > 0 ? 32 * form.tileBytes : 32768
-    // Rows of 64 columns in bf16, of 128 in e4m3, and two such parts where weights are tiles.
-    let rows = tokens * 128 * (form.tileBytes > 0 ? 2 : 1)
-    let scales = form.isScaledInBlocks ? 4 * (tokens + 4) : 0
+    // Rows of 64 columns in bf16, of 128 in e4m3, and of 128 in bf16 where weights are tiles.
+    let rows = tokens * 128 * (form.tileBytes > 0 ? form.inputBytes : 1)
+    let isInBlocks = form.inputs == .e4m3InBlocks
+    let scales = isInBlocks ? 4 * (tokens + 4) : 0
     let stage = weights + rows + scales
-    let buffers =
-      form.isScaledInBlocks
-      ? (isDown ? 16384 : 64 * tokens) : step * 256 * (isDown || !isGated ? 2 : 1)
+    let buffers = isInBlocks ? (isDown ? 16384 : 64 * tokens) : step * 256 * (isDown || !isGated ? 2 : 1)
     let stages = min(8, (Self.mostShared - Self.declared - buffers) / stage)
     let macros = [
       "WEIGHTS=\(form.weights)", "DOWN=\(isDown ? 1 : 0)", "TOKENS=\(tokens)", "STEP=\(step)", "STAGES=\(stages)",
@@ -101,7 +110,9 @@ struct HopperKernels: Sendable, Hashable {
   /// Whether a batch is one launch of the stream.
   func isStreamed(tokens: Int, topK: Int, experts: Int, bytesPerExpert: Int) -> Bool {
     let pairs = tokens * topK
-    guard isGated, tokens <= MOE_HOPPER_STREAM_TOKENS, pairs <= MOE_HOPPER_STREAM_PAIRS else { return false }
+    guard isGated, form.hasStream, tokens <= MOE_HOPPER_STREAM_TOKENS, pairs <= MOE_HOPPER_STREAM_PAIRS else {
+      return false
+    }
     return tokens <= form.stream.tokens
       || Self.touched(pairs: pairs, experts: experts) * Double(bytesPerExpert) <= Double(form.stream.bytes)
   }

@@ -127,7 +127,7 @@ struct HopperPass {
   private func products(_ input: UInt64) throws(MoEError) {
     let form = kernels.form
     try sort()
-    if form.isScaledInBlocks { try quantize(input) }
+    if form.inputs != .bf16 { try quantize(input) }
     let most = kernels.tokens(
       pairs: pairs, experts: specification.expertCount,
       columns: min(specification.hiddenSize, specification.intermediateSize))
@@ -136,7 +136,7 @@ struct HopperPass {
     let first = experts.region.first
 
     var up = try product(columns: specification.hiddenSize, width: specification.intermediateSize)
-    up.sources.input = form.isScaledInBlocks ? address(workspace.inputCodes) : input
+    up.sources.input = form.inputs == .bf16 ? input : address(workspace.inputCodes)
     up.sources.inputScales = address(workspace.inputScales)
     up.sources.weightScales = address(of: .scales, first)
     up.results.output = address(workspace.intermediate)
@@ -146,6 +146,7 @@ struct HopperPass {
     try queue.launch(
       kernels.grouped(isDown: false, tokens: most), x: blocks,
       maps: [experts.gateUpMap(cluster: cluster), TensorMap()], up, options: .overlaps)
+    if form.inputs == .e4m3InRows { try quantizeIntermediate() }
 
     var down = try product(columns: specification.intermediateSize, width: specification.hiddenSize)
     down.sources.inputScales = address(workspace.intermediateScales)
@@ -153,7 +154,9 @@ struct HopperPass {
     down.results.output = address(workspace.outputs)
     down.results.bias = bias(.down)
     let rows = try TensorMap(
-      rowsOf: form, at: address(workspace.intermediate), rows: pairs, columns: specification.intermediateSize,
+      rowsOf: form,
+      at: address(form.inputs == .e4m3InRows ? workspace.intermediateCodes : workspace.intermediate), rows: pairs,
+      columns: form.inputColumns(specification.intermediateSize),
       step: HopperKernels.step(isDown: true, tokens: most), queue.device)
     try queue.launch(
       kernels.grouped(isDown: true, tokens: most), x: blocks, maps: [experts.downMap(cluster: cluster), rows], down,
@@ -165,8 +168,25 @@ struct HopperPass {
     quantize.input = input
     (quantize.codes, quantize.scales) = (address(workspace.inputCodes), address(workspace.inputScales))
     (quantize.rows, quantize.columns) = (Int32(tokens), Int32(specification.hiddenSize))
-    let pieces = tokens * HopperForm.blocks(specification.hiddenSize)
-    try queue.launch(HopperKernels.quantize, x: blocks((pieces + 15) / 16), quantize, options: .overlaps)
+    try launch(quantize, rows: tokens)
+  }
+
+  /// Of the rows that there are, which only the device knows.
+  private func quantizeIntermediate() throws(MoEError) {
+    var quantize = moe_hopper_quantize_arguments()
+    quantize.input = address(workspace.intermediate)
+    (quantize.codes, quantize.scales) = (address(workspace.intermediateCodes), address(workspace.intermediateScales))
+    quantize.columns = Int32(specification.intermediateSize)
+    quantize.rowCount = address(workspace.offsets + 4 * specification.expertCount)
+    try launch(quantize, rows: pairs)
+  }
+
+  private func launch(_ quantize: moe_hopper_quantize_arguments, rows: Int) throws(MoEError) {
+    guard let kernel = kernels.quantize else { return }
+    // A warp takes a row, or two blocks of scales.
+    let isInBlocks = kernels.form.inputs == .e4m3InBlocks
+    let pieces = isInBlocks ? (rows * HopperForm.blocks(Int(quantize.columns)) + 1) / 2 : rows
+    try queue.launch(kernel, x: blocks((pieces + 7) / 8), quantize, options: .overlaps)
   }
 
   private func sort() throws(MoEError) {
@@ -184,7 +204,7 @@ struct HopperPass {
     var product = moe_hopper_grouped_arguments()
     product.offsets = address(workspace.offsets)
     product.sources.rows = address(workspace.rows)
-    (product.sources.topK, product.sources.columns) = (Int32(topK), Int32(columns))
+    (product.sources.topK, product.sources.columns) = (Int32(topK), Int32(kernels.form.inputColumns(columns)))
     product.results.activation = specification.activation.hopper
     product.results.width = Int32(width)
     product.expertBytes = Int64(layout.bytesPerExpert)

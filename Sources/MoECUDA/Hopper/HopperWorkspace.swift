@@ -10,12 +10,14 @@ internal import MoE
 struct HopperWorkspace {
   /// [tokens, H] bf16: the input, where it is given in 32 bits.
   let input: Int
-  /// [tokens, H] e4m3 with scales [tokens, ⌈H / 128⌉], where tokens are quantised.
+  /// [tokens, H] e4m3 with scales [tokens, ⌈H / 128⌉], where tokens are quantised; or [tokens, ⌈H / 128⌉ · 128] with [tokens].
   let inputCodes, inputScales: Int
   /// [experts + 1], [pairs] and [blocks, experts]: see `moe_hopper_sort_arguments`.
   let offsets, rows, counts: Int
   /// [rows, I], bf16 or e4m3 with scales [rows, ⌈I / 128⌉]; of the stream [pairs, tokens, I].
   let intermediate, intermediateScales: Int
+  /// [rows, ⌈I / 128⌉ · 128] e4m3, where rows have one scale: no tile of the first product knows it.
+  let intermediateCodes: Int
   /// [pairs, H] bf16: what the experts give.
   let outputs: Int
   let byteCount: Int
@@ -32,14 +34,16 @@ struct HopperWorkspace {
       return end
     }
     input = take(tokens * hidden, 2)
-    let grouped = isStream ? 0 : 1, scaled = form.isScaledInBlocks ? grouped : 0
-    inputCodes = take(scaled * tokens * hidden, 1)
-    inputScales = take(scaled * tokens * HopperForm.blocks(hidden), 4)
+    let grouped = isStream ? 0 : 1, scaled = form.inputs == .bf16 ? 0 : grouped
+    let codedLater = form.inputs == .e4m3InRows ? grouped : 0
+    inputCodes = take(scaled * tokens * form.inputColumns(hidden), 1)
+    inputScales = take(scaled * tokens * form.inputScales(columns: hidden), 4)
     offsets = take(grouped * (specification.expertCount + 1), 4)
     rows = take(grouped * pairs, 4)
     counts = take(grouped * sortBlocks * specification.expertCount, 4)
-    intermediate = take(pairs * (isStream ? tokens : 1) * inner, isStream ? 2 : form.inputBytes)
-    intermediateScales = take(scaled * pairs * HopperForm.blocks(inner), 4)
+    intermediate = take(pairs * (isStream ? tokens : 1) * inner, form.inputs == .e4m3InBlocks && !isStream ? 1 : 2)
+    intermediateScales = take(scaled * pairs * form.inputScales(columns: inner), 4)
+    intermediateCodes = take(codedLater * pairs * form.inputColumns(inner), 1)
     outputs = take(grouped * pairs * hidden, 2)
     byteCount = end
   }

@@ -57,7 +57,7 @@ extension Kernel {
 
   /// All that there are for an architecture.
   static func all(for architecture: DeviceArchitecture) -> [Kernel] {
-    shared + products + measuring
-      + (architecture.isHopper ? [measureE4M3] + HopperKernels.all.flatMap(\.kernels) : [])
+    let portable = shared + products + measuring
+    return architecture.isHopper ? portable + [measureE4M3] + HopperKernels.all.flatMap(\.kernels) : portable
   }
 }

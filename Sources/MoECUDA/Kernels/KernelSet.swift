@@ -17,6 +17,7 @@ enum KernelSet: Sendable, Hashable {
     (.bf16, .bf16, .dense),
     (.e4m3Block, .fp8, .codes(.e4m3, bits: 8, [.blocks(128)])),
     (.mxfp4, .bf16, .codes(.e2m1, bits: 4, [.groups(of: [32]), .scales(.e8m0)])),
+    (.mxfp4E4M3, .fp8, .codes(.e2m1, bits: 4, [.groups(of: [32]), .scales(.e8m0)])),
     (.nvfp4, .bf16, .codes(.e2m1, bits: 4, [.groups(of: [16]), .scales(.e4m3), .factor])),
     (.int4Groups128, .bf16, .codes(.integer, bits: 4, [.groupsOrRows(by: 128), .zeros])),
     (.int4Groups32, .bf16, .codes(.integer, bits: 4, [.groupsOrRows(by: 32), .zeros])),
@@ -30,7 +31,7 @@ enum KernelSet: Sendable, Hashable {
   ) {
     let row = Self.rows.first { $0.precision == precision && $0.weights.matches(specification) }
     guard let row, let architecture, architecture.isHopper, specification.expertCount <= MOE_HOPPER_EXPERTS,
-      specification.activation.isGated || !row.form.isScaledInBlocks
+      specification.activation.isGated || row.form.inputs != .e4m3InBlocks
     else {
       self = .portable
       return
