@@ -19,20 +19,22 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 # Bytes of a weight row in a stage.
 STREAMS = {"bf16": (2048,), "fp8": (1024, 2048)} | {n: (512, 1024) if f.bits == 4 else (1024,) for n, f in FORMS.items() if f.tile_bytes}
 STREAMS |= {"mxfp4-fp8": (), "fp8-row": ()}
-GROUPED = {"bf16": (16, 32, 64, 96, 128, 160), "fp8": (64, 128)} | {n: f.tokens for n, f in FORMS.items() if f.tile_bytes or f.scales_rows}
+# Most rows of a tile, or of a pair of tiles that share their weights.
+GROUPED = {"bf16": (16, 32, 64, 96, 128, 160, 320), "fp8": (64, 128)} | {n: f.tokens for n, f in FORMS.items() if f.tile_bytes or f.scales_rows}
 NAMES = {"qwen3": "qwen3-30b", "ds3": "ds3-ep8", "gptoss": "gptoss-120b", "mixtral": "mixtral"}
 
 
 def grouped_macros(form, down, tokens):
+    cluster = 2 if tokens > 160 else 1
+    tokens //= cluster
     step = 16 if down or tokens <= 64 or tokens > 128 else 32
     tile = FORMS[form].tile_bytes
     weights, parts = 32 * tile or 32768, FORMS[form].stage_columns * FORMS[form].token_bytes // 128
     stage = weights + parts * tokens * 128 + (4 * (tokens + 4) if form == "fp8" else 0)
     buffers = (16384 if down else 64 * tokens) if form == "fp8" else step * 256 * (2 if down else 1)
-    declared = 9216 + (8 * tokens if FORMS[form].scales_rows else 0)
-    stages = min(8, (MOST_SHARED - declared - buffers) // stage)
+    stages = min(8, (MOST_SHARED - 9216 - buffers) // stage)
     shared = stages * stage + buffers
-    return dict(WEIGHTS=FORMS[form].macro, DOWN=int(down), TOKENS=tokens, STEP=step, STAGES=stages), shared
+    return dict(WEIGHTS=FORMS[form].macro, DOWN=int(down), TOKENS=tokens, STEP=step, STAGES=stages, CLUSTER=cluster), shared
 
 
 def kernel_list(forms):
@@ -49,7 +51,7 @@ def kernel_list(forms):
             for down in (False, True):
                 macros, shared = grouped_macros(form, down, tokens)
                 kernels[f"{'down' if down else 'up'} {form} {tokens}"] = (("grouped.cu", macros), "experts_grouped", shared, dict(
-                    step=macros["STEP"]))
+                    step=macros["STEP"], cluster=macros["CLUSTER"]))
     return kernels
 
 
@@ -241,7 +243,7 @@ def main():
             counts = [T for T in (1, 2, 7, 8) if name in kernels.streams(form, T)]
             fine &= isolated(name, 20, check_kernels, name, form, lambda l, *a, n=name: l.stream(kernels[n], *a), counts, bound)
         for i, tokens in enumerate(GROUPED[form]):
-            counts = (1, 2, 7, 8, 64, 129, 512, 4096) if tokens == 128 else ((8, 64, 512), (7, 129, 512), (2, 129, 512))[i % 3]
+            counts = (1, 2, 7, 8, 64, 129, 512, 4096) if tokens == 128 or tokens > 160 else ((8, 64, 512), (7, 129, 512), (2, 129, 512))[i % 3]
             fine &= fine and isolated(f"grouped {form} {tokens}", 20, check_kernels, f"grouped {form} {tokens}", form,
                      lambda l, *a, t=tokens: l.grouped(kernels.grouped(form, t), *a), counts, bound)
     if arguments.check_only or not fine:

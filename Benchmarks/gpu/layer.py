@@ -23,7 +23,7 @@ class Layer:
         # Of rows as the products take them.
         self.columns = {n: -(-n // 128) * 128 if self.form.scales_rows else n for n in (H, I)}
         self.sms = torch.cuda.get_device_properties(0).multi_processor_count
-        self.grid = torch.zeros(2, dtype=torch.int32, device="cuda")
+        self.grid = torch.zeros(4, dtype=torch.int32, device="cuda")
         self.values, self.work, self.maps = [], None, {}
         self.region = None
         for e in range(E):
@@ -80,8 +80,10 @@ class Layer:
                          ("q", self.expert_bytes), inter, y, self.grid, *self.activation, T, self.k, self.H, self.I, stages, 0, self.E, 0)
         kernel(self.sms, threads, arguments, cooperative=True)
 
-    def weight_map(self, which):
-        if which not in self.maps:
+    def weight_map(self, which, cluster):
+        """Each block of a cluster copies its part of a tile of 256 rows."""
+        key, groups = (which, cluster), 16 // cluster
+        if key not in self.maps:
             rows, columns, e = (self.I, self.H, self.E) if which == "up" else (self.H, self.I, self.E)
             address, pitch = self.part(which).data_ptr(), columns * self.form.token_bytes
             if tile := self.form.tile_bytes:
@@ -89,13 +91,13 @@ class Layer:
                 group = blocks * tile
                 sizes = (tile // 8, blocks, 2, rows // 8, e) if which == "up" else (tile // 8, blocks, 2, rows // 16, e)
                 strides = (tile, rows // 8 * group, group) if which == "up" else (tile, group, 2 * group)
-                self.maps[which] = tensor_map(address, LONG_WORDS, sizes, (*strides, self.expert_bytes), (tile // 8, 1, 2, 16, 1), False)
+                self.maps[key] = tensor_map(address, LONG_WORDS, sizes, (*strides, self.expert_bytes), (tile // 8, 1, 2, groups, 1), False)
             else:
                 sizes = (columns, 8, 2, rows // 8, e) if which == "up" else (columns, 8, 2, rows // 16, e)
                 strides = (pitch, rows * pitch, 8 * pitch) if which == "up" else (pitch, 8 * pitch, 16 * pitch)
-                self.maps[which] = tensor_map(address, BF16 if self.form.token_bytes == 2 else BYTES, sizes,
-                                              (*strides, self.expert_bytes), (128 // self.form.token_bytes, 8, 2, 16, 1))
-        return self.maps[which]
+                self.maps[key] = tensor_map(address, BF16 if self.form.token_bytes == 2 else BYTES, sizes,
+                                              (*strides, self.expert_bytes), (128 // self.form.token_bytes, 8, 2, groups, 1))
+        return self.maps[key]
 
     def row_map(self, step):
         if ("rows", step) not in self.maps:
@@ -124,16 +126,16 @@ class Layer:
         work = self.workspace(x.shape[0])
         quantized = self.form.token_bytes == 1
         result = "codes" if quantized and not self.form.scales_rows else "inter"
-        kernel(self.sms, 384, self.weight_map("up"), bytes(128), pack(
+        kernel(self.sms // kernel.cluster * kernel.cluster, 384, self.weight_map("up", kernel.cluster), bytes(128), pack(
             work["offsets"], work["x codes"] if quantized else x, work["x scales"], self.part("up scales"), work["rows"],
             self.k, self.columns[self.H], work[result], work["scales"], None, self.part("up bias"),
-            *self.activation, self.I, 0, ("q", self.expert_bytes), self.E, 0))
+            *self.activation, self.I, 0, ("q", self.expert_bytes), self.grid, self.E, 0))
 
     def down(self, kernel):
         work = self.work
-        kernel(self.sms, 384, self.weight_map("down"), self.row_map(kernel.step), pack(
+        kernel(self.sms // kernel.cluster * kernel.cluster, 384, self.weight_map("down", kernel.cluster), self.row_map(kernel.step), pack(
             work["offsets"], None, work["scales"], self.part("down scales"), work["rows"], self.k, self.columns[self.I], work["out"], None,
-            None, self.part("down bias"), *self.activation, self.H, 0, ("q", self.expert_bytes), self.E, 0))
+            None, self.part("down bias"), *self.activation, self.H, 0, ("q", self.expert_bytes), self.grid, self.E, 0))
 
     def combine(self, kernel, ids, w, y):
         T = ids.shape[0]

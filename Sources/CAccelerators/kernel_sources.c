@@ -43,6 +43,9 @@ MOE_TEXT(common_cuh) = {
 MOE_TEXT(copy_cuh) = {
 #embed "kernels/copy.cuh" suffix(, 0)
 };
+MOE_TEXT(dealer_cuh) = {
+#embed "kernels/dealer.cuh" suffix(, 0)
+};
 MOE_TEXT(e2m1_cuh) = {
 #embed "kernels/e2m1.cuh" suffix(, 0)
 };
@@ -151,6 +154,7 @@ const moe_kernel_source *moe_kernel_sources(size_t *count) {
       {"codes.cuh", codes_cuh},
       {"common.cuh", common_cuh},
       {"copy.cuh", copy_cuh},
+      {"dealer.cuh", dealer_cuh},
       {"e2m1.cuh", e2m1_cuh},
       {"e4m3.cuh", e4m3_cuh},
       {"epilogue.cuh", epilogue_cuh},

@@ -6,7 +6,8 @@ import MoE
 import MoECUDA
 
 /// What `scripts/gpu-check` starts on a machine with a GPU: `DeviceCheck [--layers NAMES] [FOLDER]`: the types of weights and
-/// activations to check, separated by commas (default: all; `activations` for those), and a folder of oracle cases.
+/// activations to check, separated by commas (default: all; `activations` and `pairs`, of tiles, for those), and a folder of
+/// oracle cases.
 ///
 /// Prints a line for each thing that was checked, with the greatest error; ends with status 1 where one is too large.
 @main
@@ -28,6 +29,7 @@ struct DeviceCheck {
       for activation in LayerCheck.activations where names?.contains("activations") ?? true {
         for type in LayerCheck.activatedTypes { checks.add { try LayerCheck(activation, type).run() } }
       }
+      if names?.contains("pairs") ?? true { checks.add { try LayerCheck.pairsOfTiles().run() } }
       if let path = arguments.first {
         for folder in try OracleCheck.folders(in: path) { checks.add { try OracleCheck(folder).run() } }
       }

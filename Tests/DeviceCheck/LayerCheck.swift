@@ -11,8 +11,10 @@ struct LayerCheck {
   private let name: String
   private let experts: RandomExperts
   private static let topK = 3
-  /// With these experts, batches for tiles of every height.
-  private static let batches = [1, 2, 7, 8, 64, 129, 300, 400, 512, 4096]
+  /// With 13 experts, batches for tiles of every height.
+  private var batches = [1, 2, 7, 8, 64, 129, 300, 400, 512, 4096]
+  /// Of a batch: the reference is slow.
+  private var mostTokensChecked = 16
 
   /// Every type that weights may be quantised to.
   static let types: [WeightType] = WeightType.allNames.flatMap { name in
@@ -49,6 +51,19 @@ struct LayerCheck {
         weightOnInput: activation.isGated), type)
   }
 
+  /// Rows of so many columns, and so many of them, that two blocks share copies of weights.
+  static func pairsOfTiles() throws -> Self {
+    var check = Self(
+      name: "pairs of tiles, bf16",
+      experts: try RandomExperts(LayerSpecification(expertCount: 6, hiddenSize: 2560, intermediateSize: 2576), .bf16))
+    (check.batches, check.mostTokensChecked) = ([1024], 4)
+    return check
+  }
+
+  private init(name: String, experts: RandomExperts) {
+    (self.name, self.experts) = (name, experts)
+  }
+
   func run() throws -> [Finding] {
     try [(ActivationPrecision.f32, 1e-5), (.bf16, 1e-2), (.fp8, 1e-2)].map { precision, bound in
       let backend = CUDABackend(activations: precision)
@@ -62,14 +77,13 @@ struct LayerCheck {
       let truth = try experts.declaring(schemes).store(on: reference)
       let storage = try experts.store(on: backend)
       var worst = 0.0
-      for (index, tokens) in Self.batches.enumerated() {
+      for (index, tokens) in batches.enumerated() {
         for kind in RoutingKind.allCases {
-          let routing = try kind.routing(tokens: tokens, topK: Self.topK, experts: 13, seed: UInt64(index + 1))
-          let width = experts.specification.hiddenSize
+          let (count, width) = (experts.specification.expertCount, experts.specification.hiddenSize)
+          let routing = try kind.routing(tokens: tokens, topK: Self.topK, experts: count, seed: UInt64(index + 1))
           let hidden = randomValues(tokens * width, seed: UInt64(100 + index))
           let found = try output(of: backend, storage, hidden, routing, bound)
-          // At most 16 tokens of a batch: the reference is slow.
-          let sample = Array(stride(from: 0, to: tokens, by: max(1, tokens / 16)))
+          let sample = Array(stride(from: 0, to: tokens, by: max(1, tokens / mostTokensChecked)))
           let slots = sample.flatMap { routing.slots(of: $0) }
           let expected = try reference.forward(
             truth, hidden: sample.flatMap { hidden[$0 * width..<($0 + 1) * width] },

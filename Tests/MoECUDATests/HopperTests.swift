@@ -87,12 +87,25 @@ import Testing
   /// The smallest tile that holds what an expert gets on average, with a quarter to spare.
   @Test func heightsOfTiles() {
     let kernels = HopperKernels(.bf16, .silu)
-    let found = [9, 16, 64, 512, 4096].map { kernels.tokens(pairs: 8 * $0, experts: 128) }
+    let found = [9, 16, 64, 512, 4096].map { kernels.tokens(pairs: 8 * $0, experts: 128, columns: 768) }
     #expect(found == [16, 16, 16, 64, 160])
-    #expect(kernels.tokens(pairs: 8 * 64, experts: 32) == 32)
-    #expect(HopperKernels(.mxfp4, .silu).tokens(pairs: 1 << 20, experts: 8) == 128)
+    #expect(kernels.tokens(pairs: 8 * 64, experts: 32, columns: 4096) == 32)
+    #expect(HopperKernels(.mxfp4, .silu).tokens(pairs: 1 << 20, experts: 8, columns: 4096) == 128)
     let scaled = HopperKernels(.e4m3Block, .silu)
-    #expect([9, 512, 1024, 4096].map { scaled.tokens(pairs: 8 * $0, experts: 128) } == [64, 64, 128, 128])
+    let heights = [9, 512, 1024, 4096].map { scaled.tokens(pairs: 8 * $0, experts: 128, columns: 2048) }
+    #expect(heights == [64, 64, 128, 128])
+  }
+
+  /// Two blocks share copies of weights where an expert has about 512 rows of at least 2560 columns.
+  @Test func pairsOfTiles() {
+    func rows(_ form: HopperForm, mean: Int, columns: Int = 2880) -> Int {
+      HopperKernels(form, .silu).tokens(pairs: 8 * mean, experts: 8, columns: columns)
+    }
+    #expect([256, 383, 385, 512, 767, 1024].map { rows(.bf16, mean: $0) } == [160, 160, 320, 320, 320, 160])
+    #expect(rows(.bf16, mean: 512, columns: 2048) == 160)
+    #expect(rows(.mxfp4, mean: 512) == 128 && rows(.e4m3Block, mean: 512) == 128)
+    let pair = HopperKernels(.bf16, .silu).grouped(isDown: true, tokens: 320)
+    #expect(pair.macros.contains("TOKENS=160") && pair.macros.contains("CLUSTER=2"))
   }
 
   /// Few tokens are one launch as long as they read few bytes, which differs from form to form.

@@ -18,6 +18,8 @@ typedef struct moe_hopper_activation {
 typedef struct moe_hopper_grid {
   unsigned arrived;
   unsigned generation;
+  /// How many tiles were drawn beyond each block's first, of gate and up, and of down.
+  unsigned drawn[2];
 } moe_hopper_grid;
 
 /// f32 as bf16.
@@ -122,6 +124,7 @@ typedef struct moe_hopper_grouped_arguments {
   moe_hopper_results results;
   /// From an expert's scales and bias to the next one's.
   long long expertBytes;
+  MOE_ADDRESS(moe_hopper_grid) grid;
   int experts;
 } moe_hopper_grouped_arguments;
 

@@ -52,11 +52,15 @@ __device__ __forceinline__ float activated(float x, const ActivationArguments& p
 __device__ __forceinline__ float activate(float gate, float up, const ActivationArguments& p) {
   const float f = fminf(activated(fminf(GATED ? gate : up, p.limit), p), p.limitAfter);
 #if GATED
-  up = fmaxf(-p.limit, fminf(up, p.limit));
 #if ACTIVATION == SITU
+  up = fmaxf(-p.limit, fminf(up, p.limit));
   if (p.squash > 0.f) up = p.squash * hyperbolicTangent(up / p.squash);
+  const float most = p.limitAfter;
+#else
+  // A minimum takes the time of two sums.
+  const float most = fminf(p.limit, p.limitAfter);
 #endif
-  return f * (fmaxf(-p.limitAfter, fminf(up, p.limitAfter)) + p.beta);
+  return f * (fmaxf(-most, fminf(up, most)) + p.beta);
 #else
   return f;
 #endif

@@ -28,6 +28,31 @@ __device__ __forceinline__ void wait(u32 address, u32 parity) {
     " @!done bra again;\n}\n" ::"r"(address), "r"(parity) : "memory");
 }
 
+/// Where another block of the cluster has what this block has at `address`.
+__device__ __forceinline__ u32 inBlock(u32 address, u32 block) {
+  u32 mapped;
+  asm volatile("mapa.shared::cluster.u32 %0, %1, %2;" : "=r"(mapped) : "r"(address), "r"(block));
+  return mapped;
+}
+/// Of a block of the cluster: `address` is from `inBlock`. What was written before may not be seen after.
+__device__ __forceinline__ void arriveInCluster(u32 address) {
+  asm volatile("mbarrier.arrive.shared::cluster.b64 _, [%0];" ::"r"(address) : "memory");
+}
+/// So that who waits by `waitInCluster` sees what was written before.
+__device__ __forceinline__ void arriveReleasing(u32 address) {
+  asm volatile("mbarrier.arrive.release.cluster.shared::cluster.b64 _, [%0];" ::"r"(address) : "memory");
+}
+__device__ __forceinline__ void waitInCluster(u32 address, u32 parity) {
+  asm volatile(
+    "{\n .reg .pred done;\n"
+    "again:\n mbarrier.try_wait.parity.acquire.cluster.shared::cta.b64 done, [%0], %1;\n"
+    " @!done bra again;\n}\n" ::"r"(address), "r"(parity) : "memory");
+}
+/// Waits until all threads of the cluster's blocks have come.
+__device__ __forceinline__ void meetCluster() {
+  asm volatile("barrier.cluster.arrive;\nbarrier.cluster.wait;" ::: "memory");
+}
+
 /// Waits until `threads` threads have come to named barrier `id`.
 __device__ __forceinline__ void meet(u32 id, u32 threads) {
   asm volatile("bar.sync %0, %1;" ::"r"(id), "r"(threads) : "memory");

@@ -18,13 +18,13 @@ struct CodedProduct {
 
   __device__ __forceinline__ CodedProduct(const Memory& memory, Position& at, int steps, int member)
       : memory(memory), at(at), steps(steps),
-        first(memory.weights(0) + (member * 8 + (threadIdx.x >> 5 & 3)) * 2 * codes::tileBytes) {}
+        first(memory.weights(0) + (member * 4 + (threadIdx.x >> 5 & 3)) * 4 * codes::tileBytes) {}
 
   /// Calls `product(half, j, pairs)` for 32 columns of a stage at a time, `prepare(j)` before those of both halves.
   template <typename Prepare, typename Product>
   __device__ __forceinline__ void forEachPart(Prepare prepare, Product product) const {
-    // The first or the second 8 of the 16 rows of a half.
-    const auto tile = [&](int half, int i) { return first.after(at.stage * stageBytes + (half * 8 + i) * codes::tileBytes); };
+    // The first or the second 8 of the 16 rows of a half; halves take turns.
+    const auto tile = [&](int half, int i) { return first.after(at.stage * stageBytes + (i * 2 + half) * codes::tileBytes); };
     Words part[2][2];
     codes::Scales scales[2][2];
 #pragma unroll

@@ -71,6 +71,15 @@ __device__ __forceinline__ void box5(u32 destination, const TensorMap* map, int 
     "l"(map), "r"(x), "r"(y), "r"(0), "r"(group), "r"(expert), "r"(barrier) : "memory");
 }
 
+/// To the same place in all of `blocks` (a bit for each) of the cluster, whose barriers at the same place count the bytes.
+__device__ __forceinline__ void box5(
+  u32 destination, const TensorMap* map, int x, int y, int group, int expert, u32 barrier, u16 blocks) {
+  asm volatile(
+    "cp.async.bulk.tensor.5d.shared::cluster.global.mbarrier::complete_tx::bytes.multicast::cluster "
+    "[%0], [%1, {%2, %3, %4, %5, %6}], [%7], %8;" ::"r"(destination),
+    "l"(map), "r"(x), "r"(y), "r"(0), "r"(group), "r"(expert), "r"(barrier), "h"(blocks) : "memory");
+}
+
 /// Orders this thread's view of memory between ordinary accesses and the copy engine's or the tensor cores'.
 __device__ __forceinline__ void fenceEngines() { asm volatile("fence.proxy.async;" ::: "memory"); }
 __device__ __forceinline__ void fenceEnginesShared() { asm volatile("fence.proxy.async.shared::cta;" ::: "memory"); }

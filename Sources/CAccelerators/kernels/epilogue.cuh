@@ -2,61 +2,54 @@
 // Copyright 2026 the swift-moe project authors
 
 // From a warpgroup's sums to rows of memory: bias, activation, and a turn through shared memory, `STEP` rows at a time, so
-// that each thread stores 16 bytes of a row. That of e4m3 in blocks is `scaled_epilogue.cuh`.
+// that each thread stores 16 bytes of a row. A warp has neighbouring outputs of all rows and waits for nobody. That of e4m3 in
+// blocks is `scaled_epilogue.cuh`.
 #pragma once
 #include "activation.cuh"
 #include "ring.cuh"
 
-/// 64 weight rows twice, by tokens.
+/// 64 weight rows twice, by tokens: a warp's 16 rows of each are groups of 8 in turns, of which the first and third of its four are
+/// in the first half; where gate and up are paired, those are the gate's.
 using Sums = float[2][TOKENS / 2];
 
-/// Of one warpgroup, and of a tile.
-constexpr int outputs = paired ? 64 : 128, tileOutputs = 2 * outputs;
-constexpr int storers = 128, bufferBytes = STEP * outputs * 2;
-constexpr int chunks = outputs / 8, tokensAtOnce = storers / chunks;
-constexpr int passes = (STEP + tokensAtOnce - 1) / tokensAtOnce;
+/// Of one warpgroup, of a tile and of a warp.
+constexpr int outputs = paired ? 64 : 128, tileOutputs = 2 * outputs, warpOutputs = outputs / 4;
+/// A warp's buffer has `STEP` rows of so many chunks of 16 bytes; its lanes store so many rows at once.
+constexpr int chunks = warpOutputs / 8, rowsAtOnce = 32 / chunks, bufferBytes = STEP * warpOutputs * 2;
 
 using Results = moe_hopper_results;
 
-/// Writes 8 × 8 blocks so that each row of memory has one token's 8 outputs.
-__device__ __forceinline__ void storeTransposed(u32 address, const u32 (&block)[STEP / 8]) {
-  if constexpr (STEP == 32)
-    asm volatile("stmatrix.sync.aligned.m8n8.x4.trans.shared.b16 [%0], {%1, %2, %3, %4};" ::"r"(address), "r"(block[0]),
-                 "r"(block[1]), "r"(block[2]), "r"(block[3]) : "memory");
-  else
-    asm volatile("stmatrix.sync.aligned.m8n8.x2.trans.shared.b16 [%0], {%1, %2};" ::"r"(address), "r"(block[0]),
-                 "r"(block[1]) : "memory");
+/// Four 8 × 8 blocks: lanes 8i to 8i + 7 have the addresses of block i's rows in shared memory, each a token's 8 outputs.
+__device__ __forceinline__ void storeTransposed(u32 address, const u32* block) {
+  asm volatile("stmatrix.sync.aligned.m8n8.x4.trans.shared.b16 [%0], {%1, %2, %3, %4};" ::"r"(address), "r"(block[0]),
+               "r"(block[1]), "r"(block[2]), "r"(block[3]) : "memory");
 }
 
 struct Epilogue {
   const Results& p;
   const Sources& sources;
   long long expertBytes;
-  u32 buffers;
+  u32 buffer;
   int member;  // the warpgroup: 0 or 1
-  /// Where tokens have factors: that of the tile's row of this thread's number.
-  float factor = 1;
+  /// Of the tile's rows l, l + 32 and so on lane l has the rows of down's result, and where tokens have factors, those.
+  static constexpr int rowsOfLane = (TOKENS + 31) / 32;
+  int place[rowsOfLane];
+  float factor[rowsOfLane];
 
   __device__ static Epilogue of(const moe_hopper_grouped_arguments& p, const Memory& memory, int member) {
-    return {p.results, p.sources, p.expertBytes, memory.buffers(), member};
+    return {p.results, p.sources, p.expertBytes, memory.buffers() + (threadIdx.x - copiers >> 5) * bufferBytes, member};
   }
 
   /// Before the product, behind which what is fetched comes.
   __device__ __forceinline__ void begin(const Tile& tile) {
-    if constexpr (tokensHaveFactors) {
-      const int row = tile.first + smaller(threadIdx.x & (storers - 1), tile.count - 1);
-      factor = sources.inputScales[DOWN ? row : divide(sources.rows[row], sources.topK)];
-    }
+    // The product of codes that become e4m3 leaves no registers for them.
+    if (!tokensHaveFactors) fetch(tile);
   }
 
-  __device__ __forceinline__ void meet() const {
-    barrier::meet(1 + member, storers);
-  }
-
-  __device__ __forceinline__ void finish(const Tile& tile, Sums& sums) const {
-    const int warp = threadIdx.x >> 5 & 3, g = lane() >> 2, t = lane() & 3;
-    const int thread = threadIdx.x & (storers - 1), ownFirst = tile.block * tileOutputs + member * outputs;
-    const u32 buffer = buffers + member * bufferBytes;
+  __device__ __forceinline__ void finish(const Tile& tile, Sums& sums) {
+    if (tokensHaveFactors) fetch(tile);
+    const int g = lane() >> 2, t = lane() & 3;
+    const int first = tile.block * tileOutputs + member * outputs + (threadIdx.x >> 5 & 3) * warpOutputs;
     // What fp32 [2, width] or, without a gate and for down, [width] has for this thread's rows.
     const auto load = [&](float (&values)[2][2], const u8* matrices) {
       const float* of = (const float*)(matrices + tile.expert * expertBytes);
@@ -64,8 +57,8 @@ struct Epilogue {
       for (int half = 0; half < 2; ++half)
 #pragma unroll
         for (int i = 0; i < 2; ++i) {
-          const int row = ownFirst + (paired ? half * 32 + warp * 8 + g : half * 64 + warp * 16 + i * 8 + g);
-          if (row < p.width) values[half][i] = of[(paired ? i * p.width : 0) + row];
+          const int output = first + (paired ? i : i * 2 + half) * 8 + g;
+          if (output < p.width) values[half][i] = of[(paired ? half * p.width : 0) + output];
         }
     };
     float bias[2][2] = {};
@@ -77,78 +70,77 @@ struct Epilogue {
       // fp32 [2] or, without a gate and for down, [1].
       const float* of = (const float*)(sources.weightScales + tile.expert * expertBytes);
 #pragma unroll
-      for (int i = 0; i < 2; ++i) unit[0][i] = unit[1][i] = restored * of[paired ? i : 0];
+      for (int half = 0; half < 2; ++half) unit[half][0] = unit[half][1] = restored * of[paired ? half : 0];
     }
     if (WEIGHTS == E4M3_ROW) load(unit, sources.weightScales);
-    __shared__ float2 factors[2][TOKENS / 2];
-    if constexpr (tokensHaveFactors) {
-      if (thread < TOKENS) ((float*)factors[member])[thread] = factor;
-      meet();
-    }
-    const u32 swizzle = lane() & 7, transposed = buffer + (lane() & (STEP - 1)) * (outputs * 2);
-    int place[passes], next[passes];
-    findPlaces(next, tile, thread / chunks);
+    // Where this lane's row of a block goes: a block's chunk, or two blocks' two.
+    const u32 blockRow = paired ? lane() & 7 | lane() >> 4 << 3 : lane() & 7, blockChunk = lane() >> 3 & (chunks - 1);
+    const int storedRow = lane() / chunks, storedChunk = lane() % chunks;
+    const bool inside = first + storedChunk * 8 < p.width;
 #pragma unroll
     for (int part = 0; part < TOKENS / STEP; ++part) {
       if (part * STEP >= tile.count) break;
+      u32 packed[STEP / 8][chunks];
 #pragma unroll
-      for (int pass = 0; pass < passes; ++pass) place[pass] = next[pass];
-      findPlaces(next, tile, (part + 1) * STEP + thread / chunks);
-      if (part > 0) meet();
+      for (int block = 0; block < STEP / 8; ++block) {
+        float c[2][4], of[2];
+        if constexpr (tokensHaveFactors) {
 #pragma unroll
-      for (int half = 0; half < 2; ++half) {
-        u32 packed[2][STEP / 8];
-#pragma unroll
-        for (int block = 0; block < STEP / 8; ++block) {
-          const int j = (part * STEP / 8 + block) * 4;
-          float c[4];
-#pragma unroll
-          for (int i = 0; i < 4; ++i) c[i] = sums[half][j + i] * unit[half][i >> 1];
-          if constexpr (tokensHaveFactors) {
-            const float2 of = factors[member][(part * STEP + block * 8) / 2 + t];
-            c[0] *= of.x, c[1] *= of.y, c[2] *= of.x, c[3] *= of.y;
-          }
-          if (!DOWN && p.inputWeights) scale(c, tile, part * STEP + block * 8 + t * 2);
-          if (paired) {
-            packed[0][block] = packBF16(activate(c[0] + bias[half][0], c[2] + bias[half][1], p.activation),
-                                        activate(c[1] + bias[half][0], c[3] + bias[half][1], p.activation));
-          } else {
-#pragma unroll
-            for (int i = 0; i < 4; ++i) {
-              c[i] += bias[half][i >> 1];
-              if (!DOWN) c[i] = activate(c[i], c[i], p.activation);
-            }
-            packed[0][block] = packBF16(c[0], c[1]);
-            packed[1][block] = packBF16(c[2], c[3]);
-          }
+          for (int i = 0; i < 2; ++i)
+            of[i] = __shfl_sync(~0u, factor[(part * STEP + block * 8) / 32], (part * STEP + block * 8 + t * 2 + i) & 31);
         }
-        if (paired) {
-          storeTransposed(transposed + ((half * 4 + warp ^ swizzle) << 4), packed[0]);
-        } else {
-          storeTransposed(transposed + ((half * 8 + warp * 2 ^ swizzle) << 4), packed[0]);
-          storeTransposed(transposed + ((half * 8 + warp * 2 + 1 ^ swizzle) << 4), packed[1]);
+#pragma unroll
+        for (int half = 0; half < 2; ++half) {
+#pragma unroll
+          for (int i = 0; i < 4; ++i) c[half][i] = sums[half][(part * STEP / 8 + block) * 4 + i] * unit[half][i >> 1];
+          if constexpr (tokensHaveFactors) {
+#pragma unroll
+            for (int i = 0; i < 4; ++i) c[half][i] *= of[i & 1];
+          }
+          if (!DOWN && p.inputWeights) scale(c[half], tile, part * STEP + block * 8 + t * 2);
+#pragma unroll
+          for (int i = 0; i < 4; ++i) c[half][i] += bias[half][i >> 1];
+        }
+#pragma unroll
+        for (int i = 0; i < 2; ++i) {
+          const auto value = [&](int half, int token) {
+            const float x = c[half][i * 2 + token];
+            return DOWN ? x : activate(x, paired ? c[1][i * 2 + token] : x, p.activation);
+          };
+          packed[block][paired ? i : i * 2] = packBF16(value(0, 0), value(0, 1));
+          if (!paired) packed[block][(i * 2 + 1) % chunks] = packBF16(value(1, 0), value(1, 1));
         }
       }
-      meet();
+      __syncwarp();
 #pragma unroll
-      for (int pass = 0; pass < passes; ++pass) {
-        const int token = pass * tokensAtOnce + thread / chunks, chunk = thread % chunks, row = part * STEP + token;
-        const int first = ownFirst + chunk * 8;
-        const Words values = loadShared(buffer + token % STEP * (outputs * 2) + ((chunk ^ (token & 7)) << 4));
-        if (token < STEP && row < tile.count && first < p.width)
-          *(Words*)(p.output + ((long long)place[pass] * p.width + first) * 2) = values;
+      for (int block = 0; block < STEP / 8; block += 4 / chunks)
+        storeTransposed(chunk(block * 8 + blockRow, blockChunk), packed[block]);
+      __syncwarp();
+#pragma unroll
+      for (int row = 0; row < STEP; row += rowsAtOnce) {
+        const int inPart = row + storedRow, inTile = part * STEP + inPart;
+        const Words values = loadShared(chunk(inPart, storedChunk));
+        const int to = DOWN ? __shfl_sync(~0u, place[part * STEP / 32], inTile & 31) : tile.first + inTile;
+        if (inTile < tile.count && inside)
+          *(Words*)(p.output + ((long long)to * p.width + first + storedChunk * 8) * 2) = values;
       }
     }
-    meet();
   }
 
-  /// Where rows go: fetched a part ahead.
-  __device__ __forceinline__ void findPlaces(int (&place)[passes], const Tile& tile, int first) const {
+ private:
+  __device__ __forceinline__ void fetch(const Tile& tile) {
+    constexpr int count = DOWN || tokensHaveFactors ? rowsOfLane : 0;
 #pragma unroll
-    for (int pass = 0; pass < passes; ++pass) {
-      const int row = first + pass * tokensAtOnce;
-      place[pass] = row >= tile.count ? 0 : DOWN ? sources.rows[tile.first + row] : tile.first + row;
+    for (int i = 0; i < count; ++i) {
+      const int row = tile.first + smaller(i * 32 + lane(), tile.count - 1), pair = sources.rows[row];
+      if (DOWN) place[i] = pair;
+      if (tokensHaveFactors) factor[i] = sources.inputScales[DOWN ? row : divide(pair, sources.topK)];
     }
+  }
+
+  /// Where a chunk of a row lies in the buffer, spread over the banks.
+  __device__ __forceinline__ u32 chunk(u32 row, u32 index) const {
+    return buffer + row * (chunks * 16) + ((index ^ row / (8 / chunks) % chunks) << 4);
   }
 
   __device__ __forceinline__ void scale(float (&c)[4], const Tile& tile, int row) const {

@@ -19,11 +19,12 @@ struct LeftOperand {
   codes::Scales scales[2] = {};
 
   __device__ __forceinline__ LeftOperand(const Memory& memory, int member)
-      : memory(memory), first(memory.weights(0) + (member * 8 + (threadIdx.x >> 5 & 3)) * 2 * codes::tileBytes) {}
+      : memory(memory), first(memory.weights(0) + (member * 4 + (threadIdx.x >> 5 & 3)) * 4 * codes::tileBytes) {}
 
   /// Begins the products of 128 columns, of which 32 of 64 rows become e4m3 while the tensor cores multiply those before.
   template <int N, bool isFirst> __device__ __forceinline__ void begin(float (&block)[N / 2], int stage, int half) {
-    const codes::Place low = first.after(stage * stageBytes + half * 8 * codes::tileBytes), high = low.after(codes::tileBytes);
+    // The first and the second 8 of the 16 rows of a half; halves take turns.
+    const codes::Place low = first.after(stage * stageBytes + half * codes::tileBytes), high = low.after(2 * codes::tileBytes);
     const u64 tokens = wgmma::descriptor(memory.tokens(stage));
     const Words lowCodes = codes::load(low, 0), highCodes = codes::load(high, 0);
     scales[0] = codes::loadScales(low);
@@ -54,7 +55,7 @@ struct LeftOperand {
 
   /// Begins the products of 128 columns.
   template <int N, bool isFirst> __device__ __forceinline__ void begin(float (&block)[N / 2], int stage, int half) const {
-    const u64 weights = wgmma::descriptor(memory.weights(stage) + (member * 2 + half) * 64 * operandWidth);
+    const u64 weights = wgmma::halfOf(memory.weights(stage) + member * 128 * operandWidth, half);
     const u64 tokens = wgmma::descriptor(memory.tokens(stage));
     wgmma::begin();
 #pragma unroll

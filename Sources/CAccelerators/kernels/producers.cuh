@@ -4,7 +4,7 @@
 // The copying warpgroup of a grouped product: weights as boxes; rows gathered through the sort's list by 16 bytes, or as
 // boxes for down.
 #pragma once
-#include "ring.cuh"
+#include "dealer.cuh"
 
 __device__ __forceinline__ int stepsOf(const Sources& p) { return ceilDivide(p.columns, columnsPerStage); }
 
@@ -14,21 +14,25 @@ static_assert(STAGES > ahead, "stages become known when later ones are begun");
 /// A stage that is full before any is released.
 constexpr int surelyFull = DOWN ? STAGES - 1 : STAGES - 1 - ahead;
 
-/// A stage's weights, by one thread, and with the first stage's the tile.
+/// A stage's weights, by one thread. Each block of a cluster copies its part to all.
 __device__ __forceinline__ void copyWeights(const TensorMap& map, const Memory& memory, const Position& at, int step, const Tile& tile) {
-  if (tilesAreHandedOn && step == 0) memory.tiles[at.stage] = tile;
   barrier::arriveExpecting(memory.full(at.stage), weightTileBytes);
   constexpr bool tiled = TILED;
-  copy::box5(memory.weights(at.stage), &map, tiled ? 0 : step * columnsPerStage, tiled ? step : 0, tile.block * (tileRows / 16),
-             tile.expert, memory.full(at.stage));
+  constexpr int groups = tileRows / 16 / CLUSTER, bytes = weightTileBytes / CLUSTER;
+  const int x = tiled ? 0 : step * columnsPerStage, y = tiled ? step : 0, part = blockInCluster();
+  const int group = tile.block * (tileRows / 16) + part * groups;
+  if constexpr (CLUSTER == 1)
+    copy::box5(memory.weights(at.stage), &map, x, y, group, tile.expert, memory.full(at.stage));
+  else
+    copy::box5(memory.weights(at.stage) + part * bytes, &map, x, y, group, tile.expert, memory.full(at.stage), (1 << CLUSTER) - 1);
 }
 
 /// Calls `stage(tile, step, at)` for each stage of this block's tiles, once it is empty, and `begin(tile)` before those of a tile.
 template <typename Begin, typename Stage>
-__device__ __forceinline__ void forEachStage(const Memory& memory, Tiles tiles, int steps, Begin begin, Stage stage) {
+__device__ __forceinline__ void forEachStage(const Memory& memory, int steps, Begin begin, Stage stage) {
   Position at;
-  Tile tile;
-  for (int index = firstTile(); tiles.find(index, tile); index += tileStride()) {
+  TileTaker taker{memory};
+  for (Tile tile = taker.next(); tile.count > 0; tile = taker.next()) {
     begin(tile);
     for (int step = 0; step < steps; ++step, at.advance()) {
       memory.waitUntilEmpty(at);
@@ -38,15 +42,17 @@ __device__ __forceinline__ void forEachStage(const Memory& memory, Tiles tiles, 
 }
 
 /// Down's weights, which may come before the rows are there.
-__device__ __forceinline__ void copyWeights(const TensorMap& map, const Memory& memory, const Tiles& tiles, int steps) {
-  forEachStage(memory, tiles, steps, [](const Tile&) {}, [&](const Tile& tile, int step, const Position& at) {
+__device__ __forceinline__ void copyWeights(const TensorMap& map, const Memory& memory, TileDealer dealer, int steps) {
+  dealer.begin();
+  forEachStage(memory, steps, [](const Tile&) {}, [&](const Tile& tile, int step, const Position& at) {
     copyWeights(map, memory, at, step, tile);
+    dealer.stageBegun(step, steps);
   });
 }
 
 /// Down's rows lie one after the other.
-__device__ __forceinline__ void copyRows(const TensorMap& map, const Memory& memory, const Tiles& tiles, int steps) {
-  forEachStage(memory, tiles, steps, [](const Tile&) {}, [&](const Tile& tile, int step, const Position& at) {
+__device__ __forceinline__ void copyRows(const TensorMap& map, const Memory& memory, int steps) {
+  forEachStage(memory, steps, [](const Tile&) {}, [&](const Tile& tile, int step, const Position& at) {
     const int boxes = ceilDivide(tile.count, STEP);
     barrier::arriveExpecting(memory.full(at.stage), tokenParts * boxes * STEP * operandWidth);
     for (int part = 0; part < tokenParts; ++part)
@@ -117,12 +123,12 @@ struct Lander {
 };
 
 /// The scales of down's rows, by `scaleCopiers` threads.
-__device__ __forceinline__ void copyScales(const ScaleCopier& scales, const Memory& memory, const Tiles& tiles, int steps) {
+__device__ __forceinline__ void copyScales(const ScaleCopier& scales, const Memory& memory, int steps) {
   ScaleCopier::Place place;
   const auto begin = [&](const Tile& tile) {
     place = scales.find(tile, [&](int row) { return tile.first + smaller(row, tile.count - 1); });
   };
-  forEachStage(memory, tiles, steps, begin, [&](const Tile&, int step, const Position& at) {
+  forEachStage(memory, steps, begin, [&](const Tile&, int step, const Position& at) {
     scales.begin(memory, place, step, at.stage);
     copy::arriveWhenLanded(memory.full(at.stage));
   });
@@ -131,21 +137,26 @@ __device__ __forceinline__ void copyScales(const ScaleCopier& scales, const Memo
 /// Each of `gatherers` threads copies 16 bytes of every 8th or 16th row; rows beyond the tile repeat its last one, up to a
 /// multiple of 64 (a branch for each copy costs more).
 __device__ __forceinline__ void gatherRows(
-  const TensorMap& map, const Sources& p, const ScaleCopier& scales, const Memory& memory, const Tiles& tiles) {
+  const TensorMap& map, const Sources& p, const ScaleCopier& scales, const Memory& memory, TileDealer dealer) {
   constexpr int apart = gatherers / 8, count = (TOKENS + apart - 1) / apart;
   const int chunk = threadIdx.x & 7, first = threadIdx.x >> 3;
   const u32 swizzled = first * operandWidth + ((chunk ^ (first & 7)) << 4);
   u32 source[count];  // in bytes
   ScaleCopier::Place place;
   Lander landing{memory};
+  const int steps = stepsOf(p);
+  if (threadIdx.x == 0) dealer.begin();
   const auto begin = [&](const Tile& tile) {
     const auto token = [&](int row) { return divide(p.rows[tile.first + smaller(row, tile.count - 1)], p.topK); };
 #pragma unroll
     for (int i = 0; i < count; ++i) source[i] = (u32)token(first + i * apart) * (p.columns * tokenBytes) + chunk * 16;
     if (tokensAreScaled) place = scales.find(tile, token);
   };
-  forEachStage(memory, tiles, stepsOf(p), begin, [&](const Tile& tile, int step, const Position& at) {
-    if (threadIdx.x == 0) copyWeights(map, memory, at, step, tile);
+  forEachStage(memory, steps, begin, [&](const Tile& tile, int step, const Position& at) {
+    if (threadIdx.x == 0) {
+      copyWeights(map, memory, at, step, tile);
+      dealer.stageBegun(step, steps);
+    }
 #pragma unroll
     for (int part = 0; part < tokenParts; ++part) {
       const int offset = (step * tokenParts + part) * operandWidth;

@@ -2,7 +2,8 @@
 // Copyright 2026 the swift-moe project authors
 
 // Shared memory of a grouped product: a ring of stages, each some columns of a tile's tokens and weight rows. A stage is
-// full when all that copy into it have arrived, and empty when both warpgroups have multiplied it.
+// full when all that copy into it have arrived, and empty when both warpgroups have multiplied it: those of all blocks of a
+// cluster, each of which copies a part of the weights to all.
 #pragma once
 #include "barrier.cuh"
 #include "copy.cuh"
@@ -48,18 +49,24 @@ constexpr int gatherers = rowsAreLoaded ? 64 : copiers;
 /// Of those, the ones that copy the scales of down's rows.
 constexpr int scaleCopiers = 64;
 /// Warps that release a stage.
-constexpr int releasers = 8;
+constexpr int releasers = 8 * CLUSTER;
 /// What arrives for a full stage.
 constexpr int arrivals = DOWN ? 2 + (tokensAreScaled ? scaleCopiers : 0) : 1 + gatherers;
 
+/// Tiles on their way from who deals them to all others, who are at most `STAGES` stages behind, so that none is overwritten before
+/// all have read it.
+constexpr int tileSlots = 16;
+static_assert(tileSlots > STAGES + 1, "a stage is at most a tile, and a tile is dealt while the one before it is copied");
+
 struct Barriers {
-  u64 full[STAGES], empty[STAGES];
+  u64 full[STAGES], empty[STAGES], dealt[tileSlots];
 
   __device__ void initialize() {
     for (int i = 0; i < STAGES; ++i) {
       barrier::initialize(sharedAddress(&full[i]), arrivals);
       barrier::initialize(sharedAddress(&empty[i]), releasers);
     }
+    for (int i = 0; i < tileSlots; ++i) barrier::initialize(sharedAddress(&dealt[i]), 1);
     barrier::fenceInitialization();
   }
 };
@@ -76,25 +83,45 @@ struct Position {
   }
 };
 
-/// A tile on its way from the copying thread to those that multiply, with the tile's first stage.
-using TileSlots = Tile[STAGES];
-/// With scaled tokens, who multiplies finds it again: the compiler orders the rest of the loop better then.
-constexpr bool tilesAreHandedOn = !tokensAreScaled;
-
 struct Memory {
   u32 stages, barriers;
-  TileSlots& tiles;
+  Tile* tiles;  // [tileSlots]
+  /// The barriers of the cluster's block of this lane's number; alone: none.
+  u32 barriersOfLane;
   __device__ u32 weights(int stage) const { return stages + stage * stageBytes; }
   __device__ u32 tokens(int stage) const { return weights(stage) + weightTileBytes; }
   __device__ u32 scales(int stage) const { return stages + STAGES * stageBytes + stage * scaleBytes; }
   __device__ u32 buffers() const { return scales(STAGES); }
+  __device__ static constexpr u32 emptyOffset(int stage) { return (STAGES + stage) * 8; }
   __device__ u32 full(int stage) const { return barriers + stage * 8; }
-  __device__ u32 empty(int stage) const { return barriers + (STAGES + stage) * 8; }
+  __device__ u32 empty(int stage) const { return barriers + emptyOffset(stage); }
+  __device__ u32 dealt(int slot) const { return barriers + (2 * STAGES + slot) * 8; }
 
   __device__ void waitUntilEmpty(const Position& at) const { barrier::wait(empty(at.stage), at.phase ^ 1); }
   __device__ void waitUntilFull(const Position& at) const { barrier::wait(full(at.stage), at.phase); }
-  /// One lane for each warp counts.
+  /// One lane for each warp counts, in each block of the cluster.
   __device__ void release(int stage) const {
-    if (lane() == 0) barrier::arrive(empty(stage));
+    if (lane() >= CLUSTER) return;
+    if constexpr (CLUSTER == 1)
+      barrier::arrive(empty(stage));
+    else
+      barrier::arriveInCluster(barriersOfLane + emptyOffset(stage));
+  }
+};
+
+/// Takes this block's tiles as they are dealt.
+struct TileTaker {
+  const Memory& memory;
+  int taken = 0;
+
+  /// A tile without rows: there are no more.
+  __device__ __forceinline__ Tile next() {
+    const int slot = taken % tileSlots, parity = taken / tileSlots & 1;
+    ++taken;
+    if constexpr (CLUSTER == 1)
+      barrier::wait(memory.dealt(slot), parity);
+    else
+      barrier::waitInCluster(memory.dealt(slot), parity);
+    return memory.tiles[slot];
   }
 };

@@ -15,22 +15,26 @@
 #ifndef STEP
 #define STEP 32
 #endif
+/// Blocks that take tiles of the same weights and share their copies: 1 or 2.
+#ifndef CLUSTER
+#define CLUSTER 1
+#endif
 
 constexpr int maxExperts = MOE_HOPPER_EXPERTS;
 
 struct alignas(16) Tile {
   int expert;
   int first;  // of the sorted rows
-  int count;  // rows, at most `TOKENS`
+  int count;  // rows, from 1 to `TOKENS`
   int block;  // of the weights' rows
 };
 
-/// Where experts begin, in shared memory: their rows, and their tiles of rows.
+/// Where experts begin, in shared memory: their rows, and their tiles of rows, of which a cluster takes `CLUSTER` together.
 struct TileTable {
   int rows[maxExperts + 1];
   int tiles[maxExperts + 1];
 
-  __device__ __forceinline__ int tilesOf(int expert) const { return ceilDivide(rows[expert + 1] - rows[expert], TOKENS); }
+  __device__ __forceinline__ int tilesOf(int expert) const { return ceilDivide(rows[expert + 1] - rows[expert], TOKENS * CLUSTER); }
   /// Every thread of the block calls it; `offsets` are the rows of [experts + 1].
   __device__ void fill(const int* offsets, int experts) {
     for (int i = threadIdx.x; i <= experts; i += blockDim.x) rows[i] = offsets[i];
@@ -56,19 +60,20 @@ struct TileTable {
   }
 };
 
-/// An expert's rows are shared out evenly among as few tiles as hold them.
+/// An expert's rows are shared out evenly among as few tiles as hold them, and its tiles among as few panels. A block of a cluster
+/// that would have no row repeats the expert's last.
 struct Tiles {
-  static constexpr int panel = 8;
+  static constexpr int panel = 16 / CLUSTER;
   const TileTable& table;
   int experts, blocks;
   int expert = 0;
 
   __device__ Tiles(const TileTable& table, int experts, int blocks) : table(table), experts(experts), blocks(blocks) {}
   __device__ int count() const { return table.tiles[experts] * blocks; }
-  /// Finds tile `index`; indices may only grow. False: there are no more.
-  __device__ bool find(int index, Tile& tile) {
+  /// Tile `index` of a block of the cluster; indices may only grow. A tile without rows: there are no more.
+  __device__ Tile find(int index, int blockInCluster) {
     const int ofRows = index / blocks;
-    if (ofRows >= table.tiles[experts]) return false;
+    if (ofRows >= table.tiles[experts]) return Tile{};
     // The last expert that begins there or before has that tile.
     for (int end = experts; end - expert > 1;) {
       const int middle = (expert + end) >> 1;
@@ -76,18 +81,11 @@ struct Tiles {
     }
     const int before = table.tiles[expert], tilesHere = table.tiles[expert + 1] - before;
     const int begin = table.rows[expert], total = table.rows[expert + 1] - begin;
-    const int local = index - before * blocks, perPanel = panel * blocks;
-    const int panels = divide(local, perPanel), start = panels * panel, rest = local - panels * perPanel;
-    const int width = smaller(panel, tilesHere - start), share = divide(total + tilesHere - 1, tilesHere);
-    tile.block = divide(rest, width);
-    const int row = (start + rest - tile.block * width) * share;
-    tile.expert = expert;
-    tile.first = begin + row;
-    tile.count = smaller(share, total - row);
-    return true;
+    const int most = ceilDivide(tilesHere, ceilDivide(tilesHere, panel)), perPanel = most * blocks;
+    const int local = index - before * blocks, panels = divide(local, perPanel);
+    const int start = panels * most, rest = local - panels * perPanel, width = smaller(most, tilesHere - start);
+    const int shares = tilesHere * CLUSTER, share = divide(total + shares - 1, shares), block = divide(rest, width);
+    const int row = smaller(((start + rest - block * width) * CLUSTER + blockInCluster) * share, total - 1);
+    return Tile{expert, begin + row, smaller(share, total - row), block};
   }
 };
-
-/// A block's tiles are those of index `firstTile()`, and every `tileStride()`th after it.
-__device__ __forceinline__ int firstTile() { return blockIdx.x; }
-__device__ __forceinline__ int tileStride() { return gridDim.x; }

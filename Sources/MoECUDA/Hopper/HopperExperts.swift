@@ -8,31 +8,39 @@ internal import MoE
 struct HopperExperts: Sendable {
   let kernels: HopperKernels
   let region: HopperRegion
-  let gateUpMap, downMap: TensorMap
+  /// What blocks copy: alone, and the half that each of two copies for both.
+  private let maps: [(gateUp: TensorMap, down: TensorMap)]
 
   init(_ kernels: HopperKernels, _ layout: Layout, in memory: CUDABuffer) throws(MoEError) {
     self.kernels = kernels
     let region = HopperRegion(layout.specification, kernels.form)
     self.region = region
-    func map(_ projection: Projection, isPaired: Bool) throws(MoEError) -> TensorMap {
+    func map(_ projection: Projection, isPaired: Bool, cluster: Int) throws(MoEError) -> TensorMap {
       let size = layout.specification.size(of: projection)
       return try TensorMap(
         kernels.form, at: memory.address + UInt64(region.offset(of: .weights, projection)), size, isPaired: isPaired,
-        layout, memory.device)
+        cluster, layout, memory.device)
     }
     // A layer without experts has nothing to copy.
     let isEmpty = layout.specification.expertCount == 0
-    gateUpMap = isEmpty ? TensorMap() : try map(region.first, isPaired: kernels.isGated)
-    downMap = isEmpty ? TensorMap() : try map(.down, isPaired: false)
+    maps = try (isEmpty ? [] : kernels.form.pairTokens == nil ? [1] : [1, 2]).map { (cluster) throws(MoEError) in
+      (
+        try map(region.first, isPaired: kernels.isGated, cluster: cluster),
+        try map(.down, isPaired: false, cluster: cluster)
+      )
+    }
   }
+
+  func gateUpMap(cluster: Int) -> TensorMap { maps.isEmpty ? TensorMap() : maps[cluster - 1].gateUp }
+  func downMap(cluster: Int) -> TensorMap { maps.isEmpty ? TensorMap() : maps[cluster - 1].down }
 }
 
 extension TensorMap {
   /// The weights of a projection of all experts, or of gate and up, seen in 5 dimensions: 16 rows of a box are 8 of gate
-  /// and 8 of up, or 16 of one matrix.
+  /// and 8 of up, or 16 of one matrix. Each block of a cluster copies its share of 256 rows.
   fileprivate init(
-    _ form: HopperForm, at address: UInt64, _ size: (rows: Int, columns: Int), isPaired: Bool, _ layout: Layout,
-    _ device: CUDADevice
+    _ form: HopperForm, at address: UInt64, _ size: (rows: Int, columns: Int), isPaired: Bool, _ cluster: Int,
+    _ layout: Layout, _ device: CUDADevice
   ) throws(MoEError) {
     let (experts, groups) = (layout.specification.expertCount, size.rows / (isPaired ? 8 : 16))
     // From 8 rows to the 8 rows beside them, and to the next pair of these.
@@ -43,14 +51,14 @@ extension TensorMap {
       let words = form.tileBytes / 8
       try self.init(
         of: .longWord, at: address, sizes: [words, HopperForm.blocks(size.columns), 2, groups, experts],
-        strides: [form.tileBytes] + steps + [layout.bytesPerExpert], box: [words, 1, 2, 16, 1], isSwizzled: false,
-        device)
+        strides: [form.tileBytes] + steps + [layout.bytesPerExpert], box: [words, 1, 2, 16 / cluster, 1],
+        isSwizzled: false, device)
     } else {
       let element = form.inputBytes == 1 ? Element.byte : .bf16
       try self.init(
         of: element, at: address, sizes: [size.columns, 8, 2, groups, experts],
         strides: [size.columns * element.bytes] + steps + [layout.bytesPerExpert],
-        box: [128 / element.bytes, 8, 2, 16, 1], isSwizzled: true, device)
+        box: [128 / element.bytes, 8, 2, 16 / cluster, 1], isSwizzled: true, device)
     }
   }
 

@@ -16,6 +16,8 @@ struct HopperForm: Sendable, Hashable {
   let hasFactors: Bool
   /// Most rows of a tile of the grouped products, ascending.
   let tokens: [Int]
+  /// Most rows of a pair of tiles whose blocks share copies of weights; nil: there are none.
+  let pairTokens: Int?
   /// Bytes of a weight row in a stage of the stream, for short rows and for long ones.
   let chunks: (short: Int, long: Int)
   /// Tokens that the stream always takes, and bytes of weights that it reads at most for more: beyond, the grouped products are
@@ -36,8 +38,8 @@ struct HopperForm: Sendable, Hashable {
 
   private init(
     _ weights: Int, _ name: String, bits: Int, coding: TileCoding? = nil, inputs: Inputs = .bf16,
-    hasFactors: Bool = false, tokens: [Int] = [16, 32, 64, 96, 128], chunks: (Int, Int) = (512, 1024),
-    stream: (Int, Int) = (4, 240 << 20)
+    hasFactors: Bool = false, tokens: [Int] = [16, 32, 64, 96, 128], pairTokens: Int? = nil,
+    chunks: (Int, Int) = (512, 1024), stream: (Int, Int) = (4, 240 << 20)
   ) {
     self.weights = weights
     self.name = name
@@ -46,12 +48,14 @@ struct HopperForm: Sendable, Hashable {
     self.inputs = inputs
     self.hasFactors = hasFactors
     self.tokens = tokens
+    self.pairTokens = pairTokens
     self.chunks = chunks
     self.stream = stream
   }
 
   static let bf16 = Self(
-    0, "bf16", bits: 16, tokens: [16, 32, 64, 96, 128, 160], chunks: (2048, 2048), stream: (0, 1300 << 20))
+    0, "bf16", bits: 16, tokens: [16, 32, 64, 96, 128, 160], pairTokens: 320, chunks: (2048, 2048),
+    stream: (0, 1300 << 20))
   static let e4m3Block = Self(
     1, "e4m3-block", bits: 8, inputs: .e4m3InBlocks, tokens: [64, 128], chunks: (1024, 2048), stream: (0, 110 << 20))
   static let mxfp4 = Self(2, "mxfp4", bits: 4, coding: .mxfp4)

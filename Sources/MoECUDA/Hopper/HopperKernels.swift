@@ -35,7 +35,7 @@ struct HopperKernels: Sendable, Hashable {
     var kernels = [Self.round, Self.sort, Self.combine]
     if let quantize { kernels.append(quantize) }
     if isGated && form.hasStream { kernels += Set([form.chunks.short, form.chunks.long]).sorted().map(stream(chunk:)) }
-    for tokens in form.tokens {
+    for tokens in form.tokens + [form.pairTokens].compactMap(\.self) {
       kernels += [grouped(isDown: false, tokens: tokens), grouped(isDown: true, tokens: tokens)]
     }
     return kernels
@@ -72,6 +72,7 @@ struct HopperKernels: Sendable, Hashable {
 
   /// A product of the rows of each expert, at most `tokens` of them at a time.
   func grouped(isDown: Bool, tokens: Int) -> Kernel {
+    let cluster = cluster(tokens: tokens), tokens = tokens / cluster
     let step = Self.step(isDown: isDown, tokens: tokens)
     let weights = form.tileBytes > 0 ? 32 * form.tileBytes : 32768
     // Rows of 64 columns in bf16, of 128 in e4m3, and of 128 in bf16 where weights are tiles.
@@ -80,10 +81,10 @@ struct HopperKernels: Sendable, Hashable {
     let scales = isInBlocks ? 4 * (tokens + 4) : 0
     let stage = weights + rows + scales
     let buffers = isInBlocks ? (isDown ? 16384 : 64 * tokens) : step * 256 * (isDown || !isGated ? 2 : 1)
-    let declared = Self.declared + (form.inputs == .e4m3InRows ? 8 * tokens : 0)
-    let stages = min(8, (Self.mostShared - declared - buffers) / stage)
+    let stages = min(8, (Self.mostShared - Self.declared - buffers) / stage)
     let macros = [
       "WEIGHTS=\(form.weights)", "DOWN=\(isDown ? 1 : 0)", "TOKENS=\(tokens)", "STEP=\(step)", "STAGES=\(stages)",
+      "CLUSTER=\(cluster)",
     ]
     return Kernel(
       "experts_grouped", "kernels/grouped.cu", macros: macros + (isDown ? [] : activation), threads: 384,
@@ -93,10 +94,17 @@ struct HopperKernels: Sendable, Hashable {
   /// Rows of a box and of a part of the epilogue.
   static func step(isDown: Bool, tokens: Int) -> Int { isDown || tokens <= 64 || tokens > 128 ? 16 : 32 }
 
-  /// Most rows of a tile for batches whose counts the host does not know.
-  func tokens(pairs: Int, experts: Int) -> Int {
-    // An expert with more rows than a tile holds reads its weights twice, so there is room for a quarter more.
+  /// Blocks that take so many rows together.
+  func cluster(tokens: Int) -> Int { tokens == form.pairTokens ? 2 : 1 }
+
+  /// Most rows of a tile, or of a pair of tiles, for batches whose counts the host does not know.
+  ///
+  /// - Parameter columns: of the shorter product.
+  func tokens(pairs: Int, experts: Int, columns: Int) -> Int {
     let mean = Double(pairs) / Self.touched(pairs: pairs, experts: experts)
+    // L2 can't feed tiles of so few rows, once they are long; and two blocks wait for each other at a tile's ends.
+    if let pair = form.pairTokens, columns >= 2560, (384...768).contains(mean) { return pair }
+    // An expert with more rows than a tile holds reads its weights twice, so there is room for a quarter more.
     return form.tokens.first { Double($0) >= 1.25 * mean } ?? form.tokens.last!
   }
 

@@ -128,10 +128,14 @@ struct HopperPass {
     let form = kernels.form
     try sort()
     if form.inputs != .bf16 { try quantize(input) }
-    let most = kernels.tokens(pairs: pairs, experts: specification.expertCount)
+    let most = kernels.tokens(
+      pairs: pairs, experts: specification.expertCount,
+      columns: min(specification.hiddenSize, specification.intermediateSize))
+    let cluster = kernels.cluster(tokens: most)
+    let blocks = queue.device.multiprocessors / cluster * cluster
     let first = experts.region.first
 
-    var up = product(columns: specification.hiddenSize, width: specification.intermediateSize)
+    var up = try product(columns: specification.hiddenSize, width: specification.intermediateSize)
     up.sources.input = form.inputs == .bf16 ? input : address(workspace.inputCodes)
     up.sources.inputScales = address(workspace.inputScales)
     up.sources.weightScales = address(of: .scales, first)
@@ -140,11 +144,11 @@ struct HopperPass {
     up.results.inputWeights = specification.weightOnInput ? weights.address : 0
     up.results.bias = bias(first)
     try queue.launch(
-      kernels.grouped(isDown: false, tokens: most), x: queue.device.multiprocessors,
-      maps: [experts.gateUpMap, TensorMap()], up, options: .overlaps)
+      kernels.grouped(isDown: false, tokens: most), x: blocks,
+      maps: [experts.gateUpMap(cluster: cluster), TensorMap()], up, options: .overlaps)
     if form.inputs == .e4m3InRows { try quantizeIntermediate() }
 
-    var down = product(columns: specification.intermediateSize, width: specification.hiddenSize)
+    var down = try product(columns: specification.intermediateSize, width: specification.hiddenSize)
     down.sources.inputScales = address(workspace.intermediateScales)
     down.sources.weightScales = address(of: .scales, .down)
     down.results.output = address(workspace.outputs)
@@ -155,7 +159,7 @@ struct HopperPass {
       columns: form.inputColumns(specification.intermediateSize),
       step: HopperKernels.step(isDown: true, tokens: most), queue.device)
     try queue.launch(
-      kernels.grouped(isDown: true, tokens: most), x: queue.device.multiprocessors, maps: [experts.downMap, rows], down,
+      kernels.grouped(isDown: true, tokens: most), x: blocks, maps: [experts.downMap(cluster: cluster), rows], down,
       options: .overlaps)
   }
 
@@ -196,7 +200,7 @@ struct HopperPass {
   }
 
   /// What both products have in common.
-  private func product(columns: Int, width: Int) -> moe_hopper_grouped_arguments {
+  private func product(columns: Int, width: Int) throws(MoEError) -> moe_hopper_grouped_arguments {
     var product = moe_hopper_grouped_arguments()
     product.offsets = address(workspace.offsets)
     product.sources.rows = address(workspace.rows)
@@ -204,6 +208,7 @@ struct HopperPass {
     product.results.activation = specification.activation.hopper
     product.results.width = Int32(width)
     product.expertBytes = Int64(layout.bytesPerExpert)
+    product.grid = try queue.grid().address
     product.experts = Int32(specification.expertCount)
     return product
   }
