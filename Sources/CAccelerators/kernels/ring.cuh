@@ -75,8 +75,8 @@ struct Position {
 
 /// A tile on its way from the copying thread to those that multiply, with the tile's first stage.
 using TileSlots = Tile[STAGES];
-/// With scaled tokens, who multiplies finds it again: the compiler orders the rest of the loop better then.
-constexpr bool tilesAreHandedOn = !tokensAreScaled;
+/// With many scaled tokens, who multiplies finds it again: the compiler orders the rest of the loop better then.
+constexpr bool tilesAreHandedOn = !(tokensAreScaled && TOKENS > 64);
 
 struct Memory {
   u32 stages, barriers;
