@@ -17,7 +17,7 @@ from layer import GPT_OSS, MOST_SHARED, SHAPES, Layer, check, ring_stages, routi
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 # Bytes of a weight row in a stage.
-STREAMS = {"bf16": (2048,), "fp8": (1024, 2048)} | {n: (512, 1024) if f.bits == 4 else (1024,) for n, f in FORMS.items() if f.tile_bytes}
+STREAMS = {"bf16": (2048,), "fp8": (1024,)} | {n: (512, 1024) if f.bits == 4 else (1024,) for n, f in FORMS.items() if f.tile_bytes}
 GROUPED = {"bf16": (16, 32, 64, 96, 128, 160), "fp8": (64, 128)} | {n: (16, 32, 64, 96, 128) for n, f in FORMS.items() if f.tile_bytes}
 NAMES = {"qwen3": "qwen3-30b", "ds3": "ds3-ep8", "gptoss": "gptoss-120b", "mixtral": "mixtral"}
 

@@ -16,8 +16,7 @@ typedef struct moe_hopper_activation {
 
 /// A grid's meeting place in device memory, zeroed once; every launch leaves it ready for the next.
 typedef struct moe_hopper_grid {
-  unsigned arrived;
-  unsigned generation;
+  unsigned arrivals;
 } moe_hopper_grid;
 
 /// f32 as bf16.

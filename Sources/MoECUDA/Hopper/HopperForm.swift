@@ -16,7 +16,7 @@ struct HopperForm: Sendable, Hashable {
   let hasFactors: Bool
   /// Most rows of a tile of the grouped products, ascending.
   let tokens: [Int]
-  /// Bytes of a weight row in a stage of the stream, for short rows and for long ones.
+  /// Bytes of a weight row in a stage of the stream, for short rows and for long ones; the same where weights are rows.
   let chunks: (short: Int, long: Int)
   /// Tokens that the stream always takes, and bytes of weights that it reads at most for more: beyond, the grouped products are
   /// faster. Measured.
@@ -44,7 +44,7 @@ struct HopperForm: Sendable, Hashable {
   static let bf16 = Self(
     0, "bf16", bits: 16, tokens: [16, 32, 64, 96, 128, 160], chunks: (2048, 2048), stream: (0, 1300 << 20))
   static let e4m3Block = Self(
-    1, "e4m3-block", bits: 8, isScaledInBlocks: true, tokens: [64, 128], chunks: (1024, 2048), stream: (0, 110 << 20))
+    1, "e4m3-block", bits: 8, isScaledInBlocks: true, tokens: [64, 128], chunks: (1024, 1024), stream: (1, 200 << 20))
   static let mxfp4 = Self(2, "mxfp4", bits: 4, coding: .mxfp4)
   static let nvfp4 = Self(3, "nvfp4", bits: 4, coding: .nvfp4, hasFactors: true)
   static let int4Groups128 = Self(4, "int4-g128", bits: 4, coding: .int4(group: 128))
@@ -58,12 +58,17 @@ struct HopperForm: Sendable, Hashable {
     bf16, e4m3Block, mxfp4, nvfp4, int4Groups128, int4Groups32, e4m3Groups128, e4m3Groups32,
   ]
 
-  /// Columns from which a stage has more bytes of a row; with tiles for so many tokens at most, whose rows lie in it too.
+  /// Columns from which a stage has more bytes of a row, for so many tokens at most, whose rows lie in it too.
   private static let (longRow, fewTokens) = (2560, 4)
 
   func chunk(columns: Int, tokens: Int) -> Int {
-    columns < Self.longRow || tileBytes > 0 && tokens > Self.fewTokens ? chunks.short : chunks.long
+    columns < Self.longRow || tokens > Self.fewTokens ? chunks.short : chunks.long
   }
+
+  /// Warps of the stream: teams of four that multiply stages in turns, some that copy and some that quantise tokens, one that
+  /// finishes rows.
+  var streamTeams: Int { tileBytes > 0 ? 4 : 2 }
+  var streamThreads: Int { 32 * (4 * streamTeams + (tileBytes > 0 ? 2 : 1) + (isScaledInBlocks ? 4 : 0) + 1) }
 
   /// Bytes of a value of the products' inputs.
   var inputBytes: Int { isScaledInBlocks ? 1 : 2 }
