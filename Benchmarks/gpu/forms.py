@@ -26,7 +26,7 @@ def fake_e4m3_rows(x):
 
 
 class BF16:
-    macro, token_bytes, stage_columns, tile_bytes, scales_rows = 0, 2, 64, 0, False
+    macro, token_bytes, stage_columns, tile_bytes, stream_teams, stream_threads, scales_rows = 0, 2, 64, 0, 2, 320, False
     quantize = staticmethod(lambda x: x)
 
     @staticmethod
@@ -37,11 +37,11 @@ class BF16:
 
     @staticmethod
     def stage_bytes(chunk, tokens):
-        return 16 * (chunk + 64) + tokens * (chunk + 64)
+        return 16 * chunk + tokens * (chunk + 64)
 
 
 class E4M3:
-    macro, token_bytes, stage_columns, tile_bytes, scales_rows = 1, 1, 128, 0, False
+    macro, token_bytes, stage_columns, tile_bytes, stream_teams, stream_threads, scales_rows = 1, 1, 128, 0, 2, 448, False
     quantize = staticmethod(fake_e4m3)
 
     @staticmethod
@@ -58,7 +58,7 @@ class E4M3:
 
     @staticmethod
     def stage_bytes(chunk, tokens):
-        return 16 * (chunk + 64) + tokens * (chunk * 2 + 64) + 2 * chunk // 128 * 4
+        return 16 * chunk + tokens * (chunk * 2 + 64) + chunk // 128 * 40
 
 
 class E4M3Rows(E4M3):
@@ -75,7 +75,7 @@ class E4M3Rows(E4M3):
 
 class Tiles:
     """Codes of 4 or 8 bits with their scales in tiles of 8 rows and 128 columns, as `codes.cuh` says."""
-    token_bytes, stage_columns, scales_rows = 2, 128, False
+    token_bytes, stage_columns, stream_teams, stream_threads, scales_rows = 2, 128, 4, 608, False
     quantize = staticmethod(lambda x: x)
 
     def __init__(self, macro, bits, group, scale_bytes, pieces):

@@ -75,10 +75,20 @@ class Layer:
         """The whole layer of at most 8 tokens."""
         T, p = x.shape[0], self.part
         inter = self.workspace(max(T, 8))["inter"]
-        stages, threads = ring_stages(self.form, kernel.chunk, T), 608 if self.form.tile_bytes else 416
+        stages = ring_stages(self.form, kernel.chunk, T)
+        maps = [bytes(128)] * 2 if self.form.tile_bytes else [self.stream_map(which, kernel.chunk) for which in ("up", "down")]
         arguments = pack(x, ids, w, p("up"), p("down"), p("up scales"), p("down scales"), p("up bias"), p("down bias"),
                          ("q", self.expert_bytes), inter, y, self.grid, *self.activation, T, self.k, self.H, self.I, stages, 0, self.E, 0)
-        kernel(self.sms, threads, arguments, cooperative=True)
+        kernel(self.sms, self.form.stream_threads, *maps, arguments, cooperative=True)
+
+    def stream_map(self, which, chunk):
+        """Rows of gate and then of up, or of down, in boxes of 8."""
+        if (which, chunk) not in self.maps:
+            rows, columns = (2 * self.I, self.H) if which == "up" else (self.H, self.I)
+            pitch = columns * self.form.token_bytes
+            self.maps[which, chunk] = tensor_map(self.part(which).data_ptr(), LONG_WORDS, (pitch // 8, rows, self.E),
+                                                 (pitch, self.expert_bytes), (chunk // 8, 8, 1), False)
+        return self.maps[which, chunk]
 
     def weight_map(self, which, cluster):
         """Each block of a cluster copies its part of a tile of 256 rows."""
@@ -176,9 +186,9 @@ class Layer:
 
 
 def ring_stages(form, chunk, tokens):
-    """Of the stream, which four teams take in turns where weights are tiles; 0: they don't fit."""
+    """Of the stream, which its teams take in turns; 0: they don't fit."""
     stages = min(32, (MOST_SHARED - 28672) // ((form.stage_bytes(chunk, tokens) + 127) & ~127))
-    return stages - stages % 4 if form.tile_bytes else stages
+    return stages - stages % form.stream_teams
 
 
 def routing(T, E, k, kind, skips=False):

@@ -82,8 +82,14 @@ MOE_TEXT(stream_producers_cuh) = {
 MOE_TEXT(stream_product_cuh) = {
 #embed "kernels/stream_product.cuh" suffix(, 0)
 };
+MOE_TEXT(stream_quantizer_cuh) = {
+#embed "kernels/stream_quantizer.cuh" suffix(, 0)
+};
 MOE_TEXT(stream_ring_cuh) = {
 #embed "kernels/stream_ring.cuh" suffix(, 0)
+};
+MOE_TEXT(stream_walk_cuh) = {
+#embed "kernels/stream_walk.cuh" suffix(, 0)
 };
 MOE_TEXT(tiles_cuh) = {
 #embed "kernels/tiles.cuh" suffix(, 0)
@@ -167,7 +173,9 @@ const moe_kernel_source *moe_kernel_sources(size_t *count) {
       {"scaled_product.cuh", scaled_product_cuh},
       {"stream_producers.cuh", stream_producers_cuh},
       {"stream_product.cuh", stream_product_cuh},
+      {"stream_quantizer.cuh", stream_quantizer_cuh},
       {"stream_ring.cuh", stream_ring_cuh},
+      {"stream_walk.cuh", stream_walk_cuh},
       {"tiles.cuh", tiles_cuh},
       {"weights.cuh", weights_cuh},
       {"wgmma.cuh", wgmma_cuh},

@@ -26,6 +26,9 @@ struct DeviceCheck {
       for type in LayerCheck.types where names?.contains("\(type)") ?? true {
         checks.add { try LayerCheck(type).run() }
       }
+      for layer in LayerCheck.unevenLayers where names?.contains("\(layer.type)") ?? true {
+        checks.add { try LayerCheck(layer.type, hidden: layer.hidden, intermediate: layer.intermediate).run() }
+      }
       for activation in LayerCheck.activations where names?.contains("activations") ?? true {
         for type in LayerCheck.activatedTypes { checks.add { try LayerCheck(activation, type).run() } }
       }

@@ -39,6 +39,17 @@ struct LayerCheck {
       LayerSpecification(expertCount: 13, hiddenSize: hidden, intermediateSize: intermediate), type)
   }
 
+  /// Sizes in which the last block of a row, or the last rows of a block, are not whole.
+  static let unevenLayers: [(type: WeightType, hidden: Int, intermediate: Int)] = [
+    (.fp8Block, 272, 400), (.mxfp4, 288, 416),
+  ]
+
+  init(_ type: WeightType, hidden: Int, intermediate: Int) throws {
+    name = "\(type), \(hidden) × \(intermediate)"
+    experts = try RandomExperts(
+      LayerSpecification(expertCount: 13, hiddenSize: hidden, intermediateSize: intermediate), type)
+  }
+
   /// Types that have kernels of their own for each activation.
   static let activatedTypes: [WeightType] = [.bf16, .fp8Block, .mxfp4]
 

@@ -117,7 +117,8 @@ import Testing
         tokens: tokens, topK: topK, experts: 128, bytesPerExpert: megabytes << 20)
     }
     #expect(isStreamed(.bf16, 1) && isStreamed(.bf16, 8) && !isStreamed(.bf16, 9))
-    #expect(isStreamed(.e4m3Block, 1) && !isStreamed(.e4m3Block, 8))
+    #expect(isStreamed(.e4m3Block, 4) && !isStreamed(.e4m3Block, 8))
+    #expect(isStreamed(.e4m3Block, 1, megabytes: 80) && !isStreamed(.e4m3Block, 2, megabytes: 80))
     #expect(isStreamed(.mxfp4, 8) && !isStreamed(.mxfp4, 8, megabytes: 8) && isStreamed(.mxfp4, 4, megabytes: 80))
     #expect(isStreamed(.e4m3Groups128, 8, megabytes: 80) && !isStreamed(.e4m3Groups128, 9))
     #expect(isStreamed(.bf16, 8, topK: 32) && !isStreamed(.bf16, 8, topK: 33))

@@ -16,8 +16,7 @@ typedef struct moe_hopper_activation {
 
 /// A grid's meeting place in device memory, zeroed once; every launch leaves it ready for the next.
 typedef struct moe_hopper_grid {
-  unsigned arrived;
-  unsigned generation;
+  unsigned arrivals;
   /// How many tiles were drawn beyond each block's first, of gate and up, and of down.
   unsigned drawn[2];
 } moe_hopper_grid;

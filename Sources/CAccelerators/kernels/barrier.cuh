@@ -59,25 +59,24 @@ __device__ __forceinline__ void meet(u32 id, u32 threads) {
 }
 
 using Grid = moe_hopper_grid;
+/// What a block's arrival can't change: the top bit turns when all have come.
 __device__ __forceinline__ u32 generation(const Grid* grid) {
   u32 value;
-  asm volatile("ld.relaxed.gpu.global.u32 %0, [%1];" : "=r"(value) : "l"(&grid->generation) : "memory");
-  return value;
+  asm volatile("ld.relaxed.gpu.global.u32 %0, [%1];" : "=r"(value) : "l"(&grid->arrivals) : "memory");
+  return value & 1u << 31;
 }
-/// One thread for each block, after its block's writes; `blocks` blocks come.
-__device__ __forceinline__ void arriveAtGrid(Grid* grid, u32 blocks) {
-  u32 before;
-  asm volatile("atom.add.acq_rel.gpu.global.u32 %0, [%1], 1;" : "=r"(before) : "l"(&grid->arrived) : "memory");
-  if (before != blocks - 1) return;
-  asm volatile("st.relaxed.gpu.global.u32 [%0], 0;" ::"l"(&grid->arrived) : "memory");
-  asm volatile("red.add.release.gpu.global.u32 [%0], 1;" ::"l"(&grid->generation) : "memory");
+/// One thread for each block, after its block's writes. The first block adds what the others lack to 2³¹, so that who waits
+/// looks at what the last one to come writes, whatever the number of blocks before.
+__device__ __forceinline__ void arriveAtGrid(Grid* grid) {
+  const u32 add = blockIdx.x == 0 ? (1u << 31) - (gridDim.x - 1) : 1;
+  asm volatile("red.add.release.gpu.global.u32 [%0], %1;" ::"l"(&grid->arrivals), "r"(add) : "memory");
 }
 /// `before` is the generation read ahead of this block's arrival.
 __device__ __forceinline__ void waitForGrid(const Grid* grid, u32 before) {
   u32 now;
   do {
-    asm volatile("ld.acquire.gpu.global.u32 %0, [%1];" : "=r"(now) : "l"(&grid->generation) : "memory");
-  } while (now == before);
+    asm volatile("ld.acquire.gpu.global.u32 %0, [%1];" : "=r"(now) : "l"(&grid->arrivals) : "memory");
+  } while ((now & 1u << 31) == before);
 }
 
 /// Waits until the kernel before has finished and its writes can be seen (programmatic dependent launch).

@@ -54,6 +54,13 @@ __device__ __forceinline__ float loadSharedFloat(u32 address) {
   return v;
 }
 
+__device__ __forceinline__ void storeShared(u32 address, u64 value) {
+  asm volatile("st.shared.b64 [%0], %1;" ::"r"(address), "l"(value) : "memory");
+}
+__device__ __forceinline__ void storeShared(u32 address, float value) {
+  asm volatile("st.shared.f32 [%0], %1;" ::"r"(address), "f"(value) : "memory");
+}
+
 /// Two floats as bf16, rounded to nearest, ties to even: `low` in the low half.
 __device__ __forceinline__ u32 packBF16(float low, float high) {
   u32 packed;

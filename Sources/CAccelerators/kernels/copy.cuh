@@ -64,6 +64,12 @@ __device__ __forceinline__ void box2(u32 destination, const TensorMap* map, int 
       destination),
     "l"(map), "r"(x), "r"(y), "r"(barrier) : "memory");
 }
+__device__ __forceinline__ void box3(u32 destination, const TensorMap* map, int x, int y, int z, u32 barrier, u64 policy) {
+  asm volatile(
+    "cp.async.bulk.tensor.3d.shared::cluster.global.mbarrier::complete_tx::bytes.L2::cache_hint [%0], [%1, {%2, %3, %4}], "
+    "[%5], %6;" ::"r"(destination),
+    "l"(map), "r"(x), "r"(y), "r"(z), "r"(barrier), "l"(policy) : "memory");
+}
 __device__ __forceinline__ void box5(u32 destination, const TensorMap* map, int x, int y, int group, int expert, u32 barrier) {
   asm volatile(
     "cp.async.bulk.tensor.5d.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1, {%2, %3, %4, %5, %6}], "
@@ -80,8 +86,9 @@ __device__ __forceinline__ void box5(
     "l"(map), "r"(x), "r"(y), "r"(0), "r"(group), "r"(expert), "r"(barrier), "h"(blocks) : "memory");
 }
 
-/// Orders this thread's view of memory between ordinary accesses and the copy engine's or the tensor cores'.
-__device__ __forceinline__ void fenceEngines() { asm volatile("fence.proxy.async;" ::: "memory"); }
+/// Orders this thread's view of memory between ordinary accesses and the copy engine's or the tensor cores': of device memory, and
+/// of shared memory.
+__device__ __forceinline__ void fenceEngines() { asm volatile("fence.proxy.async.global;" ::: "memory"); }
 __device__ __forceinline__ void fenceEnginesShared() { asm volatile("fence.proxy.async.shared::cta;" ::: "memory"); }
 
 }  // namespace copy

@@ -47,11 +47,12 @@ struct TouchedExperts {
       atomicOr((u32*)&tokens[index & ~3], 1u << ((index & 3) * 8 + token));
       float sum = 0;
       bool first = true;
-      for (int other = token * topK; other < (token + 1) * topK; ++other)
-        if (ids[other] == id) {
-          first = first && other >= pair;
-          sum += slotWeights[other];
-        }
+#pragma unroll 8
+      for (int other = token * topK; other < (token + 1) * topK; ++other) {
+        const bool isSame = ids[other] == id;
+        first = first && !(isSame && other < pair);
+        sum += isSame ? slotWeights[other] : 0.f;
+      }
       if (first) weight[index * tokenCount + token] = sum;
     }
     __syncthreads();

@@ -135,10 +135,11 @@ __device__ __forceinline__ void copyScales(const ScaleCopier& scales, const Memo
 }
 
 /// Each of `gatherers` threads copies 16 bytes of every 8th or 16th row; rows beyond the tile repeat its last one, up to a
-/// multiple of 64 (a branch for each copy costs more).
+/// multiple of 64 (a branch for each copy costs more) or, with e4m3 in blocks, of 16: there L2 is the limit.
 __device__ __forceinline__ void gatherRows(
   const TensorMap& map, const Sources& p, const ScaleCopier& scales, const Memory& memory, TileDealer dealer) {
   constexpr int apart = gatherers / 8, count = (TOKENS + apart - 1) / apart;
+  constexpr int breakEvery = tokensAreScaled ? 1 : 4;
   const int chunk = threadIdx.x & 7, first = threadIdx.x >> 3;
   const u32 swizzled = first * operandWidth + ((chunk ^ (first & 7)) << 4);
   u32 source[count];  // in bytes
@@ -165,7 +166,7 @@ __device__ __forceinline__ void gatherRows(
       const u8* input = p.input + offset;
 #pragma unroll
       for (int i = 0; i < count; ++i) {
-        if (i % 4 == 0 && i * apart >= tile.count) break;
+        if (i % breakEvery == 0 && i * apart >= tile.count) break;
         copy::chunk(destination + i * apart * operandWidth, input + source[i], inside);
       }
     }

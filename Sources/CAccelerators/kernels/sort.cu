@@ -68,7 +68,7 @@ extern "C" __global__ void __launch_bounds__(threads) experts_sort(const __grid_
   if (gridDim.x > 1) {
     if (threadIdx.x == 0) {
       __threadfence();
-      barrier::arriveAtGrid(p.grid, gridDim.x);
+      barrier::arriveAtGrid(p.grid);
       barrier::waitForGrid(p.grid, generation);
     }
     __syncthreads();

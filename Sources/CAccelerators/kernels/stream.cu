@@ -4,12 +4,13 @@
 // The whole layer for at most 8 tokens, in one launch: bound by the weights' bytes, so everything serves their stream.
 //
 // Every block owns an equal share of the touched experts' (gate, up) row pairs, and an equal share of down's rows over
-// all touched experts. Some warps copy both shares, in order, into a ring in shared memory; teams of them multiply, each warp
-// its own columns of a stage; one adds up what they have of some rows and finishes those, so that they never wait for it. Between
-// the two products all blocks meet; meanwhile the ring fills with down's weights. All tokens are columns of one product, so
-// that the sum over experts is the accumulator's: no second meeting.
+// all touched experts. Some warps copy both shares, in order, into a ring in shared memory; with e4m3 in blocks some turn the
+// tokens of a stage into e4m3; teams multiply, each warp its own columns of a stage; one adds up what they have of some rows and
+// finishes those, so that they never wait for it. Between the two products all blocks meet; meanwhile the ring fills with down's
+// weights. All tokens are columns of one product, so that the sum over experts is the accumulator's: no second meeting.
 #include "stream_producers.cuh"
 #include "stream_product.cuh"
+#include "stream_quantizer.cuh"
 
 /// The multiplying warps' sums of some rows on their way to the one that finishes them.
 struct Handover {
@@ -34,21 +35,22 @@ struct Handover {
   /// The total of rows with so many stages, in the order of the warps.
   __device__ mma::Sums take(Turn& turn, int stages) {
     barrier::wait(sharedAddress(&shared.sumsGiven[slot]), phase);
-    Words parts[teams * warps];
+    mma::Sums sums = {};
 #pragma unroll
-    for (int i = 0; i < teams * warps; ++i) {
-      parts[i] = {};
-      if (turn.first(i / warps, teams) < stages) parts[i] = shared.sums[slot][i][lane()];
+    for (int team = 0; team < teams; ++team) {
+      if (turn.first(team, teams) >= stages) continue;
+      Words parts[warps];
+#pragma unroll
+      for (int i = 0; i < warps; ++i) parts[i] = shared.sums[slot][team * warps + i][lane()];
+#pragma unroll
+      for (int i = 0; i < warps; ++i)
+#pragma unroll
+        for (int j = 0; j < 4; ++j) sums.c[j] += __uint_as_float(parts[i].w[j]);
     }
     turn.before += stages;
     __syncwarp();
     if (lane() == 0) barrier::arrive(sharedAddress(&shared.sumsTaken[slot]));
     advance();
-    mma::Sums sums = {};
-#pragma unroll
-    for (int i = 0; i < teams * warps; ++i)
-#pragma unroll
-      for (int j = 0; j < 4; ++j) sums.c[j] += __uint_as_float(parts[i].w[j]);
 #if TILED
 #pragma unroll
     for (int j = 0; j < 4; ++j) sums.c[j] *= codes::restored;
@@ -60,45 +62,28 @@ struct Handover {
 struct Consumer {
   const StreamArguments& p;
   const TouchedExperts& experts;
-  Ring& ring;
+  Ring ring;
   int team;
   Handover handover;
   Turn turn = {};
 
-  /// The next stage.
-  __device__ void consume(mma::Sums& sums, u32 mask, int chunk, int columns) {
-    barrier::wait(ring.full + ring.stage * 8, ring.phase);
-    multiply(sums, ring, mask, chunk, columns, p.tokenCount);
-    __syncwarp();
-    if (lane() == 0) barrier::arrive(ring.empty + ring.stage * 8);
-    ring.advance();
-  }
-
-  __device__ void gateUp() {
-    const int chunks = ceilDivide(p.hidden, chunkColumns);
-    forEachGroup(p, experts, [&](int index, int, int) {
-      mma::Sums sums = {};
-      const int first = turn.first(team, teams);
-      for (int chunk = first; chunk < chunks; chunk += teams) consume(sums, experts.tokens[index], chunk, p.hidden);
-      turn.before += chunks;
-      handover.give(sums, first < chunks);
-    });
-  }
-
-  __device__ void down() {
-    const int chunks = ceilDivide(p.inner, chunkColumns), stages = experts.count * chunks;
-    const Share share(p.hidden);
-    for (int row = share.begin; row < share.end; row += groupRows<stageRows>(row, share.end - row, p.hidden)) {
-      mma::Sums sums = {};
-      const int first = turn.first(team, teams);
-      int index = 0, chunk = first;
-      for (int stage = first; stage < stages; stage += teams, chunk += teams) {
-        for (; chunk >= chunks; chunk -= chunks) ++index;
-        consume(sums, experts.tokens[index], chunk, p.inner);
-      }
-      turn.before += stages;
-      handover.give(sums, first < stages);
-    }
+  __device__ void run() {
+    mma::Sums sums = {};
+    const auto stage = [&](const Walk& walk, int index, int chunk) {
+      barrier::wait(ring.ready + ring.stage * 8, ring.phase);
+      multiply(sums, ring, walk, experts.tokens[index], chunk, p.tokenCount);
+      __syncwarp();
+      if (lane() == 0) barrier::arrive(ring.empty + ring.stage * 8);
+      ring.advance();
+    };
+    const auto product = [&](bool isDown) {
+      forEachStage(Walk(p, experts, isDown), turn, team, teams, stage, [&](const Walk&, bool has) {
+        handover.give(sums, has);
+        sums = {};
+      });
+    };
+    product(false);
+    product(true);
   }
 };
 
@@ -109,59 +94,66 @@ struct Finisher {
   Handover handover;
   Turn turn = {};
 
-  __device__ void gateUp() {
-    const int g = lane() >> 2, t = lane() & 3, chunks = ceilDivide(p.hidden, chunkColumns);
-    forEachGroup(p, experts, [&](int index, int row, int n) {
-      const mma::Sums sums = handover.take(turn, chunks);
-      if (g >= n) return;
-      const u32 mask = experts.tokens[index];
-      float gateBias = 0, upBias = 0;
-      if (p.gateUpBias) {
-        const float* bias = (const float*)(p.gateUpBias + experts.expert[index] * p.expertBytes) + row + g;
-        gateBias = bias[0];
-        upBias = bias[p.inner];
-      }
-      // Down adds all experts up, so its factors have to come before.
-      float gateFactor = 1, upFactor = 1, downFactor = 1;
-      if (TILED && codes::hasFactors) {
-        const float* factors = (const float*)(p.gateUpScales + experts.expert[index] * p.expertBytes);
-        gateFactor = factors[0];
-        upFactor = factors[1];
-        downFactor = *(const float*)(p.downScales + experts.expert[index] * p.expertBytes);
-      }
-      for (int i = 0; i < 2; ++i) {
-        const int token = t * 2 + i;
-        if (!(mask >> token & 1)) continue;
-        const float weight = experts.weight[index * p.tokenCount + token];
-        const float before = p.weightOnInput ? weight : 1.f, after = (p.weightOnInput ? 1.f : weight) * downFactor;
-        const float value = activate(
-          sums.c[i] * (before * gateFactor) + gateBias, sums.c[2 + i] * (before * upFactor) + upBias, p.activation);
-        p.intermediate[((long long)index * p.tokenCount + token) * p.inner + row + g] = roundBF16(value * after);
-      }
-    });
+  __device__ void run() {
+    for (Walk walk(p, experts, false); walk.goesOn(); walk.nextGroup()) gateUp(walk);
+    // What its lanes wrote is told by one.
+    __syncwarp();
+    if (lane() == 0) barrier::arriveAtGrid(p.grid);
+    for (Walk walk(p, experts, true); walk.goesOn(); walk.nextGroup()) down(walk);
   }
 
-  __device__ void down() {
-    const int g = lane() >> 2, t = lane() & 3, stages = experts.count * ceilDivide(p.inner, chunkColumns);
-    const Share share(p.hidden);
-    for (int row = share.begin, n; row < share.end; row += n) {
-      n = groupRows<stageRows>(row, share.end - row, p.hidden);
-      const mma::Sums sums = handover.take(turn, stages);
-      for (int i = 0; i < 4; ++i) {
-        const int token = t * 2 + (i & 1), offset = g + (i >> 1) * 8;
-        if (token >= p.tokenCount || offset >= n) continue;
-        const long long place = (long long)token * p.hidden + row + offset;
-        const float value = sums.c[i] + bias(token, row + offset);
-        if (p.outputIsFloat)
-          ((float*)p.output)[place] = value;
-        else
-          ((u16*)p.output)[place] = roundBF16(value);
-      }
+ private:
+  __device__ void gateUp(const Walk& walk) {
+    const int t = lane() & 3, index = walk.index, row = walk.row + (lane() >> 2);
+    const u32 mask = experts.tokens[index];
+    float gateBias = 0, upBias = 0;
+    if (p.gateUpBias) {
+      const float* bias = (const float*)(p.gateUpBias + experts.expert[index] * p.expertBytes) + row;
+      gateBias = bias[0];
+      upBias = bias[p.inner];
+    }
+    // Down adds all experts up, so its factors have to come before.
+    float gateFactor = 1, upFactor = 1, downFactor = 1;
+    if (TILED && codes::hasFactors) {
+      const float* factors = (const float*)(p.gateUpScales + experts.expert[index] * p.expertBytes);
+      gateFactor = factors[0];
+      upFactor = factors[1];
+      downFactor = *(const float*)(p.downScales + experts.expert[index] * p.expertBytes);
+    }
+    const mma::Sums sums = handover.take(turn, walk.stages);
+    for (int i = 0; i < 2; ++i) {
+      const int token = t * 2 + i;
+      if (!(mask >> token & 1)) continue;
+      const float weight = experts.weight[index * p.tokenCount + token];
+      const float before = p.weightOnInput ? weight : 1.f, after = (p.weightOnInput ? 1.f : weight) * downFactor;
+      const float value = activate(
+        sums.c[i] * (before * gateFactor) + gateBias, sums.c[2 + i] * (before * upFactor) + upBias, p.activation);
+      p.intermediate[((long long)index * p.tokenCount + token) * p.inner + row] = roundBF16(value * after);
     }
   }
 
+  __device__ void down(const Walk& walk) {
+    const int t = lane() & 3, row = walk.row + (lane() >> 2);
+    float biases[4];
+#pragma unroll
+    for (int i = 0; i < 4; ++i) biases[i] = bias(t * 2 + (i & 1), row + (i >> 1) * 8);
+    const mma::Sums sums = handover.take(turn, walk.stages);
+#pragma unroll
+    for (int i = 0; i < 4; ++i) {
+      const int token = t * 2 + (i & 1), half = i >> 1;
+      if (token >= p.tokenCount || half * 8 >= walk.rows) continue;
+      const long long place = (long long)token * p.hidden + row + half * 8;
+      const float value = sums.c[i] + biases[i];
+      if (p.outputIsFloat)
+        ((float*)p.output)[place] = value;
+      else
+        ((u16*)p.output)[place] = roundBF16(value);
+    }
+  }
+
+  /// 0 beyond the output.
   __device__ float bias(int token, int row) const {
-    if (!p.downBias) return 0;
+    if (!p.downBias || row >= p.hidden) return 0;
     float sum = 0;
     for (int index = 0; index < experts.count; ++index)
       if (experts.tokens[index] >> token & 1)
@@ -171,12 +163,18 @@ struct Finisher {
   }
 };
 
-extern "C" __global__ void __launch_bounds__(consumers + producers + 32, 1) experts_stream(const __grid_constant__ StreamArguments p) {
+extern "C" __global__ void __launch_bounds__(consumers + producers + quantizers + 32, 1) experts_stream(
+  const __grid_constant__ TensorMap gateUp, const __grid_constant__ TensorMap down, const __grid_constant__ StreamArguments p) {
   extern __shared__ __align__(128) u8 memory[];
   Shared& shared = *(Shared*)memory;
   if (threadIdx.x == 0) {
+    if (!TILED) {
+      copy::prefetch(&gateUp);
+      copy::prefetch(&down);
+    }
     for (int i = 0; i < p.stages; ++i) {
-      barrier::initialize(sharedAddress(&shared.full[i]), copyingWarps);
+      barrier::initialize(sharedAddress(&shared.full[i]), 1);
+      if (tokensAreScaled) barrier::initialize(sharedAddress(&shared.quantized[i]), quantizingWarps);
       barrier::initialize(sharedAddress(&shared.empty[i]), warps);
     }
     for (int i = 0; i < sumSlots; ++i) {
@@ -192,25 +190,18 @@ extern "C" __global__ void __launch_bounds__(consumers + producers + 32, 1) expe
   const u32 generation = barrier::generation(p.grid);
   shared.experts.find(p.topKIds, p.topKWeights, p.tokenCount, p.topK, p.experts);
   u8* const stages = memory + ((sizeof(Shared) + 127) & ~127);
+  const int warp = uniform(threadIdx.x / 32);
   if (threadIdx.x < consumers) {
-    const int team = uniform(threadIdx.x / (warps * 32));
-    Ring ring(stages, shared, p, team, teams);
-    Consumer consumer{p, shared.experts, ring, team, {shared}};
-    consumer.gateUp();
-    consumer.down();
+    const int team = warp / warps;
+    Consumer{p, shared.experts, Ring(stages, shared, p, team, teams), team, {shared}}.run();
   } else if (threadIdx.x < consumers + producers) {
-    const int warp = (threadIdx.x - consumers) / 32, team = warp / copyingWarps;
-    Ring ring(stages, shared, p, team, copyingTeams);
-    Producer producer{p, ring, copy::readOncePolicy(), (int)lane() * copyingWarps + warp % copyingWarps, team};
-    produceGateUp(producer, shared.experts);
-    produceDown(producer, shared.experts, generation);
+    const int copier = warp - consumers / 32;
+    Producer{gateUp, down, p, shared.experts, Ring(stages, shared, p, copier, copyingWarps), copy::readOncePolicy(), copier,
+             generation}.run();
+  } else if (threadIdx.x < consumers + producers + quantizers) {
+    const int quantizer = warp - (consumers + producers) / 32, team = quantizer / quantizingWarps;
+    Quantizer{p, shared.experts, Ring(stages, shared, p, team, quantizingTeams), team, quantizer % quantizingWarps}.run();
   } else {
-    Finisher finisher{p, shared.experts, {shared}};
-    finisher.gateUp();
-    __threadfence();
-    copy::fenceEngines();
-    __syncwarp();
-    if (lane() == 0) barrier::arriveAtGrid(p.grid, gridDim.x);
-    finisher.down();
+    Finisher{p, shared.experts, {shared}}.run();
   }
 }

@@ -1,166 +1,104 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright 2026 the swift-moe project authors
 
-// The copying warps of the stream: gate and up of this block's share, then down of its rows.
+// The copying warps of the stream.
 #pragma once
-#include "stream_ring.cuh"
+#include "stream_walk.cuh"
 
-/// One stage's sources, thread by thread: 0–15 copy weight rows, 16–23 tokens, 24 and 25 scales. A warp issues its
-/// copies one after the other, so neighbours are in different warps.
+/// A warp, which takes stages in turns with the others. Of a stage lanes 0 and 1 copy 8 weight rows each, 16–23 tokens, 24 and 25
+/// scales.
 struct Producer {
+  /// Of what is no tiles: 8 rows and `CHUNK` bytes to a box.
+  const TensorMap &gateUp, &down;
   const StreamArguments& p;
-  Ring& ring;
+  const TouchedExperts& experts;
+  Ring ring;
   u64 policy;
-  int thread, team;
+  int warp;
+  /// Of the grid, before its blocks meet.
+  u32 generation;
   Turn turn = {};
 
-  /// This thread copies `run` rows (perhaps none) from `weights`; `rows` is the sum of all runs.
-  __device__ void copyWeights(
-    const u8* weights, int run, const float* scales, int chunk, int columns, int rows, u32 mask) {
-    const int count = smaller(chunkColumns, columns - chunk * chunkColumns);
-#if TILED
-    const u32 rowsBytes = ceilDivide(count, scaleBlock) * codes::tileBytes, allBytes = (rows >> 3) * rowsBytes;
-    const u32 runBytes = rowsBytes, offset = (thread >> 3) * (weightStageBytes / 2);
-    weights += chunk * (chunkBlocks * codes::tileBytes);
-#else
-    const u32 allBytes = rows * count * weightBytes, runBytes = run * count * weightBytes, offset = thread * weightPitch(columns);
-    weights += chunk * CHUNK;
-#endif
-    const u32 barrier = ring.full + ring.stage * 8;
-    barrier::wait(ring.empty + ring.stage * 8, ring.phase ^ 1);
-    u32 scaleCount = 0;
-#if WEIGHTS == E4M3_BLOCK
-    scaleCount = (ceilDivide(count, scaleBlock) + 3) & ~3;
-#endif
-    // Each warp's first thread arrives, also of a warp that has nothing to copy: none may fall behind by a round, which the
-    // barrier's parity wouldn't tell.
-    if (thread == 0)
-      barrier::arriveExpecting(barrier, allBytes + __popc(mask) * count * 2 + scaleCount * 8);
-    else if (thread < copyingWarps)
-      barrier::arrive(barrier);
+  /// Weights of down fill the ring while the other blocks finish gate and up; then what they wrote follows.
+  __device__ void run() {
+    forEachStage(Walk(p, experts, false), turn, warp, copyingWarps, [&](const Walk& walk, int index, int chunk) {
+      copyWeights(walk, index, chunk);
+      copyTokens({index, chunk, ring.stage}, false);
+      ring.advance();
+    });
+    int waiting = 0;
+    bool haveMet = false;
+    StagePlace own = {};
+    forEachStage(Walk(p, experts, true), turn, warp, copyingWarps, [&](const Walk& walk, int index, int chunk) {
+      if (!haveMet && waiting == p.stages / copyingWarps) {
+        meet(waiting, own);
+        haveMet = true;
+      }
+      copyWeights(walk, index, chunk);
+      if (haveMet)
+        copyTokens({index, chunk, ring.stage}, true);
+      else if (waiting++ == lane())
+        own = {index, chunk, ring.stage};
+      ring.advance();
+    });
+    if (!haveMet) meet(waiting, own);
+  }
+
+ private:
+  struct StagePlace {
+    int index, chunk, stage;
+  };
+
+  /// Waits for the intermediate, and copies what so many stages wait for: a stage for each lane.
+  __device__ void meet(int waiting, const StagePlace& own) {
+    if (lane() == 0) barrier::waitForGrid(p.grid, generation);
     __syncwarp();
-    if (run > 0) copy::row(ring.weights() + offset, weights, runBytes, barrier, policy);
-#if WEIGHTS == E4M3_BLOCK
-    if (scales)
-      copy::row(ring.scales(p.tokenCount) + (thread - 24) * (scaleBytes / 2), scales + chunk * chunkBlocks, scaleCount * 4, barrier);
-#endif
+    copy::fenceEngines();
+    if (lane() < waiting)
+      for (u32 rest = experts.tokens[own.index]; rest != 0; rest &= rest - 1) copyToken(own, __ffs(rest) - 1, true);
+    __syncwarp();
   }
-  __device__ void copyTokens(const u16* token, int chunk, int columns) {
-    const int count = smaller(chunkColumns, columns - chunk * chunkColumns);
-    if (token)
-      copy::row(ring.tokens() + (thread - 16) * tokenPitch, token + chunk * chunkColumns, count * 2,
-                ring.full + ring.stage * 8);
-  }
-  __device__ bool takesToken(u32 mask) const { return thread >= 16 && thread < 24 && (mask >> (thread - 16) & 1); }
-};
 
-__device__ __forceinline__ void produceGateUp(Producer& producer, const TouchedExperts& experts) {
-  const StreamArguments& p = producer.p;
-  const int chunks = ceilDivide(p.hidden, chunkColumns);
-  forEachGroup(p, experts, [&](int index, int row, int n) {
-    const u32 mask = experts.tokens[index];
-    const int half = producer.thread >> 3 & 1, offset = producer.thread & 7;
+  __device__ void copyTokens(const StagePlace& at, bool isDown) {
+    const int token = lane() - 16;
+    if (token >= 0 && token < maxTokens && (experts.tokens[at.index] >> token & 1)) copyToken(at, token, isDown);
+  }
+  __device__ void copyToken(const StagePlace& at, int token, bool isDown) {
+    const int columns = isDown ? p.inner : p.hidden, first = at.chunk * chunkColumns;
+    const u16* rows = isDown ? p.intermediate + (long long)at.index * p.tokenCount * p.inner : p.input;
+    copy::row(
+      ring.tokens(at.stage) + token * tokenPitch, rows + (long long)token * columns + first,
+      smaller(chunkColumns, columns - first) * 2, ring.full + at.stage * 8);
+  }
+
+  __device__ void copyWeights(const Walk& walk, int index, int chunk) {
+    const int columns = walk.columns, count = smaller(chunkColumns, columns - chunk * chunkColumns), which = lane();
     const long long expert = experts.expert[index] * p.expertBytes;
-    const float* scales = nullptr;
+    // 8 rows of gate and of up; or of down, and perhaps the next 8.
+    const int parts = walk.isDown ? walk.rows / shareRows : 2, row = walk.row + which * (walk.isDown ? shareRows : p.inner);
+    const u32 bytes = TILED ? blockCount(count) * tileBytes : shareRows * CHUNK;
+    const u32 bytesOfTokens = __popc(experts.tokens[index]) * count * 2;
+    const u32 bytesOfScales = tokensAreScaled ? scalePitch(count) * 4 : 0;
+    const u32 full = ring.full + ring.stage * 8, place = ring.weights() + which * (weightStageBytes / 2);
+    barrier::wait(ring.empty + ring.stage * 8, ring.phase ^ 1);
+    if (which == 0) barrier::arriveExpecting(full, parts * bytes + bytesOfTokens + 2 * bytesOfScales);
+    __syncwarp();
 #if TILED
-    const int run = producer.thread < 16 && offset == 0 ? n : 0;
-    const u8* weights = p.gateUp + expert + (half * p.inner + row) / 8 * (long long)rowGroupBytes(p.hidden);
+    const u8* weights = (walk.isDown ? p.down : p.gateUp) + expert;
+    const long long tile = row / 8 * (long long)blockCount(columns) + chunk * chunkBlocks;
+    if (which < parts) copy::row(place, weights + tile * tileBytes, bytes, full, policy);
 #else
-    const int run = producer.thread >= 16 ? 0 : whole(p.hidden) ? (offset == 0 ? n : 0) : offset < n;
-    const u8* weights = p.gateUp + expert + (long long)(half * p.inner + row + offset) * p.hidden * weightBytes;
+    if (which < parts)
+      copy::box3(place, walk.isDown ? &down : &gateUp, chunk * (CHUNK / 8), row, experts.expert[index], full, policy);
 #endif
-#if WEIGHTS == E4M3_BLOCK
-    if (producer.thread >= 24 && producer.thread < 26)
-      scales = (const float*)(p.gateUpScales + expert)
-        + ((producer.thread - 24) * ceilDivide(p.inner, scaleBlock) + row / scaleBlock) * scalePitch(p.hidden);
-#endif
-    const u16* token = producer.takesToken(mask) ? p.input + (long long)(producer.thread - 16) * p.hidden : nullptr;
-    for (int chunk = producer.turn.first(producer.team, copyingTeams); chunk < chunks; chunk += copyingTeams) {
-      producer.copyWeights(weights, run, scales, chunk, p.hidden, 2 * n, mask);
-      producer.copyTokens(token, chunk, p.hidden);
-      producer.ring.advance();
-    }
-    producer.turn.before += chunks;
-  });
-}
-
-/// Down's stages: groups of rows, in each all touched experts, in each all chunks.
-struct DownStage {
-  int row, rows, index, chunk;
-  __device__ bool next(const Share& share, int experts, int chunks, int hidden) {
-    if (++chunk < chunks) return true;
-    chunk = 0;
-    if (++index < experts) return true;
-    index = 0;
-    row += rows;
-    if (row >= share.end) return false;
-    rows = groupRows<stageRows>(row, share.end - row, hidden);
-    return true;
+    if (tokensAreScaled && (which & ~1) == 24) copyScales(walk, expert, chunk, which - 24, bytesOfScales, full);
   }
-  /// Whether there is one so many stages further on.
-  __device__ bool skip(int count, const Share& share, int experts, int chunks, int hidden) {
-    for (; count > 0; --count)
-      if (!next(share, experts, chunks, hidden)) return false;
-    return true;
+
+  /// Of gate's rows, or up's; or of the first of down's, or the last.
+  __device__ void copyScales(const Walk& walk, long long expert, int chunk, int which, u32 bytes, u32 full) {
+    const int row = walk.isDown ? (walk.row + which * (walk.rows - 1)) / scaleBlock
+                                : walk.row / scaleBlock + which * blockCount(p.inner);
+    const float* scales = (const float*)((walk.isDown ? p.downScales : p.gateUpScales) + expert) + row * scalePitch(walk.columns);
+    copy::row(ring.scales(p.tokenCount) + which * weightScaleBytes, scales + chunk * chunkBlocks, bytes, full);
   }
 };
-
-__device__ __forceinline__ void produceDown(Producer producer, const TouchedExperts& experts, u32 generation) {
-  const StreamArguments& p = producer.p;
-  const int chunks = ceilDivide(p.inner, chunkColumns);
-  const Share share(p.hidden);
-  if (share.begin >= share.end || experts.count == 0) return;
-  const auto copyWeights = [&](const DownStage& s) {
-    const long long expert = experts.expert[s.index] * p.expertBytes;
-    const float* scales = nullptr;
-#if TILED
-    const int run = (producer.thread & 7) == 0 && producer.thread < s.rows ? 8 : 0;
-    const u8* weights = p.down + expert + (s.row + producer.thread) / 8 * (long long)rowGroupBytes(p.inner);
-#else
-    const int run = whole(p.inner) ? (producer.thread == 0 ? s.rows : 0) : producer.thread < s.rows;
-    const u8* weights = p.down + expert + (long long)(s.row + producer.thread) * p.inner * weightBytes;
-#endif
-#if WEIGHTS == E4M3_BLOCK
-    if (producer.thread >= 24 && producer.thread < 26)
-      scales = (const float*)(p.downScales + expert) + s.row / scaleBlock * scalePitch(p.inner);
-#endif
-    producer.copyWeights(weights, run, scales, s.chunk, p.inner, s.rows, experts.tokens[s.index]);
-  };
-  const auto copyTokens = [&](const DownStage& s) {
-    const u16* token = nullptr;
-    if (producer.takesToken(experts.tokens[s.index]))
-      token = p.intermediate + ((long long)s.index * p.tokenCount + producer.thread - 16) * p.inner;
-    producer.copyTokens(token, s.chunk, p.inner);
-  };
-  const auto advance = [&](DownStage& s, int count) { return s.skip(count, share, experts.count, chunks, p.hidden); };
-  DownStage first{share.begin, groupRows<stageRows>(share.begin, share.end - share.begin, p.hidden), 0, 0};
-  bool more = advance(first, producer.turn.first(producer.team, copyingTeams));
-  // Weights fill the ring while the other blocks finish; then what they wrote follows.
-  DownStage s = first;
-  const Ring start = producer.ring;
-  int ahead = 0;
-  while (more && ahead < p.stages / copyingTeams) {
-    copyWeights(s);
-    producer.ring.advance();
-    ++ahead;
-    more = advance(s, copyingTeams);
-  }
-  if (lane() == 0) barrier::waitForGrid(p.grid, generation);
-  __syncwarp();
-  copy::fenceEngines();
-  const Ring filled = producer.ring;
-  producer.ring = start;
-  DownStage t = first;
-  for (int i = 0; i < ahead; ++i) {
-    copyTokens(t);
-    producer.ring.advance();
-    advance(t, copyingTeams);
-  }
-  producer.ring = filled;
-  while (more) {
-    copyWeights(s);
-    copyTokens(s);
-    producer.ring.advance();
-    more = advance(s, copyingTeams);
-  }
-}

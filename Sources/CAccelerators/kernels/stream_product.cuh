@@ -5,7 +5,7 @@
 #pragma once
 #include "e4m3.cuh"
 #include "mma.cuh"
-#include "stream_ring.cuh"
+#include "stream_walk.cuh"
 
 /// What is loaded is loaded before anything is computed of it, and sums are two chains: a scheduler has two warps only to hide
 /// what they wait for.
@@ -72,10 +72,10 @@ __device__ __forceinline__ void multiplyBlock(
 }
 
 /// This warp's blocks of a stage, which the warps take in turns, added to `sums`.
-__device__ __forceinline__ void multiply(mma::Sums& sums, const Ring& ring, u32 mask, int chunk, int columns, int) {
+__device__ __forceinline__ void multiply(mma::Sums& sums, const Ring& ring, const Walk& walk, u32 mask, int chunk, int) {
   constexpr int warpBlocks = chunkBlocks / warps;
   static_assert(warpBlocks * warps == chunkBlocks, "a warp multiplies blocks");
-  const int warp = uniform(threadIdx.x / 32 % warps), row = lane() & 7, count = columns - chunk * chunkColumns;
+  const int warp = uniform(threadIdx.x / 32 % warps), row = lane() & 7, count = walk.columns - chunk * chunkColumns;
   mma::Sums parts[2] = {sums};
 #pragma unroll
   for (int i = 0; i < warpBlocks; ++i) {
@@ -91,25 +91,22 @@ __device__ __forceinline__ void multiply(mma::Sums& sums, const Ring& ring, u32 
   sums = parts[0];
   add(sums, parts[1]);
 }
-#else
-/// This warp's columns of a stage, added to `sums`.
-__device__ __forceinline__ void multiply(mma::Sums& sums, const Ring& ring, u32 mask, int chunk, int columns, int tokenCount) {
+#elif WEIGHTS == BF16
+/// This warp's columns of a stage, added to `sums`. Beyond a row's end weights are 0, and tokens count as 0.
+__device__ __forceinline__ void multiply(mma::Sums& sums, const Ring& ring, const Walk& walk, u32 mask, int chunk, int) {
+  constexpr int warpBytes = CHUNK / warps, steps = warpBytes / 64;
   const int warp = threadIdx.x / 32 % warps, g = lane() >> 2, t = lane() & 3;
-  const int bytes = smaller(chunkColumns, columns - chunk * chunkColumns) * weightBytes;
-  const u32 pitch = weightPitch(columns), rows = ring.weights() + g * pitch, token = ring.tokens() + g * tokenPitch;
-  const bool routed = mask >> g & 1;
-  const Words none = {};
-#if WEIGHTS == BF16
-  constexpr int steps = warpBytes / 64;
+  const int bytes = smaller(chunkColumns, walk.columns - chunk * chunkColumns) * weightBytes;
   if (warp * warpBytes >= bytes) return;
+  const u32 rows = ring.weights() + g * CHUNK, token = ring.tokens() + g * tokenPitch;
+  const bool routed = mask >> g & 1;
   Words low[steps], high[steps], x[steps];
 #pragma unroll
   for (int step = 0; step < steps; ++step) {
     const int offset = warp * warpBytes + step * 64 + t * 16;
-    const bool inside = offset < bytes;
-    low[step] = inside ? loadShared(rows + offset) : none;
-    high[step] = inside ? loadShared(rows + 8 * pitch + offset) : none;
-    x[step] = inside && routed ? loadShared(token + offset) : none;
+    low[step] = loadShared(rows + offset);
+    high[step] = loadShared(rows + 8 * CHUNK + offset);
+    x[step] = routed && offset < bytes ? loadShared(token + offset) : Words{};
   }
   mma::Sums odd = {};
 #pragma unroll
@@ -118,58 +115,56 @@ __device__ __forceinline__ void multiply(mma::Sums& sums, const Ring& ring, u32 
     mma::addBF16(odd, low[i].w[2], high[i].w[2], low[i].w[3], high[i].w[3], x[i].w[2], x[i].w[3]);
   }
   add(sums, odd);
+}
 #else
-  static_assert(warpBytes % scaleBlock == 0, "a warp multiplies blocks of scales");
+/// This warp's blocks of a stage, which the warps take in turns, added to `sums`. Codes are multiplied as fp16, exactly: the
+/// tensor cores' own e4m3 is for whole warpgroups only. Beyond a row's end all are 0.
+__device__ __forceinline__ void multiply(mma::Sums& sums, const Ring& ring, const Walk& walk, u32 mask, int chunk, int tokenCount) {
+  const int warp = uniform(threadIdx.x / 32 % warps), g = lane() >> 2, t = lane() & 3;
+  const int count = smaller(chunkColumns, walk.columns - chunk * chunkColumns);
+  const u32 rows = ring.weights() + g * CHUNK, token = ring.tokens() + g * tokenPitch, scales = ring.scales(tokenCount);
+  // Of rows g and g + 8.
+  const u32 firstScales = scales + (g >= walk.scaleBreak() ? weightScaleBytes : 0);
+  const u32 secondScales = scales + (g + 8 >= walk.scaleBreak() ? weightScaleBytes : 0);
+  const bool routed = mask >> g & 1, isEven = mask >> t * 2 & 1, isOdd = mask >> t * 2 & 2;
+  // All loads come first, also of blocks that a short row doesn't have, whose scales count as 0: nobody else hides what they
+  // wait for.
+  constexpr int blocks = chunkBlocks / warps;
+  Words low[blocks][2], high[blocks][2], x[blocks][2];
+  float first[blocks], second[blocks], even[blocks], odd[blocks];
 #pragma unroll
-  for (int part = 0; part < warpBytes / scaleBlock; ++part) {
-    const int start = warp * warpBytes + part * scaleBlock;
-    if (start >= bytes) break;
-    // The token's 128 values become e4m3 with a scale of their own; 4 lanes share a token. Weights and tokens are then
-    // multiplied as fp16, exactly: the tensor cores' own e4m3 is for whole warpgroups only.
-    Words x[4];
-    u32 bits = 0;
-#pragma unroll
-    for (int i = 0; i < 4; ++i) {
-      const int offset = start + (i >> 1) * 64 + t * 16;
-      x[i] = offset < bytes && routed ? loadShared(token + offset * 2 + (i & 1) * 16) : none;
-    }
-    Words low[2], high[2];
-#pragma unroll
-    for (int step = 0; step < 2; ++step) {
-      const int offset = start + step * 64 + t * 16;
-      low[step] = offset < bytes ? loadShared(rows + offset) : none;
-      high[step] = offset < bytes ? loadShared(rows + 8 * pitch + offset) : none;
-    }
-    const u32 scales = ring.scales(tokenCount) + start / scaleBlock * 4;
-    const float first = loadSharedFloat(scales), second = loadSharedFloat(scales + scaleBytes / 2);
-#pragma unroll
-    for (int i = 0; i < 4; ++i)
-#pragma unroll
-      for (int j = 0; j < 4; ++j) bits = greaterHalves(bits, x[i].w[j] & 0x7fff7fffu);
-    bits = greaterHalves(bits, __shfl_xor_sync(~0u, bits, 1));
-    bits = greaterHalves(bits, __shfl_xor_sync(~0u, bits, 2));
-    const float greatest = fmaxf(fmaxf(lowBF16(bits), highBF16(bits)), 1e-10f);
-    const float scale = greatest * (widenedScale / 448.f), inverse = 448.f * reciprocal(greatest);
-    mma::Sums block[2] = {};
+  for (int i = 0; i < blocks; ++i) {
+    const int block = i * warps + warp;
+    const bool inside = block * scaleBlock < count;
 #pragma unroll
     for (int step = 0; step < 2; ++step) {
-#pragma unroll
-      for (int i = 0; i < 4; ++i) {
-        const u32 a = x[step * 2 + i / 2].w[i % 2 * 2], b = x[step * 2 + i / 2].w[i % 2 * 2 + 1];
-        const u32 even = unpackE4M3(packE4M3(lowBF16(a) * inverse, lowBF16(b) * inverse));
-        const u32 odd = unpackE4M3(packE4M3(highBF16(a) * inverse, highBF16(b) * inverse));
-        u32 lowEven, lowOdd, highEven, highOdd;
-        widenE4M3(low[step].w[i], lowEven, lowOdd);
-        widenE4M3(high[step].w[i], highEven, highOdd);
-        mma::addF16(block[i & 1], lowEven, highEven, lowOdd, highOdd, even, odd);
-      }
+      const int offset = step * 64 + t * 16;
+      low[i][step] = loadShared(rows + block * scaleBlock + offset);
+      high[i][step] = loadShared(rows + 8 * CHUNK + block * scaleBlock + offset);
+      x[i][step] = routed && inside ? loadShared(token + block * codePitch + offset) : Words{};
     }
-    const float even = __shfl_sync(~0u, scale, t * 8), odd = __shfl_sync(~0u, scale, t * 8 + 4);
-    sums.c[0] += (block[0].c[0] + block[1].c[0]) * (even * first);
-    sums.c[1] += (block[0].c[1] + block[1].c[1]) * (odd * first);
-    sums.c[2] += (block[0].c[2] + block[1].c[2]) * (even * second);
-    sums.c[3] += (block[0].c[3] + block[1].c[3]) * (odd * second);
+    first[i] = inside ? loadSharedFloat(firstScales + block * 4) : 0.f;
+    second[i] = inside ? loadSharedFloat(secondScales + block * 4) : 0.f;
+    const u32 ofTokens = tokenScales(scales, t * 2) + block * tokenScaleBytes;
+    even[i] = isEven && inside ? loadSharedFloat(ofTokens) : 0.f;
+    odd[i] = isOdd && inside ? loadSharedFloat(ofTokens + 4) : 0.f;
   }
-#endif
+#pragma unroll
+  for (int i = 0; i < blocks; ++i) {
+    mma::Sums products[2] = {};
+#pragma unroll
+    for (int step = 0; step < 2; ++step)
+#pragma unroll
+      for (int j = 0; j < 4; ++j) {
+        const u32 a = low[i][step].w[j], b = high[i][step].w[j], c = x[i][step].w[j];
+        mma::addF16(products[j & 1], unpackE4M3(a), unpackE4M3(b), unpackE4M3(a >> 16), unpackE4M3(b >> 16), unpackE4M3(c),
+                    unpackE4M3(c >> 16));
+      }
+    add(products[0], products[1]);
+    sums.c[0] += products[0].c[0] * (even[i] * first[i]);
+    sums.c[1] += products[0].c[1] * (odd[i] * first[i]);
+    sums.c[2] += products[0].c[2] * (even[i] * second[i]);
+    sums.c[3] += products[0].c[3] * (odd[i] * second[i]);
+  }
 }
 #endif

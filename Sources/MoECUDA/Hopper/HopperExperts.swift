@@ -10,16 +10,26 @@ struct HopperExperts: Sendable {
   let region: HopperRegion
   /// What blocks copy: alone, and the half that each of two copies for both.
   private let maps: [(gateUp: TensorMap, down: TensorMap)]
+  /// Of the stream: gate and up, and down.
+  let streamMaps: [TensorMap]
 
   init(_ kernels: HopperKernels, _ layout: Layout, in memory: CUDABuffer) throws(MoEError) {
     self.kernels = kernels
     let region = HopperRegion(layout.specification, kernels.form)
     self.region = region
+    func address(_ projection: Projection) -> UInt64 {
+      memory.address + UInt64(region.offset(of: .weights, projection))
+    }
     func map(_ projection: Projection, isPaired: Bool, cluster: Int) throws(MoEError) -> TensorMap {
       let size = layout.specification.size(of: projection)
       return try TensorMap(
-        kernels.form, at: memory.address + UInt64(region.offset(of: .weights, projection)), size, isPaired: isPaired,
-        cluster, layout, memory.device)
+        kernels.form, at: address(projection), size, isPaired: isPaired, cluster, layout, memory.device)
+    }
+    func streamMap(_ projection: Projection, matrices: Int) throws(MoEError) -> TensorMap {
+      let size = layout.specification.size(of: projection)
+      return try TensorMap(
+        rowsOf: kernels.form, at: address(projection), rows: matrices * size.rows, columns: size.columns, layout,
+        memory.device)
     }
     // A layer without experts has nothing to copy.
     let isEmpty = layout.specification.expertCount == 0
@@ -29,6 +39,10 @@ struct HopperExperts: Sendable {
         try map(.down, isPaired: false, cluster: cluster)
       )
     }
+    streamMaps =
+      isEmpty || !kernels.isGated || !kernels.form.hasStream || kernels.form.tileBytes > 0
+      ? [TensorMap(), TensorMap()]
+      : [try streamMap(region.first, matrices: 2), try streamMap(.down, matrices: 1)]
   }
 
   func gateUpMap(cluster: Int) -> TensorMap { maps.isEmpty ? TensorMap() : maps[cluster - 1].gateUp }
@@ -60,6 +74,16 @@ extension TensorMap {
         strides: [size.columns * element.bytes] + steps + [layout.bytesPerExpert],
         box: [128 / element.bytes, 8, 2, 16 / cluster, 1], isSwizzled: true, device)
     }
+  }
+
+  /// Rows of weights of all experts as the stream copies them, 8 at a time.
+  fileprivate init(
+    rowsOf form: HopperForm, at address: UInt64, rows: Int, columns: Int, _ layout: Layout, _ device: CUDADevice
+  ) throws(MoEError) {
+    let rowBytes = columns * form.bits / 8
+    try self.init(
+      of: .longWord, at: address, sizes: [rowBytes / 8, rows, layout.specification.expertCount],
+      strides: [rowBytes, layout.bytesPerExpert], box: [form.chunks.short / 8, 8, 1], isSwizzled: false, device)
   }
 
   /// The rows that down multiplies, `step` at a time.

@@ -18,7 +18,7 @@ struct HopperForm: Sendable, Hashable {
   let tokens: [Int]
   /// Most rows of a pair of tiles whose blocks share copies of weights; nil: there are none.
   let pairTokens: Int?
-  /// Bytes of a weight row in a stage of the stream, for short rows and for long ones.
+  /// Bytes of a weight row in a stage of the stream, for short rows and for long ones; the same where weights are rows.
   let chunks: (short: Int, long: Int)
   /// Tokens that the stream always takes, and bytes of weights that it reads at most for more: beyond, the grouped products are
   /// faster. Measured.
@@ -57,7 +57,7 @@ struct HopperForm: Sendable, Hashable {
     0, "bf16", bits: 16, tokens: [16, 32, 64, 96, 128, 160], pairTokens: 320, chunks: (2048, 2048),
     stream: (0, 1300 << 20))
   static let e4m3Block = Self(
-    1, "e4m3-block", bits: 8, inputs: .e4m3InBlocks, tokens: [64, 128], chunks: (1024, 2048), stream: (0, 110 << 20))
+    1, "e4m3-block", bits: 8, inputs: .e4m3InBlocks, tokens: [64, 128], chunks: (1024, 1024), stream: (1, 200 << 20))
   static let mxfp4 = Self(2, "mxfp4", bits: 4, coding: .mxfp4)
   static let nvfp4 = Self(3, "nvfp4", bits: 4, coding: .nvfp4, hasFactors: true)
   static let int4Groups128 = Self(4, "int4-g128", bits: 4, coding: .integers(bits: 4, group: 128))
@@ -84,15 +84,20 @@ struct HopperForm: Sendable, Hashable {
     int8Groups128, int8Groups32, int8Groups16, mxfp4E4M3, e4m3Rows,
   ]
 
-  /// Columns from which a stage has more bytes of a row; with tiles for so many tokens at most, whose rows lie in it too.
+  /// Columns from which a stage has more bytes of a row, for so many tokens at most, whose rows lie in it too.
   private static let (longRow, fewTokens) = (2560, 4)
 
   func chunk(columns: Int, tokens: Int) -> Int {
-    columns < Self.longRow || tileBytes > 0 && tokens > Self.fewTokens ? chunks.short : chunks.long
+    columns < Self.longRow || tokens > Self.fewTokens ? chunks.short : chunks.long
   }
 
   /// Whether few tokens have a launch of their own.
   var hasStream: Bool { stream != (0, 0) }
+  /// Warps of the stream: teams of four that multiply stages in turns, some that copy and some that quantise tokens, one that
+  /// finishes rows.
+  var streamTeams: Int { tileBytes > 0 ? 4 : 2 }
+  var streamThreads: Int { 32 * (4 * streamTeams + (tileBytes > 0 ? 2 : 1) + (inputs == .e4m3InBlocks ? 4 : 0) + 1) }
+
   /// Bytes of a value of the products' inputs.
   var inputBytes: Int { inputs == .bf16 ? 2 : 1 }
   /// Columns of a row of them: those that are put into another order come by 128.

@@ -56,18 +56,18 @@ struct HopperKernels: Sendable, Hashable {
   func stream(chunk: Int) -> Kernel {
     Kernel(
       "experts_stream", "kernels/stream.cu", macros: ["WEIGHTS=\(form.weights)", "CHUNK=\(chunk)"] + activation,
-      threads: form.tileBytes > 0 ? 608 : 416, sharedBytes: Self.mostShared)
+      threads: form.streamThreads, sharedBytes: Self.mostShared)
   }
 
   /// Stages of the stream's ring.
   func streamStages(chunk: Int, tokens: Int) -> Int {
     let columns = chunk * 8 / form.bits, blocks = columns / HopperForm.block
-    let weights = form.tileBytes > 0 ? 2 * blocks * form.tileBytes : 16 * (chunk + 64)
+    let weights = form.tileBytes > 0 ? 2 * blocks * form.tileBytes : 16 * chunk
     let rows = tokens * (2 * columns + (form.tileBytes > 0 ? 16 : 64))
-    let stage = (weights + rows + (form == .e4m3Block ? 8 * blocks : 0)).aligned(to: 128)
+    let stage = (weights + rows + (form.inputs == .e4m3InBlocks ? 40 * blocks : 0)).aligned(to: 128)
     let stages = min(MOE_HOPPER_STREAM_STAGES, (Self.mostShared - MOE_HOPPER_STREAM_BYTES) / stage)
-    // Four teams take the stages of tiles in turns.
-    return form.tileBytes > 0 ? stages & ~3 : stages
+    // Teams take them in turns.
+    return stages - stages % form.streamTeams
   }
 
   /// A product of the rows of each expert, at most `tokens` of them at a time.

@@ -120,7 +120,8 @@ struct HopperPass {
     stream.experts = Int32(specification.expertCount)
     stream.outputIsFloat = type == .bf16 ? 0 : 1
     try queue.launch(
-      kernels.stream(chunk: chunk), x: queue.device.multiprocessors, stream, options: [.overlaps, .meets])
+      kernels.stream(chunk: chunk), x: queue.device.multiprocessors, maps: experts.streamMaps, stream,
+      options: [.overlaps, .meets])
   }
 
   /// The sort and both products: what the experts give lies in `workspace.outputs`, by pair.
