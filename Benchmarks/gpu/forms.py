@@ -196,9 +196,10 @@ class Integers(Tiles):
         low = groups.amin(-1)
         scale = ((groups.amax(-1) - low).clamp_min(1e-10) / (most - least)).bfloat16().float()
         if self.has_minimums:
-            other = (low - least * scale).bfloat16().float()
-            codes = torch.round((groups - other[..., None]) / scale[..., None]).clamp(least, most)
-            values = codes * scale[..., None] + other[..., None]
+            middle = 8 if self.bits == 4 else 0
+            other = (low + (middle - least) * scale).bfloat16().float()
+            codes = torch.round((groups - other[..., None]) / scale[..., None] + middle).clamp(least, most)
+            values = (codes - middle) * scale[..., None] + other[..., None]
         else:
             zero = torch.round(least - low / scale).clamp(least, most)
             codes = (torch.round(groups / scale[..., None]) + zero[..., None]).clamp(least, most)

@@ -270,9 +270,10 @@ import Testing
       for row in 0..<weights.rows {
         for column in 0..<weights.columns {
           let (found, expected) = (reader.value(row, column), decoded[row * weights.columns + column])
-          // A minimum and a product, both rounded, may cancel.
-          let minimum = weights.minimum(at: row * groups + column / weights.group)
-          worst = max(worst, abs(found - expected) / max(abs(expected) + 2 * abs(minimum), 1e-6))
+          // Where there are minima, the value in the middle and the product of what is beside it are rounded, and may cancel.
+          let index = row * groups + column / weights.group
+          let range = weights.minimum(at: index) == 0 ? 0 : weights.scale(at: index) * weights.table.max()!
+          worst = max(worst, abs(found - expected) / max(abs(expected) + abs(range), 1e-6))
         }
       }
       // Scales in bf16 are rounded.
@@ -410,7 +411,7 @@ private struct TileReader {
       return Float(Int8(truncatingIfNeeded: code)) * float(numbers & 0xffff) + float(numbers >> 16)
     case .int4Minimums32:
       let numbers = self.word(number)
-      return Float(code) * float(numbers & 0xffff) + float(numbers >> 16)
+      return (Float(code) - 8) * float(numbers & 0xffff) + float(numbers >> 16)
     default:
       let numbers = self.word(number)
       #expect(numbers & 0xffff == numbers >> 16)

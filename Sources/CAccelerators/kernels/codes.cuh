@@ -20,8 +20,8 @@
 //   NVFP4      8 bytes, of 16 columns each: the exponent + 9, below it 3 bits of mantissa, the two halves of this byte
 //              exchanged; codes of scale 0 are 0;
 //   INT4       a word for each group: the scale in bf16, and above it 128 + the code that stands for 0, in bf16;
-//   INT8       the same of signed codes, without 128; with groups of 32 and 16 and INT4_32_MINIMUM the upper half is added to
-//              the product of code and scale;
+//   INT8       the same of signed codes, without 128; with groups of 32 and 16 the upper half is added to the product of code
+//              and scale, and INT4_32_MINIMUM to that of the code less 8;
 //   E4M3       a word for each group: 2⁶⁰ times the scale in bf16, twice.
 // MXFP4_E4M3 becomes e4m3 (`e2m1.cuh`), whose order is another. Lane t has the group of 32 columns from 32t on: code i of word j is
 // column 32t + 8j + i, its magnitude at bit 4i, the sign of i < 4 at bit 8i + 7, that of 4 + i at 8i + 3. A row's scales are a
@@ -127,8 +127,8 @@ __device__ __forceinline__ Scales loadScales(const Place& place) {
   return s;
 }
 
-/// 128, twice: what stands below its exponent is that much more.
-constexpr u32 twice128 = 0x43004300u;
+/// 128, twice: what stands below its exponent is that much more. And 136, of codes of 4 bits the middle then.
+constexpr u32 twice128 = 0x43004300u, twice136 = 0x43084308u;
 
 /// Integers' codes of 4 bits of 32 columns from 32j on, and 128.
 __device__ __forceinline__ void moreThan128(const Words& part, int j, u32 (&pairs)[4]) {
@@ -143,7 +143,7 @@ __device__ __forceinline__ u32 signedBytes(u32 x) {
 __device__ __forceinline__ u32 scaleIntegers(u32 codes, u32 group) {
   const u32 scale = twice(group, false), other = twice(group, true);
   if (!haveMinimums) return multiplyBF16(subtractBF16(codes, other), scale);
-  return multiplyAddBF16(bits == 4 ? subtractBF16(codes, twice128) : codes, scale, other);
+  return multiplyAddBF16(bits == 4 ? subtractBF16(codes, twice136) : codes, scale, other);
 }
 
 /// 32 columns from 32j on: pair i has columns 8i + 2t and the one after it. `part` is the one that these columns are in.

@@ -9,8 +9,10 @@ struct CodedTiles {
   private let weights: CodedWeights
   private let form: HopperForm
   private let blocks: Int
-  /// By code: the bits that it is on its way into a word.
-  private let bits: [UInt32]
+  /// [codes of a word, codes]: what a code leaves in a word, by its place there.
+  private let spread: [UInt32]
+  /// [4 lanes, words, codes of a word]: the column of a tile that each code is for.
+  private let order: [Int]
   /// [rows, blocks, bytes of a row's scales]
   private var scales: [UInt8] = []
   /// [rows, groups]: how often the weights of a group are halved before they are codes; empty where none are.
@@ -26,7 +28,15 @@ struct CodedTiles {
         .invalidValue, "the codes of a \(projection) are not those of \(form.name)", expected: "its table",
         found: "another")
     }
-    bits = codes.bits
+    spread = coding.pieces.flatMap { pieces in
+      codes.bits.map { bits in
+        pieces.reduce(0) { word, piece in
+          let masked = bits & piece.mask
+          return word | masked >> piece.rotation | masked << (32 - piece.rotation)
+        }
+      }
+    }
+    order = coding.order
     let groups = CodedWeights.count(weights.columns, by: weights.group)
     // Groups of a tile that have numbers of their own.
     let width = HopperForm.block / coding.group
@@ -75,36 +85,33 @@ struct CodedTiles {
       unsafe tile.storeBytes(
         of: scales[first + byte], toByteOffset: codeBytes + row * scaleBytes + byte, as: UInt8.self)
     }
-    guard let coding = form.coding else { return }
-    let start = block * HopperForm.block
-    var order = coding.order.makeIterator()
-    for t in 0..<4 {
-      for number in 0..<form.bits {
-        var word: UInt32 = 0
-        for pieces in coding.pieces {
-          guard let column = order.next() else { return }
-          let whole = bits[Int(code(matrixRow, start + column))]
-          for piece in pieces {
-            let masked = whole & piece.mask
-            word |= masked >> piece.rotation | masked << (32 - piece.rotation)
-          }
-        }
-        // Four words are a lane's share of a part.
-        let place = number / 4 * Self.partBytes + row * 64 + 16 * t + 4 * (number % 4)
-        unsafe tile.storeBytes(of: word.littleEndian, toByteOffset: place, as: UInt32.self)
+    let line = codes(of: matrixRow, block), wordCodes = 32 / form.bits, codeCount = 1 << weights.bits
+    for word in 0..<4 * form.bits {
+      var bits: UInt32 = 0
+      for place in 0..<wordCodes {
+        bits |= spread[place * codeCount + Int(line[order[word * wordCodes + place]])]
       }
+      // Four words are a lane's share of a part.
+      let (lane, number) = (word / form.bits, word % form.bits)
+      let place = number / 4 * Self.partBytes + row * 64 + 16 * lane + 4 * (number % 4)
+      unsafe tile.storeBytes(of: bits.littleEndian, toByteOffset: place, as: UInt32.self)
     }
   }
 
   /// Bytes of a part of a tile's codes.
   private static let partBytes = 512
 
-  /// 0 beyond the matrix.
-  private func code(_ row: Int, _ column: Int) -> UInt8 {
-    guard column < weights.columns else { return 0 }
-    let code = weights.codes[row * weights.columns + column]
-    guard !halvings.isEmpty else { return code }
+  /// The codes of a row in a block, 0 beyond the matrix.
+  private func codes(of row: Int, _ block: Int) -> [128 of UInt8] {
+    var line: [128 of UInt8] = .init(repeating: 0)
+    let first = block * HopperForm.block, start = row * weights.columns + first
     let groups = CodedWeights.count(weights.columns, by: weights.group)
-    return TileCoding.halved(code, times: halvings[row * groups + column / weights.group])
+    for column in 0..<min(HopperForm.block, weights.columns - first) {
+      let code = weights.codes[start + column]
+      line[column] =
+        halvings.isEmpty
+        ? code : TileCoding.halved(code, times: halvings[row * groups + (first + column) / weights.group])
+    }
+    return line
   }
 }

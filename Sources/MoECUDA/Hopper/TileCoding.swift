@@ -110,25 +110,27 @@ extension TileCoding {
 
   /// Whole multiples of a power of two, in steps of it: of 4 bits from the least on, of 8 bits signed.
   ///
-  /// - Parameter hasMinimums: Whether a product is less by a minimum, else a code by a zero point.
+  /// - Parameter hasMinimums: Whether a number is added to a product, else a zero point taken from a code. It is for codes from
+  ///   the middle of the table on, so that it is small beside the weights and little is lost where it is rounded.
   static func integers(bits: Int, group: Int, hasMinimums: Bool = false) -> Self {
     let pieces = (0..<16 / bits).map { [Piece(mask: 1 << UInt32(bits) - 1, rotation: (32 - bits * $0) % 32)] }
-    // What kernels have added to a code before the zero point is taken away.
-    let bias: Float = bits == 4 ? 128 : 0
+    // What a step stands for less: the zero point of 4 bits is taken from 128 more, and minima go with the middle.
+    let bias: Float = bits == 8 ? 0 : hasMinimums ? -8 : 128
     return pairs(bits: bits, pieces, group: group, bytes: 4) { weights in
       let unit = CodedForm.unit(of: weights.table)
       let values = weights.table.map { $0 / unit }
       let (least, greatest) = (values.min() ?? 0, values.max() ?? 0)
-      let shift = bits == 4 ? least : greatest > 127 ? 128 : 0
+      let isMinimum = if case .minimum = weights.correction { true } else { false }
+      let middle = isMinimum ? ((least + greatest) / 2).rounded(.up) : greatest > 127 ? 128 : 0
+      let shift = bits == 4 ? least : middle
       let allowed: ClosedRange<Float> = bits == 4 ? 0...15 : -128...127
-      guard allowed.contains(least - shift), allowed.contains(greatest - shift), shift == 0 || !hasMinimums else {
-        return nil
-      }
+      guard allowed.contains(least - shift), allowed.contains(greatest - shift), isMinimum || shift == 0 || !hasMinimums
+      else { return nil }
       let steps = values.map { UInt32(bitPattern: Int32($0 - shift)) & (1 << UInt32(bits) - 1) }
       return Codes(bits: steps) { groups in
         let index = groups.lowerBound, scale = weights.scale(at: index) * unit
         guard scale.isFinite else { return nil }
-        var other = -weights.minimum(at: index)
+        var other = (shift - bias) * scale - weights.minimum(at: index)
         if !hasMinimums {
           let zero = if case .zero(let zeros) = weights.correction { zeros[index] } else { Float(0) }
           other = bias + zero / unit - shift
