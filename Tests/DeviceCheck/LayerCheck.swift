@@ -93,8 +93,8 @@ struct LayerCheck {
           let (count, width) = (experts.specification.expertCount, experts.specification.hiddenSize)
           let routing = try kind.routing(tokens: tokens, topK: Self.topK, experts: count, seed: UInt64(index + 1))
           let values = randomValues(tokens * width, seed: UInt64(100 + index))
-        // Tokens are rounded to bf16 before they become fp8, which the reference doesn't do.
-        let hidden = precision == .fp8 ? ElementType.bf16.decode(ElementType.bf16.encode(values)) : values
+          // Tokens are rounded to bf16 before they become fp8, which the reference doesn't do.
+          let hidden = precision == .fp8 ? ElementType.bf16.decode(ElementType.bf16.encode(values)) : values
           let found = try output(of: backend, storage, hidden, routing, bound)
           let sample = Array(stride(from: 0, to: tokens, by: max(1, tokens / mostTokensChecked)))
           let slots = sample.flatMap { routing.slots(of: $0) }
