@@ -306,9 +306,10 @@ static void stream_panel(const moe_product *p, const moe_rows *rows, int64_t pan
                           .b = panel_at(p, panel),
                           .bytes = o->bytes,
                           .then = panel + 1 < p->panel_count ? panel_at(p, panel + 1) : p->next,
-                          .c_stride = p->c_stride};
-  for (int64_t pass = 0, r = 0; pass < passes; pass++) {
-    int64_t end = p->rows * (pass + 1) / passes;
+                          .c_stride = p->c_stride,
+                          .passes = passes};
+  for (int64_t r = 0; work.pass < passes; work.pass++) {
+    int64_t end = p->rows * (work.pass + 1) / passes;
     moe_rows part = moe_rows_from(*rows, r);
     work.a = part.data;
     work.rows = part.numbers;
