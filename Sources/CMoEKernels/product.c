@@ -11,8 +11,9 @@ typedef struct coded_scratch {
 } coded_scratch;
 
 /// Passes over a panel that few rows take at most, all but the first of them from the caches: with more of them pieces of
-/// it stay nearer, and codes are better unpacked once. Not so bytes with groups of some length. Rows must stay in L2.
-enum { DENSE_PASSES = 2, CODED_PASSES = 4, STREAM_GROUP = 32, STREAM_BYTES = 512 << 10 };
+/// it stay nearer, and codes are better unpacked once: sooner those that become bytes, but bytes with groups of some length
+/// not at all. Rows must stay in L2.
+enum { FEW_PASSES = 2, CODED_PASSES = 4, STREAM_GROUP = 32, STREAM_BYTES = 512 << 10 };
 
 /// Panels whose sums of planes are added up at a time.
 enum { PANELS_OF_PLANES = 8 };
@@ -280,7 +281,8 @@ static const moe_stream *stream_tiles(const moe_product *p, const moe_operand *o
 static bool streams(const moe_product *p) {
   const moe_row_form *form = &p->rows_at.form;
   bool any = form->dot == MOE_DOT_I8 && form->segment >= STREAM_GROUP && !multiplies_matrices(p);
-  bool few = any || p->rows <= (has_codes(p) ? CODED_PASSES : DENSE_PASSES) * p->kernels->stream_rows[form->dot];
+  int64_t passes = has_codes(p) && form->dot != MOE_DOT_I8 ? CODED_PASSES : FEW_PASSES;
+  bool few = any || p->rows <= passes * p->kernels->stream_rows[form->dot];
   return few && (p->rows == 1 || p->rows * p->inputs * moe_dot_bytes(form->dot) <= STREAM_BYTES) &&
          stream_tiles(p, &p->operands[0]) && (!p->paired || stream_tiles(p, &p->operands[1]));
 }
