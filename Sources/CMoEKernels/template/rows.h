@@ -33,9 +33,17 @@ INLINE wf first_half(wf x) {
   return (wf)((__builtin_elementwise_min(rounded, (wu)0x7f7fffff) & 0xffff0000) | (bits & 0x80000000));
 }
 
-INLINE void store_halves(uint8_t *out, wu bits) {
+/// Stores the values of a vector, of `size` bytes each: of a segment of eight no more than those.
+INLINE void put(uint8_t *out, const void *values, size_t size, int64_t count) {
+  if (count < WIDTH)
+    memcpy(out, values, 8 * size);
+  else
+    memcpy(out, values, WIDTH * size);
+}
+
+INLINE void put_halves(uint8_t *out, wu bits, int64_t count) {
   wh halves = __builtin_convertvector(bits >> 16, wh);
-  memcpy(out, &halves, sizeof halves);
+  put(out, &halves, sizeof(uint16_t), count);
 }
 
 INLINE float sum_values(wf x) {
@@ -49,8 +57,8 @@ INLINE float magnitude(wi greatest) {
   return ((union { int32_t i; float f; }){__builtin_reduce_max(greatest)}).f;
 }
 
-/// One segment of `count` values of the block of a row at `out`; planes are rows side by side. Eight are filled with zeros to
-/// whole vectors, whose bytes the next segment overwrites.
+/// One segment of `count` values, eight or whole vectors, of the block of a row at `out`, which may be where they are; planes
+/// are rows side by side.
 INLINE void prepare_segment(moe_dot dot, moe_activations precision, int planes, const moe_rows *rows, int64_t index,
                             const float *x, int64_t first, int64_t count, uint8_t *out) {
   float scale = 0, inverse = 0, filled[WIDTH] = {0};
@@ -83,19 +91,19 @@ INLINE void prepare_segment(moe_dot dot, moe_activations precision, int planes, 
         byte_sums[p] += code;
         if (dot == MOE_DOT_I8) {
           wb bytes = __builtin_convertvector(code, wb);
-          memcpy(to + p * moe_row_stride(dot), &bytes, sizeof bytes);
+          put(to + p * moe_row_stride(dot), &bytes, 1, count);
         }
         value = rounded * scale;
         left = (left - rounded) * MOE_PLANE;
       }
     }
     sum += value;
-    if (dot == MOE_DOT_F32) memcpy(to, &value, sizeof value);
-    if (dot == MOE_DOT_BF16) store_halves(to, (wu)value);
+    if (dot == MOE_DOT_F32) put(to, &value, sizeof(float), count);
+    if (dot == MOE_DOT_BF16) put_halves(to, (wu)value, count);
     if (dot == MOE_DOT_SPLIT) {
       wf half = first_half(value);
-      store_halves(to, (wu)half);
-      store_halves(to + MOE_SPLIT_BYTES, bf16_bits(value - half));
+      put_halves(to, (wu)half, count);
+      put_halves(to + MOE_SPLIT_BYTES, bf16_bits(value - half), count);
     }
   }
   if (dot == MOE_DOT_I8) {
