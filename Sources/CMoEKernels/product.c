@@ -11,8 +11,8 @@ typedef struct coded_scratch {
 } coded_scratch;
 
 /// Passes over a panel that few rows take at most, all but the first of them from the caches: with more of them pieces of
-/// it stay nearer, and codes are better unpacked once: sooner those that become bytes, but bytes with groups of some length
-/// not at all. Rows must stay in L2.
+/// it stay nearer, and codes are better unpacked once: sooner those that become bytes and have short groups, but those with
+/// groups of some length not at all. Rows must stay in L2.
 enum { FEW_PASSES = 2, CODED_PASSES = 4, STREAM_GROUP = 32, STREAM_BYTES = 512 << 10 };
 
 /// Panels whose sums of planes are added up at a time.
@@ -280,8 +280,9 @@ static const moe_stream *stream_tiles(const moe_product *p, const moe_operand *o
 
 static bool streams(const moe_product *p) {
   const moe_row_form *form = &p->rows_at.form;
-  bool any = form->dot == MOE_DOT_I8 && form->segment >= STREAM_GROUP && !multiplies_matrices(p);
-  int64_t passes = has_codes(p) && form->dot != MOE_DOT_I8 ? CODED_PASSES : FEW_PASSES;
+  bool bytes = form->dot == MOE_DOT_I8, is_short = form->segment < STREAM_GROUP;
+  bool any = bytes && !is_short && !multiplies_matrices(p);
+  int64_t passes = has_codes(p) && !(bytes && is_short) ? CODED_PASSES : FEW_PASSES;
   bool few = any || p->rows <= passes * p->kernels->stream_rows[form->dot];
   return few && (p->rows == 1 || p->rows * p->inputs * moe_dot_bytes(form->dot) <= STREAM_BYTES) &&
          stream_tiles(p, &p->operands[0]) && (!p->paired || stream_tiles(p, &p->operands[1]));
