@@ -100,6 +100,8 @@ typedef struct moe_stream_work {
   int64_t bytes;
   float *c;
   int64_t c_stride;
+  /// The how many-eth of how many tiles that read the panel one after the other.
+  int64_t pass, passes;
 } moe_stream_work;
 
 typedef void (*moe_stream)(const moe_stream_work *work);

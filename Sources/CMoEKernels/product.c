@@ -11,8 +11,9 @@ typedef struct coded_scratch {
 } coded_scratch;
 
 /// Passes over a panel that few rows take at most, all but the first of them from the caches: with more of them pieces of
-/// it stay nearer, and codes are better unpacked once. Not so bytes with groups of some length. Rows must stay in L2.
-enum { DENSE_PASSES = 2, CODED_PASSES = 4, STREAM_GROUP = 32, STREAM_BYTES = 512 << 10 };
+/// it stay nearer, and codes are better unpacked once: sooner those that become bytes and have short groups, but those with
+/// groups of some length not at all. Rows must stay in L2.
+enum { FEW_PASSES = 2, CODED_PASSES = 4, STREAM_GROUP = 32, STREAM_BYTES = 512 << 10 };
 
 /// Panels whose sums of planes are added up at a time.
 enum { PANELS_OF_PLANES = 8 };
@@ -279,8 +280,10 @@ static const moe_stream *stream_tiles(const moe_product *p, const moe_operand *o
 
 static bool streams(const moe_product *p) {
   const moe_row_form *form = &p->rows_at.form;
-  bool any = form->dot == MOE_DOT_I8 && form->segment >= STREAM_GROUP && !multiplies_matrices(p);
-  bool few = any || p->rows <= (has_codes(p) ? CODED_PASSES : DENSE_PASSES) * p->kernels->stream_rows[form->dot];
+  bool bytes = form->dot == MOE_DOT_I8, is_short = form->segment < STREAM_GROUP;
+  bool any = bytes && !is_short && !multiplies_matrices(p);
+  int64_t passes = has_codes(p) && !(bytes && is_short) ? CODED_PASSES : FEW_PASSES;
+  bool few = any || p->rows <= passes * p->kernels->stream_rows[form->dot];
   return few && (p->rows == 1 || p->rows * p->inputs * moe_dot_bytes(form->dot) <= STREAM_BYTES) &&
          stream_tiles(p, &p->operands[0]) && (!p->paired || stream_tiles(p, &p->operands[1]));
 }
@@ -306,9 +309,10 @@ static void stream_panel(const moe_product *p, const moe_rows *rows, int64_t pan
                           .b = panel_at(p, panel),
                           .bytes = o->bytes,
                           .then = panel + 1 < p->panel_count ? panel_at(p, panel + 1) : p->next,
-                          .c_stride = p->c_stride};
-  for (int64_t pass = 0, r = 0; pass < passes; pass++) {
-    int64_t end = p->rows * (pass + 1) / passes;
+                          .c_stride = p->c_stride,
+                          .passes = passes};
+  for (int64_t r = 0; work.pass < passes; work.pass++) {
+    int64_t end = p->rows * (work.pass + 1) / passes;
     moe_rows part = moe_rows_from(*rows, r);
     work.a = part.data;
     work.rows = part.numbers;

@@ -54,23 +54,31 @@ INLINE const uint8_t *take_stream_numbers(const moe_form *form, const uint8_t *b
 
 // MARK: Memory
 
-/// Bytes that are prefetched ahead. Beyond what is found here processors prefetch on their own.
-INLINE int64_t stream_ahead(moe_weights weights) { return weights == MOE_WEIGHTS_BYTES ? 512 : 4096; }
+/// Bytes that a pass alone prefetches ahead of itself.
+enum { STREAM_AHEAD = 4096 };
 
-/// Where to prefetch from while the panel is read at `b`: so far ahead in it, then in what follows.
-INLINE const uint8_t *look_ahead(moe_weights weights, const moe_stream_work *w, const uint8_t *b) {
-  int64_t at = b - w->b + stream_ahead(weights);
+/// What a pass prefetches: `step` bytes for every 64 of the panel, from the byte `first` after the panel's start on. One
+/// pass looks ahead in its own panel, and several share the panel that follows, so that none of them waits for memory.
+typedef struct look_ahead {
+  int64_t first, step;
+} look_ahead;
+
+INLINE look_ahead look_ahead_of(const moe_stream_work *w) {
+  if (w->passes == 1) return (look_ahead){STREAM_AHEAD, 64};
+  int64_t step = 64 / w->passes;
+  return (look_ahead){w->bytes + w->pass * (w->bytes / 64 * step), step};
+}
+
+/// Where to prefetch from while the panel is read at `b`.
+INLINE const uint8_t *ahead_at(look_ahead look, const moe_stream_work *w, const uint8_t *b) {
+  int64_t at = look.first + (b - w->b) / 64 * look.step;
   return at < w->bytes ? w->b + at : w->then + (at - w->bytes);
 }
 
-/// To L1 where a line takes long, so that nothing waits; bytes are done as fast as L2 yields them.
-INLINE const uint8_t *fetch(moe_weights weights, const uint8_t *ahead, int bytes) {
-  UNROLL for (int line = 0; line < bytes; line += 64)
-    if (weights == MOE_WEIGHTS_BYTES)
-      __builtin_prefetch(ahead + line, 0, 2);
-    else
-      __builtin_prefetch(ahead + line, 0, 3);
-  return ahead + bytes;
+/// Prefetches what belongs to `bytes` bytes of the panel.
+INLINE const uint8_t *fetch(look_ahead look, const uint8_t *ahead, int bytes) {
+  UNROLL for (int line = 0; line < bytes; line += 64, ahead += look.step) __builtin_prefetch(ahead);
+  return ahead;
 }
 
 // MARK: Tiles
@@ -100,14 +108,15 @@ INLINE void dense_step(moe_weights weights, int rows, const uint8_t *words, cons
 
 INLINE void stream_dense(moe_weights weights, int rows, const moe_stream_work *w) {
   const int step_bytes = 2 * MOE_PANEL * (weights == MOE_WEIGHTS_F32 ? 4 : 2);
+  const look_ahead look = look_ahead_of(w);
   stream_sums sum;
   clear(rows, sum);
   const uint8_t *a = w->a, *words = w->b;
   for (int64_t block = 0; block < w->inputs; block += MOE_BLOCK, a += w->block_bytes) {
     int64_t count = moe_min(MOE_BLOCK, w->inputs - block);
-    const uint8_t *ahead = look_ahead(weights, w, words);
+    const uint8_t *ahead = ahead_at(look, w, words);
     for (int64_t k = 0; k < count; k += 2, words += step_bytes) {
-      ahead = fetch(weights, ahead, step_bytes);
+      ahead = fetch(look, ahead, step_bytes);
       dense_step(weights, rows, words, a + moe_dot_offset(dot_of(weights), k), sum);
     }
   }
@@ -143,6 +152,7 @@ INLINE void stream_coded(int stored, moe_decoder_kind kind, moe_weights weights,
   const int32_t offset = bytes ? w->decoder->byte_offset : 0;
   const float unit = bytes ? w->decoder->unit : 1;
   const moe_form *form = w->form;
+  const look_ahead look = look_ahead_of(w);
   stream_sums total;
   clear(rows, total);
   stream_numbers numbers;
@@ -152,17 +162,17 @@ INLINE void stream_coded(int stored, moe_decoder_kind kind, moe_weights weights,
   for (int64_t block = 0; block < w->inputs; block += MOE_BLOCK, a += w->block_bytes) {
     int64_t block_end = moe_min(MOE_BLOCK, w->inputs - block);
     for (int64_t start = 0; start < block_end; start += w->segment, index += w->rows.pitch) {
-      const uint8_t *ahead = look_ahead(weights, w, words);
+      const uint8_t *ahead = ahead_at(look, w, words);
       if (block + start == numbers.next_group) {
         words = take_stream_numbers(form, words, block + start, &numbers);
-        ahead = fetch(weights, ahead, 64);
+        ahead = fetch(look, ahead, 64);
       }
       stream_sums sum;
       UNROLL for (int m = 0; m < rows; m++)
         UNROLL for (int v = 0; v < VECTORS; v++) sum[m][v] = sum_from(segment_start(weights, &w->rows, offset, index, m));
       int64_t end = moe_min(start + w->segment, block_end);
       for (int64_t k = start; k < end; k += step, words += step_bytes) {
-        ahead = fetch(weights, ahead, step_bytes);
+        ahead = fetch(look, ahead, step_bytes);
         coded_step(stored, kind, weights, rows, d, words, a + moe_dot_offset(dot_of(weights), k), sum);
       }
       UNROLL for (int m = 0; m < rows; m++) {
