@@ -6,6 +6,15 @@ import MoE
 import MoECUDA
 import Synchronization
 
+/// A few experts of a type of weights.
+func sampleSpecification(
+  _ type: WeightType, _ activation: Activation = .silu, experts: Int = 4, hidden: Int = 256, intermediate: Int = 384
+) throws -> LayerSpecification {
+  try LayerSpecification(
+    expertCount: experts, hiddenSize: hidden, intermediateSize: intermediate, activation: activation
+  ).converted(to: type)
+}
+
 /// The least ELF file that says what kernels need, as the compiler writes it.
 struct SampleCubin {
   var kernels: [(name: String, registers: Int, stack: Int)]
