@@ -65,18 +65,26 @@ import Testing
     return try #require(decoder.coded(rows: 0..<size.rows, columns: 0..<size.columns))
   }
 
+  /// That of random weights, and these.
+  private static func region(
+    _ specification: LayerSpecification, _ form: HopperForm, of type: WeightType
+  ) throws -> (HopperRegion, [UInt8], [Projection: CodedWeights]) {
+    var truth: [Projection: CodedWeights] = [:]
+    let (region, bytes) = try region(specification, form) { projection in
+      let made = try codes(type, specification.size(of: projection), seed: UInt32(truth.count + 1))
+      truth[projection] = made
+      return made
+    }
+    return (region, bytes, truth)
+  }
+
   private static func float(_ bytes: [UInt8], _ offset: Int) -> Float {
     Float(bitPattern: (0..<4).reversed().reduce(0) { $0 << 8 | UInt32(bytes[offset + $1]) })
   }
 
   @Test func blocksOfE4M3() throws {
     let specification = try sampleSpecification(.fp8Block, hidden: 272, intermediate: 400)
-    var truth: [Projection: CodedWeights] = [:]
-    let (region, bytes) = try Self.region(specification, .e4m3Block) { projection in
-      let made = try Self.codes(.fp8Block, specification.size(of: projection), seed: UInt32(truth.count + 1))
-      truth[projection] = made
-      return made
-    }
+    let (region, bytes, truth) = try Self.region(specification, .e4m3Block, of: .fp8Block)
     for (projection, weights) in truth {
       let (rows, columns) = specification.size(of: projection)
       let codes = region.offset(of: .weights, projection)
@@ -97,12 +105,7 @@ import Testing
 
   @Test func rowsOfE4M3() throws {
     let specification = try sampleSpecification(.fp8Channel, hidden: 272, intermediate: 400)
-    var truth: [Projection: CodedWeights] = [:]
-    let (region, bytes) = try Self.region(specification, .e4m3Rows) { projection in
-      let made = try Self.codes(.fp8Channel, specification.size(of: projection), seed: UInt32(truth.count + 1))
-      truth[projection] = made
-      return made
-    }
+    let (region, bytes, truth) = try Self.region(specification, .e4m3Rows, of: .fp8Channel)
     for (projection, weights) in truth {
       let codes = region.offset(of: .weights, projection), scales = region.offset(of: .scales, projection)
       #expect(Array(bytes[codes..<codes + weights.codes.count]) == weights.codes)
@@ -137,12 +140,7 @@ import Testing
     // Not a multiple of a tile's columns where the type's groups allow it.
     let short = [HopperForm.mxfp4, .nvfp4, .e4m3Groups32, .mxfp4E4M3].contains(form)
     let specification = try sampleSpecification(type, hidden: short ? 288 : 256, intermediate: short ? 160 : 512)
-    var truth: [Projection: CodedWeights] = [:]
-    let (region, bytes) = try Self.region(specification, form) { projection in
-      let made = try Self.codes(type, specification.size(of: projection), seed: UInt32(truth.count + 7))
-      truth[projection] = made
-      return made
-    }
+    let (region, bytes, truth) = try Self.region(specification, form, of: type)
     for (projection, weights) in truth {
       let reader = TileReader(
         form: form, bytes: bytes, start: region.offset(of: .weights, projection), columns: weights.columns,

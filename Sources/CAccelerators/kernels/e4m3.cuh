@@ -19,13 +19,6 @@ __device__ __forceinline__ u32 unpackE4M3(u32 codes) {
   return values;
 }
 
-/// Bytes 0 and 2, and bytes 1 and 3, as fp16 times 2⁻⁸: sign, exponent and mantissa only have to move.
-__device__ __forceinline__ void widenE4M3(u32 codes, u32& even, u32& odd) {
-  even = (codes << 7 & 0x3f803f80u) | (codes << 8 & 0x80008000u);
-  odd = (codes >> 1 & 0x3f803f80u) | (codes & 0x80008000u);
-}
-constexpr float widenedScale = 256.f;
-
 /// The greatest magnitude of 128 bf16 that 16 neighbouring lanes hold, 8 each; never 0.
 __device__ __forceinline__ float greatestOfBlock(const Words& values) {
   u32 bits = 0;

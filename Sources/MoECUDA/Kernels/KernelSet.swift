@@ -22,13 +22,11 @@ enum KernelSet: Sendable, Hashable {
     (.nvfp4, .bf16, .codes(.e2m1, bits: 4...4, [.groups(of: [16]), .scales(.e4m3), .factor])),
     (.int4Groups128, .bf16, .codes(.integer, bits: 4...4, [.groupsOrRows(by: 128), .zeros])),
     (.int4Groups32, .bf16, .codes(.integer, bits: 4...4, [.groupsOrRows(by: 32), .zeros])),
-    (.int4Minimums32, .bf16, .codes(nil, bits: 4...4, [.groupsOrRows(by: 32), .minimums, .factors])),
+    (.int4Minimums32, .bf16, .codes(nil, bits: 4...4, [.groupsOrRows(by: 32), .minimums, .corrected, .factors])),
     (.e4m3Groups128, .bf16, .codes(.e4m3, bits: 8...8, [.groupsOrRows(by: 128)])),
     (.e4m3Groups32, .bf16, .codes(.e4m3, bits: 8...8, [.groupsOrRows(by: 32)])),
     (.int8Groups128, .bf16, .codes(nil, bits: 1...8, [.groupsOrRows(by: 128), .zeros])),
-    (.int8Groups32, .bf16, .codes(nil, bits: 1...8, [.groupsOrRows(by: 32), .factors])),
     (.int8Groups32, .bf16, .codes(nil, bits: 1...8, [.groupsOrRows(by: 32), .minimums, .factors])),
-    (.int8Groups16, .bf16, .codes(nil, bits: 1...8, [.groupsOrRows(by: 16), .factors])),
     (.int8Groups16, .bf16, .codes(nil, bits: 1...8, [.groupsOrRows(by: 16), .minimums, .factors])),
   ]
 
@@ -74,8 +72,10 @@ private enum WeightPattern {
     case scales(CodedForm.Number)
     /// There may be zero points, which no other form has.
     case zeros
-    /// There are minima, which no other form has.
+    /// There may be minima, which no other form has.
     case minimums
+    /// There are zero points or minima.
+    case corrected
     /// There is a factor for all columns.
     case factor
     /// There may be factors.
@@ -89,6 +89,7 @@ private enum WeightPattern {
       case .blocks(let size): form.group == size && form.rowGroup == size
       case .scales(let number): form.scale == number
       case .factor: form.factor.map { $0.group == nil } ?? false
+      case .corrected: form.correction != .none
       case .zeros, .minimums, .factors: true
       }
     }
@@ -105,7 +106,7 @@ private enum WeightPattern {
         guard let form = specification.codes[projection] else { return false }
         let correction =
           switch form.correction {
-          case .none: !conditions.contains(.minimums)
+          case .none: true
           case .zero: conditions.contains(.zeros)
           case .minimum: conditions.contains(.minimums)
           }
