@@ -99,6 +99,15 @@ def isolated(name, limit, function, *arguments):
     return done[1] == 0
 
 
+def measured(name, limit, function, *arguments):
+    """What `function` returns, isolated; None if it failed."""
+    reader, writer = os.pipe()
+    isolated(name, limit, lambda: os.write(writer, json.dumps(function(*arguments)).encode()))
+    os.close(writer)
+    with open(reader) as answer:
+        return json.loads(answer.read() or "null")
+
+
 def check_sort(kernels):
     layer = Layer("odd", "bf16")
     for layer.E, layer.k in ((13, 3), (128, 8), (512, 10)):
@@ -147,7 +156,7 @@ def batches(layer, T, count):
              torch.empty(T, layer.H, device="cuda", dtype=torch.bfloat16)) for _ in range(count)]
 
 
-def time_layer(kernels, shape, form, sizes, rates, peers):
+def time_layer(kernels, shape, form, sizes, rates):
     """`sizes`: {T: the numbers of rows of a tile to try}; at most 8 tokens go through every stream, too."""
     layer = Layer(shape, form, keeps_values=False)
     dense = 0.85 * rates[2] if layer.form.token_bytes == 1 else (0.78 if layer.form.tile_bytes else 0.9) * rates[1]
@@ -156,7 +165,7 @@ def time_layer(kernels, shape, form, sizes, rates, peers):
         layer.workspace(max(T, 8))
         floors = [layer.floors(i[1]) for i in inputs]
         size, work = (sum(f[i] for f in floors) / len(floors) for i in (0, 1))
-        limit, peer = max(size / (0.92 * rates[0]), work / dense), peers.get((shape, T, form))
+        limit = max(size / (0.92 * rates[0]), work / dense)
         if T <= 8:
             runs = {n: (lambda i, k=kernels[n]: layer.stream(k, *i)) for n in kernels.streams(form, T)}
         else:
@@ -165,7 +174,7 @@ def time_layer(kernels, shape, form, sizes, rates, peers):
         for name, run in runs.items():
             t = seconds([lambda i=i: run(i) for i in inputs], 9 if T <= 512 else 5)
             print(f"{shape:8}{T:6} {name:22}{t * 1e6:10.1f} us {work / t / 1e12:7.1f} TFLOP/s {size / t / 1e12:6.3f} TB/s, "
-                  f"{limit / t * 100:5.1f} % of the limit" + (f"; {peer[0]} {peer[1] * 1e3:.1f} us" if peer else ""), flush=True)
+                  f"{limit / t * 100:5.1f} % of the limit", flush=True)
         if T >= 4096:
             time_parts(layer, kernels, form, tiles, inputs[0])
 
@@ -187,55 +196,17 @@ def time_parts(layer, kernels, form, tiles, batch):
     print("        us: " + ", ".join(parts), flush=True)
 
 
-def time_torch(shape, T, peers):
-    """torch._grouped_mm with the sort done before, as in the table of peers: what scales the table to this card."""
-    H, I, E, k = SHAPES[shape]
-    up = torch.empty(E, 2 * I, H, dtype=torch.bfloat16, device="cuda").normal_(0, H ** -0.5).transpose(1, 2)
-    down = torch.empty(E, H, I, dtype=torch.bfloat16, device="cuda").normal_(0, I ** -0.5).transpose(1, 2)
-    calls = []
-    for _ in range(2):
-        x = torch.randn(T, H, device="cuda").bfloat16()
-        ids, w = routing(T, E, k, "uniform")
-        order = ids.flatten().sort(stable=True).indices
-        ends = torch.bincount(ids.flatten(), minlength=E).cumsum(0).int()
-
-        def run(x=x, w=w, order=order, ends=ends):
-            h = torch._grouped_mm(x[order // k], up, offs=ends)
-            o = torch._grouped_mm(torch.nn.functional.silu(h[:, :I]) * h[:, I:], down, offs=ends)
-            z = torch.empty_like(o)
-            z[order] = o
-            return torch.einsum("tkh,tk->th", z.view(T, k, H), w.to(o.dtype))
-        calls.append(run)
-    t, table = seconds(calls, 5), peers.get((shape, T, "grouped_mm"))
-    print(f"{shape:8}{T:6} torch._grouped_mm     {t * 1e6:10.1f} us" + (f"; now / table {t * 1e3 / table[1]:.3f}" if table else ""), flush=True)
-
-
-def read_peers(path):
-    """(shape, T, form): the fastest peer and its milliseconds."""
-    peers, names, forms = {}, {v: k for k, v in NAMES.items()}, {"fp8blk": "fp8", "bf16": "bf16", "mxfp4": "mxfp4", "mxfp4a8": "mxfp4-fp8", "fp8chan": "fp8-row", "int4": "int4"}
-    for line in open(path) if path else ():
-        f = line.split()
-        if len(f) > 5 and f[0] in names and f[2] in forms and f[3] != "deepgemm_masked":
-            keys = [(names[f[0]], int(f[1]), forms[f[2]])] + ([(names[f[0]], int(f[1]), "grouped_mm")] if f[3] == "grouped_mm" else [])
-            for key in keys:
-                if key not in peers or float(f[4]) < peers[key][1]:
-                    peers[key] = (f[3], float(f[4]))
-    return peers
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--forms", nargs="+", choices=FORMS, default=["bf16", "fp8", "mxfp4", "int4"])
     parser.add_argument("--shapes", nargs="+", choices=NAMES, default=list(NAMES))
     parser.add_argument("--cache", default=os.path.join(HERE, ".cubins"), help="where compiled kernels are kept")
-    parser.add_argument("--peers", help="a table of peers: shape, T, dtype, name, milliseconds")
     parser.add_argument("--check-only", action="store_true")
     arguments = parser.parse_args()
     listed = kernel_list(arguments.forms)
     start = time.time()
     kernels = Kernels(listed, compile_all({n: k[0] for n, k in listed.items()}, arguments.cache))
     print(f"{len(listed)} kernels compiled in {time.time() - start:.1f} s", flush=True)
-    peers = read_peers(arguments.peers)
     fine = isolated("sort", 30, check_sort, kernels)
     for form in arguments.forms:
         bound = 5e-2 if FORMS[form].token_bytes == 1 else 5e-3
@@ -248,22 +219,15 @@ def main():
                      lambda l, *a, t=tokens: l.grouped(kernels.grouped(form, t), *a), counts, bound)
     if arguments.check_only or not fine:
         sys.exit(not fine)
-    reader, writer = os.pipe()
-
-    def measure():
-        rates = ceilings(kernels)
-        print(f"{torch.cuda.get_device_name(0)}: read {rates[0] / 1e12:.3f} TB/s, dense bf16 {rates[1] / 1e12:.0f} and fp8 {rates[2] / 1e12:.0f} TFLOP/s")
-        os.write(writer, json.dumps(rates).encode())
-    if not isolated("ceilings", 60, measure):
+    rates = measured("ceilings", 60, ceilings, kernels)
+    if not rates:
         return
-    rates = json.loads(os.read(reader, 1000))
+    print(f"{torch.cuda.get_device_name(0)}: read {rates[0] / 1e12:.3f} TB/s, dense bf16 {rates[1] / 1e12:.0f} and fp8 {rates[2] / 1e12:.0f} TFLOP/s")
     for shape in arguments.shapes:
         _, _, E, k = SHAPES[shape]
         for form in arguments.forms:
             sizes = {T: tiles_for(form, T * k / E) for T in (1, 4, 8, 64, 512, 4096, 16384)}
-            isolated(f"{shape} {form}", 30, time_layer, kernels, shape, form, sizes, rates, peers)
-        for T in (4096, 16384):
-            isolated(f"torch {shape}", 30, time_torch, shape, T, peers)
+            isolated(f"{shape} {form}", 30, time_layer, kernels, shape, form, sizes, rates)
 
 
 def tiles_for(form, mean):

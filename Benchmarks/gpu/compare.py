@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: Apache-2.0
+# Copyright 2026 the swift-moe project authors
+"""Times whole layers by `moe bench --backend cuda` and prints them as Markdown beside other engines' times. See README.md."""
+import argparse
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+
+from bench import HERE, NAMES, Kernels, ceilings, kernel_list, measured
+from compiler import compile_all
+from layer import SHAPES
+
+TOKENS = (1, 8, 64, 512, 4096, 16384)
+
+
+@dataclass
+class Form:
+    title: str
+    dtype: str
+    activations: str
+    peer: str  # what the table of other engines calls it
+    share: float  # of the dense product of its activations that counts as the limit
+    wanted: tuple  # how much faster than the fastest engine to be: of one token, from 4096 on
+
+
+FORMS = (
+    Form("bf16", "bf16", "bf16", "bf16", 0.9, (1.3, 1.1)),
+    Form("fp8 blocks, fp8 activations", "fp8-block", "fp8", "fp8blk", 0.85, (1.3, 1.25)),
+    Form("mxfp4", "mxfp4", "bf16", "mxfp4", 0.78, (1.8, 1.2)),
+    Form("int4, groups of 128", "int4-g128", "bf16", "int4", 0.78, (1.8, 1.2)),
+    Form("mxfp4, fp8 activations", "mxfp4", "fp8", "mxfp4a8", 0.85, (1.8, 1.1)),
+    Form("fp8 rows, fp8 activations", "fp8-channel", "fp8", "fp8chan", 0.85, (1.3, 1.25)),
+)
+
+
+class Peers:
+    """The fastest engine of each shape, batch and type, of lines of shape, T, dtype, name, milliseconds."""
+
+    def __init__(self, path, read):
+        self.times, self.read = {}, read
+        for line in open(path) if path else ():
+            f = line.split()
+            # deepgemm_masked has the two products only.
+            if len(f) > 5 and f[0] in NAMES.values() and f[1].isdigit() and f[3] != "deepgemm_masked":
+                key = (f[0], int(f[1]), f[2])
+                self.times[key] = min(self.times.get(key, 1e9), float(f[4]) * 1e-3)
+
+    def there_and_here(self, key, size, read, isBytes):
+        """Seconds on the card of the table, and at least here: where bytes are the limit they are read at this card's rate."""
+        there = self.times.get(key)
+        return there and (there, there + (size * max(0, 1 / read - 1 / self.read) if isBytes else 0))
+
+
+def bench(moe, shape, form, seconds):
+    command = [moe, "bench", "--backend", "cuda", "--shape", ",".join(map(str, SHAPES[shape])), "--dtype", form.dtype, "--activations",
+               form.activations, "--tokens", ",".join(map(str, TOKENS)), "--seconds", str(seconds), "--json"]
+    return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)["results"]
+
+
+def microseconds(t):
+    return f"{t * 1e6:.1f}" if t < 1e-4 else f"{t * 1e6:.0f}"
+
+
+def cell(form, name, result, rates, peers):
+    """The text, and whether the goal is reached where an engine sets one."""
+    read, dense = rates[0], form.share * rates[2 if form.activations == "fp8" else 1]
+    T, t, size = result["tokens"], result["median_seconds"], result["bytes"]
+    times = size / (0.92 * read), result["operations"] / dense
+    limit = max(times)
+    text = f"{microseconds(t)} ({limit / t * 100:.0f} %)"
+    peer = peers.there_and_here((name, T, form.peer), size, read, times[0] > times[1])
+    if not peer:
+        return text, None
+    there, here = peer
+    wanted = form.wanted[0] if T == 1 else form.wanted[1] if T >= 4096 else 1.05
+    goal = max(here / wanted, limit) if here > limit else here / 0.97
+    text += f"; {microseconds(there)}" + (f" → {microseconds(here)}" if here > there else "") + f": {here / t:.2f}"
+    return text + ("" if t <= goal else " ✗"), t <= goal
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--moe", default="moe", help="the command")
+    parser.add_argument("--peers", help="a table of other engines: shape, T, dtype, name, milliseconds")
+    parser.add_argument("--peers-read", type=float, default=4.26, help="TB/s that the card of that table reads")
+    parser.add_argument("--seconds", type=float, default=0.2, help="for each batch")
+    parser.add_argument("--dtypes", nargs="+", choices=sorted({f.peer for f in FORMS}), help="as the table of engines calls them")
+    parser.add_argument("--shapes", nargs="+", choices=NAMES, default=list(NAMES))
+    arguments = parser.parse_args()
+    listed = kernel_list([])
+    kernels = Kernels(listed, compile_all({n: k[0] for n, k in listed.items()}, os.path.join(HERE, ".cubins")))
+    rates = measured("ceilings", 60, ceilings, kernels)
+    if not rates:
+        sys.exit(1)
+    print(f"read {rates[0] / 1e12:.2f} TB/s, dense bf16 {rates[1] / 1e12:.0f} and fp8 {rates[2] / 1e12:.0f} TFLOP/s")
+    peers, goals = Peers(arguments.peers, arguments.peers_read * 1e12), []
+    for form in FORMS:
+        if arguments.dtypes and form.peer not in arguments.dtypes:
+            continue
+        print(f"\n| {form.title} | " + " | ".join(f"T = {T}" for T in TOKENS) + " |\n" + "|---" * (len(TOKENS) + 1) + "|")
+        for shape in arguments.shapes:
+            cells = [cell(form, NAMES[shape], r, rates, peers) for r in bench(arguments.moe, shape, form, arguments.seconds)]
+            goals += [reached for _, reached in cells if reached is not None]
+            print(f"| {NAMES[shape]} | " + " | ".join(text for text, _ in cells) + " |", flush=True)
+    print(f"\n{sum(goals)} of {len(goals)} at the limit or the goal")
+
+
+if __name__ == "__main__":
+    main()
