@@ -51,7 +51,8 @@ let package = Package(
     .target(name: "MoEInspection", dependencies: ["MoE", "Checkpoints", "Tensors"], swiftSettings: swiftSettings),
     .target(name: "CMoEInterface"),
     .target(
-      name: "MoECInterface", dependencies: ["CMoEInterface", "MoEInspection", "MoE", "Checkpoints", "Tensors"],
+      name: "MoECInterface",
+      dependencies: ["CMoEInterface", "MoECUDA", "MoEInspection", "MoE", "Checkpoints", "Tensors"],
       swiftSettings: swiftSettings),
     .executableTarget(
       name: "MoECommand",

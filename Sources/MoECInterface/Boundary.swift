@@ -4,6 +4,7 @@
 internal import CMoEInterface
 internal import Checkpoints
 internal import MoE
+internal import MoECUDA
 internal import Tensors
 
 /// The body of a C function: what it throws becomes the result and the text of `moe_last_error`.
@@ -28,6 +29,7 @@ func report(_ error: MoEError, reading: Bool) -> moe_result {
 private let results: [Fault.Code: Int] = [
   .invalidHandle: MOE_INVALID_HANDLE, .invalidArgument: MOE_INVALID_ARGUMENT, .outOfMemory: MOE_OUT_OF_MEMORY,
   .unsupported: MOE_UNSUPPORTED, .unsupportedByBackend: MOE_UNSUPPORTED, .unknownArchitecture: MOE_UNSUPPORTED,
+  .device: MOE_DEVICE,
 ]
 
 extension Fault.Code {

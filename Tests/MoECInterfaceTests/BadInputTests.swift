@@ -108,7 +108,7 @@ import Testing
     expect(load { $0.tensor_parallel = 1 << 14 }, MOE_INVALID_ARGUMENT, "intermediate size 96")
     "float7".withCString { name in
       expect(load { $0.weight_type = name }, MOE_INVALID_ARGUMENT, "float7", "int4-gN")
-      expect(load { $0.backend = name }, MOE_UNSUPPORTED, "float7", "cpu or reference")
+      expect(load { $0.backend = name }, MOE_UNSUPPORTED, "float7", "cpu, reference or cuda[:N]")
       expect(load { $0.activations = name }, MOE_INVALID_ARGUMENT, "float7", "declared")
     }
     var plan: UnsafeMutablePointer<CChar>?

@@ -69,6 +69,27 @@ import Testing
     #expect(loads == Array(repeating: 0, count: 8))
   }
 
+  /// With a GPU the oracle's block in bf16 activations, without one what is missing. A plan needs none.
+  @Test func wholeBlockOnAGPU() throws {
+    let checkpoint = try Fixture.checkpoint()
+    defer { moe_checkpoint_free(checkpoint) }
+    try "cuda".withCString { name in
+      var options = moe_load_options_make()
+      options.backend = name
+      var plan: UnsafeMutablePointer<CChar>?
+      try expectOK(moe_checkpoint_plan(checkpoint, &options, 16, &plan))
+      moe_string_free(plan)
+      var layer: OpaquePointer?
+      let result = moe_layer_load(checkpoint, 0, &options, &layer)
+      guard result == moe_result(MOE_OK) else { return expect(result, MOE_DEVICE, "cuda:0", "expected") }
+      defer { moe_layer_free(layer) }
+      var test = try Case()
+      test.batch.whole_block = 1
+      try expectOK(moe_layer_forward(layer, &test.batch))
+      #expect(relativeError(test.output.values, try Fixture.oracle("layers.0.block_output")) < 1e-2)
+    }
+  }
+
   @Test func logitsAreRouted() throws {
     let layer = try Fixture.layer()
     defer { moe_layer_free(layer) }

@@ -23,11 +23,12 @@ def experts(mixtral: Path) -> swift_moe.Experts:
 
 def test_the_tree_is_small() -> None:
     kinds = [swift_moe.InvalidArgument, swift_moe.InvalidHandle, swift_moe.CheckpointError]
-    kinds += [swift_moe.Unsupported, swift_moe.OutOfMemory]
+    kinds += [swift_moe.Unsupported, swift_moe.OutOfMemory, swift_moe.DeviceError]
     assert all(issubclass(kind, swift_moe.MoEError) for kind in kinds)
     assert issubclass(swift_moe.InvalidArgument, ValueError)
     assert issubclass(swift_moe.Unsupported, NotImplementedError)
     assert issubclass(swift_moe.OutOfMemory, MemoryError)
+    assert issubclass(swift_moe.DeviceError, RuntimeError)
 
 
 def test_paths_that_are_no_checkpoint(tmp_path: Path) -> None:

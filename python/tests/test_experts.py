@@ -55,6 +55,18 @@ def test_block_is_the_oracles(mixtral: Path, oracle: dict[str, Any], backend: st
     assert experts.loads().sum() == 0
 
 
+def test_a_gpu(mixtral: Path, oracle: dict[str, Any]) -> None:
+    """With one the oracle's block in bf16 activations; without one an error that names it. A plan needs none."""
+    checkpoint = swift_moe.Checkpoint(mixtral)
+    assert checkpoint.plan(backend="cuda").ranks[0].resident_bytes >= 8 * 3 * 64 * 96 * 2
+    try:
+        experts = swift_moe.Experts.load(checkpoint, 0, backend="cuda")
+    except swift_moe.DeviceError as missing:
+        assert "cuda:0" in str(missing) and "expected" in str(missing)
+    else:
+        assert error(experts.block(oracle["layers.0.input"]), oracle["layers.0.block_output"]) < 1e-2
+
+
 def test_arrays_of_all_libraries_are_taken_where_they_are(mixtral: Path, oracle: dict[str, Any]) -> None:
     experts = swift_moe.Experts.load(swift_moe.Checkpoint(mixtral), 0)
     x, rng = oracle["layers.0.input"], np.random.default_rng(1)

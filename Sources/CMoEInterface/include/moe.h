@@ -75,6 +75,8 @@ enum {
   /// Asked for is what this library, backend or machine does not do.
   MOE_UNSUPPORTED = 4,
   MOE_OUT_OF_MEMORY = 5,
+  /// A GPU, its driver or its compiler is not there, or failed.
+  MOE_DEVICE = 6,
 };
 
 /// Why the last function that failed on this thread did, one fault on a line; "" before any failed. Good until the next
@@ -145,12 +147,13 @@ static inline moe_tensor moe_matrix(void *MOE_NULLABLE data, moe_dtype dtype, in
 /// Where and how experts are kept and computed.
 typedef struct moe_load_options {
   size_t struct_size;
-  /// "cpu" (when null) or "reference".
+  /// "cpu" (when null), "cuda" or "cuda:N" for an NVIDIA GPU, or "reference".
   const char *MOE_NULLABLE backend;
   /// What weights are converted or quantised to while they load, such as "bf16", "fp8-block", "int4-g128" or "q4_k"; as
   /// they are when null.
   const char *MOE_NULLABLE weight_type;
-  /// "f32" (when null), or "declared": what the checkpoint declares, on the reference backend.
+  /// Precision of activations: "f32" (when null, but "bf16" with cuda), "bf16", "int8" (cpu), "fp8" (cuda), or "declared":
+  /// what the checkpoint declares (reference, cuda).
   const char *MOE_NULLABLE activations;
   /// Workers; 0 is `MOE_THREADS` or one for each processor of the affinity mask.
   int32_t threads;

@@ -50,6 +50,12 @@ public struct CUDABackend: Backend {
     }
   }
 
+  /// The number of the device in a backend's name, `cuda` or `cuda:N`; nil for any other name.
+  public static func ordinal(named name: String) -> Int? {
+    guard name != "cuda" else { return 0 }
+    return name.hasPrefix("cuda:") ? Int(name.dropFirst(5)).flatMap { $0 >= 0 ? $0 : nil } : nil
+  }
+
   /// On a device that is open.
   package init(_ device: CUDADevice, activations: ActivationPrecision) {
     ordinal = device.ordinal

@@ -66,11 +66,7 @@ struct BackendOptions: ParsableArguments {
     }
   }
 
-  /// The number of the device in `cuda` or `cuda:N`.
-  private var deviceOrdinal: Int? {
-    guard backend != "cuda" else { return 0 }
-    return backend.hasPrefix("cuda:") ? Int(backend.dropFirst(5)).flatMap { $0 >= 0 ? $0 : nil } : nil
-  }
+  private var deviceOrdinal: Int? { CUDABackend.ordinal(named: backend) }
 
   /// The device that was asked for; it is opened when it is first needed.
   private func cuda() throws(MoEError) -> CUDABackend {

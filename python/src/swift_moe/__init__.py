@@ -19,7 +19,7 @@ from __future__ import annotations
 from ._library import version as _version
 from ._options import Options
 from .checkpoint import Checkpoint, Finding, Layer, Plan, RankPlan, Report, Tensor, check
-from .errors import CheckpointError, InvalidArgument, InvalidHandle, MoEError, OutOfMemory, Unsupported
+from .errors import CheckpointError, DeviceError, InvalidArgument, InvalidHandle, MoEError, OutOfMemory, Unsupported
 from .experts import Experts, ExpertsInfo, Job, Loader
 from .integration import from_pretrained, prepare, register
 from .routing import Routes, capture, replay
@@ -30,6 +30,7 @@ __version__ = _version()
 __all__ = [
     "Checkpoint",
     "CheckpointError",
+    "DeviceError",
     "Experts",
     "ExpertsInfo",
     "Finding",

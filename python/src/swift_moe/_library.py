@@ -11,7 +11,7 @@ from ctypes import POINTER, Structure, byref, c_char_p, c_double, c_float, c_int
 from pathlib import Path
 from typing import Any
 
-from .errors import CheckpointError, InvalidArgument, InvalidHandle, MoEError, OutOfMemory, Unsupported
+from .errors import CheckpointError, DeviceError, InvalidArgument, InvalidHandle, MoEError, OutOfMemory, Unsupported
 
 ABI_VERSION = 1
 
@@ -125,6 +125,7 @@ ERRORS: dict[int, type[MoEError]] = {
     3: CheckpointError,
     4: Unsupported,
     5: OutOfMemory,
+    6: DeviceError,
 }
 
 

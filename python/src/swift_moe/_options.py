@@ -16,7 +16,7 @@ class Options:
 
     weights: str | None = None
     backend: str = "cpu"
-    activations: str = "f32"
+    activations: str | None = None
     threads: int = 0
     tensor_parallel: int = 1
     expert_parallel: int = 1
@@ -27,7 +27,7 @@ class Options:
         return _library.LoadOptions(
             backend=self.backend.encode(),
             weight_type=None if self.weights is None else self.weights.encode(),
-            activations=self.activations.encode(),
+            activations=None if self.activations is None else self.activations.encode(),
             threads=self.threads,
             tensor_parallel=self.tensor_parallel,
             expert_parallel=self.expert_parallel,

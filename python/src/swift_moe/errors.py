@@ -30,5 +30,9 @@ class Unsupported(MoEError, NotImplementedError):
     """Asked for is what this library, backend or machine does not do."""
 
 
+class DeviceError(MoEError, RuntimeError):
+    """A GPU, its driver or its compiler is not there, or failed."""
+
+
 class OutOfMemory(MoEError, MemoryError):
     """There is no memory for it."""

@@ -87,7 +87,7 @@ class Experts:
         *,
         weights: str | None = None,
         backend: str = "cpu",
-        activations: str = "f32",
+        activations: str | None = None,
         threads: int = 0,
         tensor_parallel: int = 1,
         expert_parallel: int = 1,
@@ -99,6 +99,9 @@ class Experts:
         Args:
             weights: what weights are converted to while they load, such as "bf16", "fp8-block" or "int4-g128"; as they
                 are when None.
+            backend: "cpu", "cuda" or "cuda:N" for an NVIDIA GPU, or "reference".
+            activations: what tokens and the intermediate are rounded to before they are multiplied: "f32", "bf16", "int8"
+                (cpu), "fp8" (cuda) or "declared" by the checkpoint (reference, cuda); when None "f32", with cuda "bf16".
             threads: workers; 0 is one for each processor.
             experts_only: leaves out the gate, the router, the shared experts.
         """

@@ -97,7 +97,7 @@ def register(
     name: str = NAME,
     *,
     weights: str | None = None,
-    activations: str = "f32",
+    activations: str | None = None,
     backend: str = "cpu",
     threads: int = 0,
     checkpoint: Checkpoint | None = None,
@@ -116,7 +116,9 @@ def register(
         weights: what the model's weights are converted to when they are packed, at the first forward or by `prepare`; as
             they are when None.
         activations: what tokens and the intermediate are rounded to before they are multiplied: "f32" (not at all),
-            "bf16", which is what transformers itself does in a model of bfloat16, or "int8".
+            "bf16", which is what transformers itself does in a model of bfloat16, "int8" (cpu) or "fp8" (cuda); when None
+            "f32", with cuda "bf16".
+        backend: "cpu", or "cuda" or "cuda:N" for an NVIDIA GPU.
         threads: workers; 0 is one for each processor.
         checkpoint: where experts are loaded from instead, as they are stored there; then `prepare` must be called.
         release: whether the model's own expert weights are given up once they are packed.
@@ -172,7 +174,8 @@ def from_pretrained(
     name: str | None = None,
     model_class: Any = None,
     weights: str | None = None,
-    activations: str = "f32",
+    activations: str | None = None,
+    backend: str = "cpu",
     threads: int = 0,
     **arguments: Any,
 ) -> Any:
@@ -185,7 +188,7 @@ def from_pretrained(
     Args:
         name: of the experts implementation that is registered for it.
         model_class: an auto class; AutoModelForCausalLM when None.
-        weights, activations, threads: as in `register`.
+        weights, activations, backend, threads: as in `register`.
         arguments: for the class's own `from_pretrained`, which gets the remaining tensors as its state.
     """
     import torch
@@ -198,7 +201,7 @@ def from_pretrained(
     if hasattr(config, "quantization_config"):
         del config.quantization_config
     name = name or f"{NAME}:{path}"
-    register(name, weights=weights, activations=activations, threads=threads, checkpoint=checkpoint)
+    register(name, weights=weights, activations=activations, backend=backend, threads=threads, checkpoint=checkpoint)
     with torch.device("meta"):
         skeleton = (model_class or transformers.AutoModelForCausalLM).from_config(config)
     with _without_expert_weights(skeleton):
