@@ -3,6 +3,7 @@
 """Checks the CUDA kernels of the routed experts on a Hopper GPU, then times them. See README.md."""
 import argparse
 import json
+import math
 import os
 import sys
 import time
@@ -108,6 +109,11 @@ def measured(name, limit, function, *arguments):
         return json.loads(answer.read() or "null")
 
 
+def bound(form):
+    """Of relative errors."""
+    return 5e-2 if FORMS[form].token_bytes == 1 else 5e-3
+
+
 def check_sort(kernels):
     layer = Layer("odd", "bf16")
     for layer.E, layer.k in ((13, 3), (128, 8), (512, 10)):
@@ -157,8 +163,8 @@ def batches(layer, T, count):
 
 
 def time_layer(kernels, shape, form, sizes, rates):
-    """`sizes`: {T: the numbers of rows of a tile to try}; at most 8 tokens go through every stream, too."""
-    layer = Layer(shape, form, keeps_values=False)
+    """`sizes`: {T: the numbers of rows of a tile to try}; at most 8 tokens go through every stream, too. A time of a wrong result is none."""
+    layer = Layer(shape, form)
     dense = 0.85 * rates[2] if layer.form.token_bytes == 1 else (0.78 if layer.form.tile_bytes else 0.9) * rates[1]
     for T, tiles in sizes.items():
         inputs = batches(layer, T, 24 if T <= 8 else 8 if T <= 512 else 2)
@@ -171,10 +177,18 @@ def time_layer(kernels, shape, form, sizes, rates):
         else:
             runs = {}
         runs |= {f"grouped {form} {t}": (lambda i, k=kernels.grouped(form, t): layer.grouped(k, *i)) for t in tiles}
+        x, ids, w, y = inputs[0]
+        some = torch.randperm(T, device="cuda")[:T if T <= 64 else 16]
+        truth = layer.truth(x[some], ids[some], w[some])
         for name, run in runs.items():
             t = seconds([lambda i=i: run(i) for i in inputs], 9 if T <= 512 else 5)
+            y.fill_(math.nan)
+            run(inputs[0])
+            error = ((y[some].float() - truth).norm() / truth.norm()).item()
+            if not error < bound(form):
+                raise ValueError(f"{name}, T = {T}: error {error:.1e}")
             print(f"{shape:8}{T:6} {name:22}{t * 1e6:10.1f} us {work / t / 1e12:7.1f} TFLOP/s {size / t / 1e12:6.3f} TB/s, "
-                  f"{limit / t * 100:5.1f} % of the limit", flush=True)
+                  f"{limit / t * 100:5.1f} % of the limit; error {error:.1e}", flush=True)
         if T >= 4096:
             time_parts(layer, kernels, form, tiles, inputs[0])
 
@@ -209,25 +223,25 @@ def main():
     print(f"{len(listed)} kernels compiled in {time.time() - start:.1f} s", flush=True)
     fine = isolated("sort", 30, check_sort, kernels)
     for form in arguments.forms:
-        bound = 5e-2 if FORMS[form].token_bytes == 1 else 5e-3
         for name in kernels.streams(form):
             counts = [T for T in (1, 2, 7, 8) if name in kernels.streams(form, T)]
-            fine &= isolated(name, 20, check_kernels, name, form, lambda l, *a, n=name: l.stream(kernels[n], *a), counts, bound)
+            fine &= isolated(name, 20, check_kernels, name, form, lambda l, *a, n=name: l.stream(kernels[n], *a), counts, bound(form))
         for i, tokens in enumerate(GROUPED[form]):
             counts = (1, 2, 7, 8, 64, 129, 512, 4096) if tokens == 128 or tokens > 160 else ((8, 64, 512), (7, 129, 512), (2, 129, 512))[i % 3]
             fine &= fine and isolated(f"grouped {form} {tokens}", 20, check_kernels, f"grouped {form} {tokens}", form,
-                     lambda l, *a, t=tokens: l.grouped(kernels.grouped(form, t), *a), counts, bound)
+                     lambda l, *a, t=tokens: l.grouped(kernels.grouped(form, t), *a), counts, bound(form))
     if arguments.check_only or not fine:
         sys.exit(not fine)
     rates = measured("ceilings", 60, ceilings, kernels)
     if not rates:
-        return
+        sys.exit(1)
     print(f"{torch.cuda.get_device_name(0)}: read {rates[0] / 1e12:.3f} TB/s, dense bf16 {rates[1] / 1e12:.0f} and fp8 {rates[2] / 1e12:.0f} TFLOP/s")
     for shape in arguments.shapes:
         _, _, E, k = SHAPES[shape]
         for form in arguments.forms:
             sizes = {T: tiles_for(form, T * k / E) for T in (1, 4, 8, 64, 512, 4096, 16384)}
-            isolated(f"{shape} {form}", 30, time_layer, kernels, shape, form, sizes, rates)
+            fine &= isolated(f"{shape} {form}", 30, time_layer, kernels, shape, form, sizes, rates)
+    sys.exit(not fine)
 
 
 def tiles_for(form, mean):
