@@ -18,7 +18,8 @@ __device__ __forceinline__ void storeBlocks(u32 address, const u32 (&w)[4]) {
                "r"(w[3]) : "memory");
 }
 
-struct Epilogue {
+/// What a warp of a warpgroup that has `halves` of a tile's weight rows does.
+template <int halves> struct WarpEpilogue {
   /// A warp's buffer has 8 rows: of bf16 a half's outputs, of codes all.
   static constexpr int outputBytes = DOWN ? 2 : 1, rowBytes = DOWN ? halfOutputs * 2 : halves * halfOutputs;
   static constexpr int bufferBytes = 8 * rowBytes, chunks = rowBytes / 16;
@@ -27,20 +28,11 @@ struct Epilogue {
   u32 buffer;
   int member;
   /// Of down: lane l has the row of the result of the warp's row l % 16.
-  int place = 0;
-
-  __device__ static Epilogue of(const moe_hopper_grouped_arguments& p, const Memory& memory, int member) {
-    return {p, memory.buffers() + (threadIdx.x - copiers >> 5) * bufferBytes, member};
-  }
-
-  /// Before the product, behind which what is fetched comes.
-  __device__ __forceinline__ void begin(const Tile& tile) {
-    if (DOWN) place = p.sources.rows[tile.first + smaller(firstToken(member) + (lane() & 15), tile.count - 1)];
-  }
+  int place;
 
   __device__ __forceinline__ void finish(const Tile& tile, Sums& sums) const {
-    const int first = tile.first + firstToken(member), count = tile.count - firstToken(member);
-    const int output = tile.block * tileOutputs + firstHalf(member) * halfOutputs;
+    const int firstOfWarp = firstToken(member, halves), first = tile.first + firstOfWarp, count = tile.count - firstOfWarp;
+    const int output = tile.block * tileOutputs + firstHalf(member, halves) * halfOutputs;
     if (!DOWN && p.results.inputWeights) weigh(sums, first, count);
     if (p.results.bias) addBias(sums, (const float*)(p.results.bias + tile.expert * p.expertBytes), output);
     if constexpr (DOWN)
@@ -113,9 +105,9 @@ struct Epilogue {
           bits = greaterHalves(bits, packed[half][j] & 0x7fff7fffu);
         }
       const int row = i * 8 + (lane() >> 2);
-      const float greatest = greatestOfRow(bits, firstToken(member) + row), inverse = 448.f * reciprocal(greatest);
+      const float greatest = greatestOfRow(bits, firstToken(member, halves) + row), inverse = 448.f * reciprocal(greatest);
       storeCodes(packed, inverse, first + i * 8, count - i * 8, output);
-      if ((lane() & 3) == 0 && row < count && firstHalf(member) == 0)
+      if ((lane() & 3) == 0 && row < count && firstHalf(member, halves) == 0)
         p.results.outputScales[(long long)(first + row) * ceilDivide(p.results.width, scaleBlock) + output / scaleBlock] =
           greatest * (1 / 448.f);
     }
@@ -176,5 +168,27 @@ struct Epilogue {
   /// Two bf16 times `inverse` as e4m3.
   static __device__ __forceinline__ u32 quantized(u32 values, float inverse) {
     return packE4M3(lowBF16(values) * inverse, highBF16(values) * inverse);
+  }
+};
+
+struct Epilogue {
+  const moe_hopper_grouped_arguments& p;
+  u32 buffer;
+  int member, place = 0;
+
+  __device__ static Epilogue of(const moe_hopper_grouped_arguments& p, const Memory& memory, int member) {
+    return {p, memory.buffers() + (threadIdx.x - copiers >> 5) * WarpEpilogue<mostHalves>::bufferBytes, member};
+  }
+
+  /// Before the product, behind which what is fetched comes.
+  __device__ __forceinline__ void begin(const Tile& tile) {
+    if (DOWN) place = p.sources.rows[tile.first + smaller(firstToken(member, halvesOf(tile)) + (lane() & 15), tile.count - 1)];
+  }
+
+  __device__ __forceinline__ void finish(const Tile& tile, Sums& sums) const {
+    if (halvesOf(tile) == mostHalves)
+      WarpEpilogue<mostHalves>{p, buffer, member, place}.finish(tile, sums);
+    else
+      WarpEpilogue<1>{p, buffer, member, place}.finish(tile, sums);
   }
 };

@@ -6,6 +6,7 @@
 #pragma once
 #include "common.cuh"
 #include "moe_hopper.h"
+#include "weights.cuh"
 
 /// Most rows of a tile.
 #ifndef TOKENS
@@ -60,15 +61,20 @@ struct TileTable {
   }
 };
 
-/// An expert's rows are shared out evenly among as few tiles as hold them, and its tiles among as few panels. A block of a cluster
-/// that would have no row repeats the expert's last.
+/// An expert's rows lie in as few tiles as hold them, and its tiles in as few panels, shared out evenly. A block of a cluster that
+/// would have no row repeats the expert's last.
 struct Tiles {
   static constexpr int panel = 16 / CLUSTER;
+  /// Tiles of a block from which on rows fill all of an expert's tiles but its last: products take them by 16 or more, and those
+  /// that are none take time, too. With fewer tiles, what some blocks do last counts more. Products of bf16 take rows by 8.
+  static constexpr int many = 7;
   const TileTable& table;
   int experts, blocks;
+  bool areFilled;
   int expert = 0;
 
-  __device__ Tiles(const TileTable& table, int experts, int blocks) : table(table), experts(experts), blocks(blocks) {}
+  __device__ Tiles(const TileTable& table, int experts, int blocks)
+      : table(table), experts(experts), blocks(blocks), areFilled(WEIGHTS != BF16 && count() >= many * (int)gridDim.x) {}
   __device__ int count() const { return table.tiles[experts] * blocks; }
   /// Tile `index` of a block of the cluster; indices may only grow. A tile without rows: there are no more.
   __device__ Tile find(int index, int blockInCluster) {
@@ -84,7 +90,8 @@ struct Tiles {
     const int most = ceilDivide(tilesHere, ceilDivide(tilesHere, panel)), perPanel = most * blocks;
     const int local = index - before * blocks, panels = divide(local, perPanel);
     const int start = panels * most, rest = local - panels * perPanel, width = smaller(most, tilesHere - start);
-    const int shares = tilesHere * CLUSTER, share = divide(total + shares - 1, shares), block = divide(rest, width);
+    const int shares = tilesHere * CLUSTER, share = areFilled ? TOKENS : divide(total + shares - 1, shares);
+    const int block = divide(rest, width);
     const int row = smaller(((start + rest - block * width) * CLUSTER + blockInCluster) * share, total - 1);
     return Tile{expert, begin + row, smaller(share, total - row), block};
   }
