@@ -63,7 +63,7 @@ class E4M3:
 
 class E4M3Rows(E4M3):
     """With a scale for each row."""
-    macro, scales_rows, tokens = 13, True, (16, 32, 64, 96, 128)
+    macro, scales_rows, tokens = 13, True, (16, 32, 64, 96, 128, 160)
     quantize = staticmethod(fake_e4m3_rows)
 
     @staticmethod

@@ -85,6 +85,8 @@ struct Consumer {
   static constexpr int leastRows = rowsAreLoaded ? 8 : STEP > 16 ? STEP : 16;
   /// The next smaller number of rows that has a variant of its own.
   static constexpr int fewer(int rows) {
+    // A variant's first tile waits for its instructions; of long ones that costs more than products of rows that are none.
+    if (NARROW) return rows > 64 ? rows - 32 : rows / 2;
     return rows > 96 ? rows - (TILED ? 16 : 8) : rows > 64 ? rows - 16 : rows > 32 ? rows - 32 : rows / 2;
   }
 

@@ -21,11 +21,13 @@ struct LeftOperand {
   __device__ __forceinline__ LeftOperand(const Memory& memory, int member)
       : memory(memory), first(memory.weights(0) + (member * 4 + (threadIdx.x >> 5 & 3)) * 4 * codes::tileBytes) {}
 
-  /// Begins the products of 128 columns, of which 32 of 64 rows become e4m3 while the tensor cores multiply those before.
-  template <int N, bool isFirst> __device__ __forceinline__ void begin(float (&block)[N / 2], int stage, int half) {
+  /// Begins the products of 128 columns and N tokens, of which 32 columns of 64 rows become e4m3 while the tensor cores multiply
+  /// those before.
+  template <int N, bool isFirst>
+  __device__ __forceinline__ void begin(float (&block)[N / 2], int stage, int half, int firstToken) {
     // The first and the second 8 of the 16 rows of a half; halves take turns.
     const codes::Place low = first.after(stage * stageBytes + half * codes::tileBytes), high = low.after(2 * codes::tileBytes);
-    const u64 tokens = wgmma::descriptor(memory.tokens(stage));
+    const u64 tokens = wgmma::descriptor(memory.tokens(stage) + firstToken * operandWidth);
     const Words lowCodes = codes::load(low, 0), highCodes = codes::load(high, 0);
     scales[0] = codes::loadScales(low);
     scales[1] = codes::loadScales(high);
@@ -53,10 +55,11 @@ struct LeftOperand {
 
   __device__ __forceinline__ LeftOperand(const Memory& memory, int member) : memory(memory), member(member) {}
 
-  /// Begins the products of 128 columns.
-  template <int N, bool isFirst> __device__ __forceinline__ void begin(float (&block)[N / 2], int stage, int half) const {
+  /// Begins the products of 128 columns and N tokens.
+  template <int N, bool isFirst>
+  __device__ __forceinline__ void begin(float (&block)[N / 2], int stage, int half, int firstToken) const {
     const u64 weights = wgmma::halfOf(memory.weights(stage) + member * 128 * operandWidth, half);
-    const u64 tokens = wgmma::descriptor(memory.tokens(stage));
+    const u64 tokens = wgmma::descriptor(memory.tokens(stage) + firstToken * operandWidth);
     wgmma::begin();
 #pragma unroll
     for (int j = 0; j < 4; ++j)
@@ -79,6 +82,8 @@ struct NarrowProduct {
       : memory(memory), at(at), steps(steps), left(memory, member) {}
 
   template <int N> __device__ __forceinline__ void multiply(Sums& sums) {
+    // Blocks of sums of more than 128 tokens would leave no registers.
+    constexpr int parts = N > 128 ? 2 : 1, partTokens = N / parts;
 #pragma unroll
     for (int half = 0; half < 2; ++half)
 #pragma unroll
@@ -91,19 +96,23 @@ struct NarrowProduct {
       const int next = at.stage;
       if (both) memory.waitUntilFull(at);
 #pragma unroll
-      for (int half = 0; half < 2; ++half) {
-        float block[N / 2];
-        left.template begin<N, true>(block, stage, half);
-        if (both) left.template begin<N, false>(block, next, half);
+      for (int i = 0; i < 2 * parts; ++i) {
+        const int half = i / parts, firstToken = i % parts * partTokens;
+        float block[partTokens / 2];
+        left.template begin<partTokens, true>(block, stage, half, firstToken);
+        if (both) left.template begin<partTokens, false>(block, next, half, firstToken);
         const float factors[2] = {left.factor(0), left.factor(1)};
         wgmma::wait<0>();
         wgmma::hold(block);
-        if (half == 1) {
+        if (i == 2 * parts - 1) {
           memory.release(stage);
           if (both) memory.release(next);
         }
 #pragma unroll
-        for (int i = 0; i < N / 2; ++i) sums[half][i] = fmaf(block[i], factors[i >> 1 & 1], sums[half][i]);
+        for (int j = 0; j < partTokens / 2; ++j) {
+          float& sum = sums[half][firstToken / 2 + j];
+          sum = fmaf(block[j], factors[j >> 1 & 1], sum);
+        }
       }
       if (both) at.advance();
     }

@@ -77,7 +77,8 @@ struct HopperForm: Sendable, Hashable {
   static let int4Minimums32 = Self(
     11, "int4-g32-minimum", bits: 4, coding: .integers(bits: 4, group: 32, hasMinimums: true))
   static let mxfp4E4M3 = Self(12, "mxfp4-e4m3", bits: 4, coding: .mxfp4E4M3, inputs: .e4m3InRows, stream: (0, 0))
-  static let e4m3Rows = Self(13, "e4m3-row", bits: 8, inputs: .e4m3InRows, stream: (0, 0))
+  static let e4m3Rows = Self(
+    13, "e4m3-row", bits: 8, inputs: .e4m3InRows, tokens: [16, 32, 64, 96, 128, 160], stream: (0, 0))
 
   static let all = [
     bf16, e4m3Block, mxfp4, nvfp4, int4Groups128, int4Groups32, int4Minimums32, e4m3Groups128, e4m3Groups32,
