@@ -73,8 +73,10 @@ class Kernels(dict):
         return [n for n in self.listed if n.startswith(f"stream {form} ") and ring_stages(FORMS[form], self.listed[n][3]["chunk"], T)]
 
     def grouped(self, form, tokens):
+        """`tokens`: of gate and up, and of down, or of both."""
+        up, down = tokens if isinstance(tokens, tuple) else (tokens, tokens)
         quantize = f"quantize_rows {form}" if FORMS[form].scales_rows else "quantize"
-        return [self[n] for n in ("sort", quantize, f"up {form} {tokens}", f"down {form} {tokens}", "combine")]
+        return [self[n] for n in ("sort", quantize, f"up {form} {up}", f"down {form} {down}", "combine")]
 
 
 def isolated(name, limit, function, *arguments):
@@ -237,18 +239,30 @@ def main():
         sys.exit(1)
     print(f"{torch.cuda.get_device_name(0)}: read {rates[0] / 1e12:.3f} TB/s, dense bf16 {rates[1] / 1e12:.0f} and fp8 {rates[2] / 1e12:.0f} TFLOP/s")
     for shape in arguments.shapes:
-        _, _, E, k = SHAPES[shape]
         for form in arguments.forms:
-            sizes = {T: tiles_for(form, T * k / E) for T in (1, 4, 8, 64, 512, 4096, 16384)}
+            sizes = {T: tiles_for(shape, form, T) for T in (1, 4, 8, 64, 512, 4096, 16384)}
             fine &= isolated(f"{shape} {form}", 30, time_layer, kernels, shape, form, sizes, rates)
     sys.exit(not fine)
 
 
-def tiles_for(form, mean):
-    """The tiles worth trying for so many rows an expert: the smallest that holds them, and its neighbour above."""
-    choice = GROUPED[form]
+def tiles_for(shape, form, T):
+    """The tiles worth trying: the smallest that hold an expert's rows, their neighbours above, and what `lowered` makes of those."""
+    H, I, E, k = SHAPES[shape]
+    choice, mean = GROUPED[form], T * k / E
     first = next((i for i, t in enumerate(choice) if t >= mean), len(choice) - 1)
-    return choice[max(0, first - (1 if first == len(choice) - 1 else 0)):first + 2]
+    tiles = choice[max(0, first - (1 if first == len(choice) - 1 else 0)):first + 2]
+    pairs = [tuple(lowered(form, t, E * blocks, mean) for blocks in (-(-I // 128), -(-H // 256))) for t in tiles]
+    return [*tiles, *(p for p, t in zip(pairs, tiles) if p != (t, t))]
+
+
+def lowered(form, most, blocks, mean, multiprocessors=132):
+    """As `HopperKernels.tokens` does: of a product that has one to two tiles for each multiprocessor the lowest that are no more."""
+    def rounds(tokens):
+        tiles = sum(math.ceil((mean + deviation * mean ** 0.5) / tokens) for deviation in (-1, 0, 1)) / 3
+        return math.ceil(blocks * tiles / multiprocessors)
+    if form == "fp8" or most > 160 or rounds(most) != 2:
+        return most
+    return next(t for t in GROUPED[form] if rounds(t) == 2)
 
 
 if __name__ == "__main__":

@@ -88,6 +88,28 @@ import Testing
     #expect(heights == [64, 64, 128, 128])
   }
 
+  /// Where a multiprocessor has one or two tiles, they are as low as they may be without a third.
+  @Test func heightsOfFewTiles() {
+    func rows(
+      _ form: HopperForm, tokens: Int, hidden: Int = 4096, inner: Int, topK: Int = 2, experts: Int = 8
+    ) -> [Int] {
+      let kernels = HopperKernels(form, .silu), pairs = tokens * topK
+      let most = kernels.tokens(pairs: pairs, experts: experts, columns: min(hidden, inner))
+      return [false, true].map {
+        kernels.tokens(
+          isDown: $0, outputs: $0 ? hidden : inner, most: most, pairs: pairs, experts: experts, multiprocessors: 132)
+      }
+    }
+    #expect(rows(.mxfp4, tokens: 512, inner: 14336) == [128, 96])
+    #expect(rows(.mxfp4, tokens: 512, inner: 2048) == [96, 96])
+    #expect(rows(.mxfp4, tokens: 4096, inner: 14336) == [128, 128])
+    #expect(rows(.mxfp4, tokens: 512, hidden: 7168, inner: 2048, topK: 8, experts: 32) == [128, 128])
+    #expect(rows(.bf16, tokens: 512, inner: 14336) == [160, 160])
+    #expect(rows(.e4m3Rows, tokens: 512, inner: 14336) == [160, 160])
+    #expect(rows(.bf16, tokens: 640, inner: 14336) == [160, 96])
+    #expect(rows(.e4m3Block, tokens: 512, inner: 14336) == [128, 128])
+  }
+
   /// Two blocks share copies of weights where an expert has about 512 rows of at least 2560 columns.
   @Test func pairsOfTiles() {
     func rows(_ form: HopperForm, mean: Int, columns: Int = 2880) -> Int {

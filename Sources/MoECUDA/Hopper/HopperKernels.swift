@@ -12,6 +12,8 @@ struct HopperKernels: Sendable, Hashable {
   let function: Int
   let isGated: Bool
 
+  /// Weight rows of a tile.
+  private static let tileRows = 256
   /// What a block may have of shared memory, and what of it the grouped products declare themselves.
   private static let (mostShared, declared) = (232448, 9216)
 
@@ -106,6 +108,28 @@ struct HopperKernels: Sendable, Hashable {
     if let pair = form.pairTokens, columns >= 2560, (384...768).contains(mean) { return pair }
     // An expert with more rows than a tile holds reads its weights twice, so there is room for a quarter more.
     return form.tokens.first { Double($0) >= 1.25 * mean } ?? form.tokens.last!
+  }
+
+  /// Most rows of a tile of one of the products, of so many outputs.
+  ///
+  /// Where no multiprocessor has more than two tiles, some have one, and a product takes as long as the tallest of the others:
+  /// tiles are as low as they may be without a third for any.
+  ///
+  /// - Parameter most: from `tokens(pairs:experts:columns:)`.
+  func tokens(
+    isDown: Bool, outputs: Int, most: Int, pairs: Int, experts: Int, multiprocessors: Int
+  ) -> Int {
+    // Tiles of 64 rows of e4m3 in blocks copy too much for their half of the time.
+    guard form.inputs != .e4m3InBlocks, cluster(tokens: most) == 1 else { return most }
+    let touched = Self.touched(pairs: pairs, experts: experts), mean = Double(pairs) / touched
+    let tileOutputs = isDown || !isGated ? Self.tileRows : Self.tileRows / 2
+    let blocks = (outputs + tileOutputs - 1) / tileOutputs
+    // Of experts with as many rows as the mean, and with a standard deviation less or more.
+    func rounds(_ tokens: Int) -> Double {
+      let tiles = [-1, 0, 1].map { ((mean + $0 * mean.squareRoot()) / Double(tokens)).rounded(.up) }.reduce(0, +) / 3
+      return (touched * Double(blocks) * tiles / Double(multiprocessors)).rounded(.up)
+    }
+    return rounds(most) == 2 ? form.tokens.first { rounds($0) == 2 } ?? most : most
   }
 
   /// Whether a batch is one launch of the stream.

@@ -129,14 +129,20 @@ struct HopperPass {
     let form = kernels.form
     try sort()
     if form.inputs != .bf16 { try quantize(input) }
-    let most = kernels.tokens(
-      pairs: pairs, experts: specification.expertCount,
-      columns: min(specification.hiddenSize, specification.intermediateSize))
+    let (hidden, inner, count) = (specification.hiddenSize, specification.intermediateSize, specification.expertCount)
+    let most = kernels.tokens(pairs: pairs, experts: count, columns: min(hidden, inner))
     let cluster = kernels.cluster(tokens: most)
-    let blocks = queue.device.multiprocessors / cluster * cluster
+    let multiprocessors = queue.device.multiprocessors
+    let blocks = multiprocessors / cluster * cluster
+    func kernel(isDown: Bool) -> Kernel {
+      let tokens = kernels.tokens(
+        isDown: isDown, outputs: isDown ? hidden : inner, most: most, pairs: pairs, experts: count,
+        multiprocessors: multiprocessors)
+      return kernels.grouped(isDown: isDown, tokens: tokens)
+    }
     let first = experts.region.first
 
-    var up = try product(columns: specification.hiddenSize, width: specification.intermediateSize)
+    var up = try product(columns: hidden, width: inner)
     up.sources.input = form.inputs == .bf16 ? input : address(workspace.inputCodes)
     up.sources.inputScales = address(workspace.inputScales)
     up.sources.weightScales = address(of: .scales, first)
@@ -145,11 +151,11 @@ struct HopperPass {
     up.results.inputWeights = specification.weightOnInput ? weights.address : 0
     up.results.bias = bias(first)
     try queue.launch(
-      kernels.grouped(isDown: false, tokens: most), x: blocks,
-      maps: [experts.gateUpMap(cluster: cluster), TensorMap()], up, options: .overlaps)
+      kernel(isDown: false), x: blocks, maps: [experts.gateUpMap(cluster: cluster), TensorMap()], up,
+      options: .overlaps)
     if form.inputs == .e4m3InRows { try quantizeIntermediate() }
 
-    var down = try product(columns: specification.intermediateSize, width: specification.hiddenSize)
+    var down = try product(columns: inner, width: hidden)
     down.sources.inputScales = address(workspace.intermediateScales)
     down.sources.weightScales = address(of: .scales, .down)
     down.results.output = address(workspace.outputs)
@@ -157,11 +163,10 @@ struct HopperPass {
     let rows = try TensorMap(
       rowsOf: form,
       at: address(form.inputs == .e4m3InRows ? workspace.intermediateCodes : workspace.intermediate), rows: pairs,
-      columns: form.inputColumns(specification.intermediateSize),
+      columns: form.inputColumns(inner),
       step: HopperKernels.step(isDown: true, tokens: most), queue.device)
     try queue.launch(
-      kernels.grouped(isDown: true, tokens: most), x: blocks, maps: [experts.downMap(cluster: cluster), rows], down,
-      options: .overlaps)
+      kernel(isDown: true), x: blocks, maps: [experts.downMap(cluster: cluster), rows], down, options: .overlaps)
   }
 
   private func quantize(_ input: UInt64) throws(MoEError) {
