@@ -13,7 +13,7 @@
 #define CHUNK 1024
 #endif
 
-constexpr bool tokensAreScaled = WEIGHTS == E4M3_BLOCK;
+constexpr bool tokensAreNarrow = tokenBytes == 1, weightsHaveScales = tokensAreNarrow && !TILED;
 __device__ __forceinline__ int blockCount(int columns) { return ceilDivide(columns, scaleBlock); }
 
 /// Warps that share a stage, each with columns of its own, and teams of them that take stages in turns, so that what a stage costs
@@ -22,7 +22,7 @@ constexpr int warps = 4, teams = TILED ? 4 : 2, consumers = teams * warps * 32;
 /// Warps that copy, a stage each in turns.
 constexpr int copyingWarps = TILED ? 2 : 1, producers = copyingWarps * 32;
 /// Warps that turn a stage's tokens into e4m3 between them, and teams of them that take stages in turns.
-constexpr int quantizingWarps = 2, quantizingTeams = tokensAreScaled ? 2 : 0, quantizers = quantizingTeams * quantizingWarps * 32;
+constexpr int quantizingWarps = 2, quantizingTeams = tokensAreNarrow ? 2 : 0, quantizers = quantizingTeams * quantizingWarps * 32;
 constexpr int maxStages = MOE_HOPPER_STREAM_STAGES;
 /// 16 rows: 8 of gate and 8 of up, or 16 of down.
 constexpr int stageRows = 16;
@@ -31,20 +31,23 @@ using codes::tileBytes;
 constexpr int chunkColumns = CHUNK * 8 / codes::bits, chunkBlocks = chunkColumns / scaleBlock;
 /// A stage has the tiles of two groups of 8 rows.
 constexpr int weightStageBytes = 2 * chunkBlocks * codes::tileBytes;
-constexpr int tokenPitch = chunkColumns * 2 + 16;
 #else
 constexpr int tileBytes = 0;
 constexpr int weightBytes = WEIGHTS == BF16 ? 2 : 1;
 constexpr int chunkColumns = CHUNK / weightBytes, chunkBlocks = chunkColumns / scaleBlock;
 constexpr int weightStageBytes = stageRows * CHUNK;
-/// Rows have half a bank cycle between them, so that 8 lanes of a load meet 8 different banks.
-constexpr int tokenPitch = chunkColumns * 2 + 64;
 #endif
-/// Scales of gate's rows and of up's, or of the first of down's and of the last, then of all tokens block by block.
-constexpr int weightScaleBytes = chunkBlocks * 4, tokenScaleBytes = maxTokens * 4;
-constexpr int scaleBytes = tokensAreScaled ? 2 * weightScaleBytes + chunkBlocks * tokenScaleBytes : 0;
-/// From a block of a token's codes to the next.
-constexpr int codePitch = scaleBlock * 2;
+/// Rows are so far from each other that 8 lanes of a load meet 8 different banks: 4 have neighbouring chunks of 16 bytes of a row,
+/// or one each of 8 rows, or every second one of a row.
+constexpr int tokenPitch = chunkColumns * 2 + (WEIGHTS == BF16 || WEIGHTS == MXFP4_E4M3 ? 64 : 16);
+/// Blocks of a stage's columns that have scales of their own; of a row that has one scale those are the same.
+constexpr int scaleBlocks = tokensHaveFactors ? 1 : chunkBlocks;
+/// Scales of gate's rows and of up's, or of the first of down's and of the last, or 8 rows' and 8 rows'; then of all tokens block by
+/// block; then, where rows have one scale, the greatest magnitude of each token.
+constexpr int tokenScaleBytes = maxTokens * 4;
+constexpr int weightScaleBytes = !weightsHaveScales ? 0 : tokensHaveFactors ? 8 * 4 : chunkBlocks * 4;
+constexpr int greatestBytes = tokensHaveFactors ? tokenScaleBytes : 0;
+constexpr int scaleBytes = 2 * weightScaleBytes + (tokensAreNarrow ? scaleBlocks * tokenScaleBytes : 0) + greatestBytes;
 /// Where the first block's scale of a token is.
 __device__ __forceinline__ u32 tokenScales(u32 scales, int token) { return scales + 2 * weightScaleBytes + token * 4; }
 
@@ -57,8 +60,10 @@ struct Shared {
   TouchedExperts experts;
   Words sums[sumSlots][teams * warps][32];
   u64 full[maxStages], empty[maxStages], sumsGiven[sumSlots], sumsTaken[sumSlots];
-  /// A full stage whose tokens are e4m3.
-  u64 quantized[tokensAreScaled ? maxStages : 1];
+  /// A full stage whose tokens have been quantised.
+  u64 quantized[tokensAreNarrow ? maxStages : 1];
+  /// By token, where rows have one scale: the greatest magnitude as the bits of a float.
+  u32 greatest[maxTokens];
   /// What stands for a token that doesn't go to an expert.
   Words zeros[scaleBlock / 8];
 };
@@ -74,7 +79,7 @@ struct Ring {
   __device__ Ring(u8* memory, Shared& shared, const StreamArguments& p, int first, int apart)
       : base(uniform(sharedAddress(memory))), full(uniform(sharedAddress(shared.full))),
         empty(uniform(sharedAddress(shared.empty))),
-        ready(uniform(sharedAddress(tokensAreScaled ? shared.quantized : shared.full))),
+        ready(uniform(sharedAddress(tokensAreNarrow ? shared.quantized : shared.full))),
         zeros(uniform(sharedAddress(shared.zeros))), stages(p.stages), stageBytes(bytes(p.tokenCount)), stage(first), apart(apart),
         phase(0) {}
   __device__ static int bytes(int tokens) {
@@ -83,7 +88,12 @@ struct Ring {
   __device__ u32 weights() const { return base + stage * stageBytes; }
   __device__ u32 tokens(int stage) const { return base + stage * stageBytes + weightStageBytes; }
   __device__ u32 tokens() const { return tokens(stage); }
-  __device__ u32 scales(int tokenCount) const { return tokens() + tokenCount * tokenPitch; }
+  __device__ u32 scales(int stage, int tokenCount) const { return tokens(stage) + tokenCount * tokenPitch; }
+  __device__ u32 scales(int tokenCount) const { return scales(stage, tokenCount); }
+  /// Of down's stages: the greatest magnitude of each token's row.
+  __device__ u32 greatest(int stage, int tokenCount) const {
+    return scales(stage, tokenCount) + scaleBytes - greatestBytes;
+  }
   __device__ void advance() {
     stage += apart;
     if (stage >= stages) {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright 2026 the swift-moe project authors
 
+internal import CAccelerators
+
 /// A form of weights that there are kernels for on Hopper, with what the host has to know of it.
 struct HopperForm: Sendable, Hashable {
   /// `WEIGHTS` of `weights.cuh`, and its name there.
@@ -96,7 +98,19 @@ struct HopperForm: Sendable, Hashable {
   /// Warps of the stream: teams of four that multiply stages in turns, some that copy and some that quantise tokens, one that
   /// finishes rows.
   var streamTeams: Int { tileBytes > 0 ? 4 : 2 }
-  var streamThreads: Int { 32 * (4 * streamTeams + (tileBytes > 0 ? 2 : 1) + (inputs == .e4m3InBlocks ? 4 : 0) + 1) }
+  var streamThreads: Int { 32 * (4 * streamTeams + (tileBytes > 0 ? 2 : 1) + (inputs == .bf16 ? 0 : 4) + 1) }
+
+  /// Bytes between the rows of tokens of a stage of the stream, and of all of its scales.
+  var streamGap: Int { self == .bf16 || self == .mxfp4E4M3 ? 64 : 16 }
+  func streamScaleBytes(blocks: Int) -> Int {
+    let tokens = 4 * MOE_HOPPER_STREAM_TOKENS
+    return switch inputs {
+    case .bf16: 0
+    case .e4m3InBlocks: blocks * (2 * 4 + tokens)
+    // Scales of 16 rows, where they are no part of tiles; then scales and greatest magnitudes of the tokens.
+    case .e4m3InRows: (coding == nil ? 16 * 4 : 0) + 2 * tokens
+    }
+  }
 
   /// Bytes of a value of the products' inputs.
   var inputBytes: Int { inputs == .bf16 ? 2 : 1 }

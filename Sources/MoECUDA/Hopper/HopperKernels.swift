@@ -63,8 +63,8 @@ struct HopperKernels: Sendable, Hashable {
   func streamStages(chunk: Int, tokens: Int) -> Int {
     let columns = chunk * 8 / form.bits, blocks = columns / HopperForm.block
     let weights = form.tileBytes > 0 ? 2 * blocks * form.tileBytes : 16 * chunk
-    let rows = tokens * (2 * columns + (form.tileBytes > 0 ? 16 : 64))
-    let stage = (weights + rows + (form.inputs == .e4m3InBlocks ? 40 * blocks : 0)).aligned(to: 128)
+    let rows = tokens * (2 * columns + form.streamGap)
+    let stage = (weights + rows + form.streamScaleBytes(blocks: blocks)).aligned(to: 128)
     let stages = min(MOE_HOPPER_STREAM_STAGES, (Self.mostShared - MOE_HOPPER_STREAM_BYTES) / stage)
     // Teams take them in turns.
     return stages - stages % form.streamTeams
