@@ -58,7 +58,7 @@ class E4M3:
 
     @staticmethod
     def stage_bytes(chunk, tokens):
-        return 16 * chunk + tokens * (chunk * 2 + 16) + chunk // 128 * 40
+        return 16 * chunk + tokens * (chunk * 2 + 64) + chunk // 128 * 40
 
 
 class E4M3Rows(E4M3):
@@ -74,7 +74,7 @@ class E4M3Rows(E4M3):
 
     @staticmethod
     def stage_bytes(chunk, tokens):
-        return 16 * chunk + tokens * (chunk * 2 + 16) + 128
+        return 16 * chunk + tokens * (chunk * 2 + 64) + 128
 
 
 class Tiles:

@@ -54,6 +54,9 @@ __device__ __forceinline__ float loadSharedFloat(u32 address) {
   return v;
 }
 
+__device__ __forceinline__ void storeShared(u32 address, u64 value) {
+  asm volatile("st.shared.b64 [%0], %1;" ::"r"(address), "l"(value) : "memory");
+}
 __device__ __forceinline__ void storeShared(u32 address, const Words& value) {
   asm volatile("st.shared.v4.b32 [%0], {%1, %2, %3, %4};" ::"r"(address), "r"(value.w[0]), "r"(value.w[1]), "r"(value.w[2]),
                "r"(value.w[3]) : "memory");

@@ -210,9 +210,9 @@ extern "C" __global__ void __launch_bounds__(consumers + producers + quantizers 
   u32* greatest = nullptr;
   if (tokensHaveFactors) {
     const u32 turn = p.grid->turn, own = blockIdx.x * blockDim.x + threadIdx.x;
+    if (threadIdx.x >= consumers) findGreatest(shared, p);
     greatest = &p.grid->greatest[turn][0][0];
     if (own < maxPairs * maxTokens) (&p.grid->greatest[turn ^ 1][0][0])[own] = 0;
-    if (threadIdx.x >= consumers) findGreatest(shared, p);
   }
   shared.experts.find(p.topKIds, p.topKWeights, p.tokenCount, p.topK, p.experts);
   u8* const stages = memory + ((sizeof(Shared) + 127) & ~127);

@@ -20,7 +20,7 @@ __device__ __forceinline__ void add(mma::Sums& sums, const mma::Sums& other) {
 /// row's end all are 0.
 __device__ __forceinline__ void multiply(mma::Sums& sums, const Ring& ring, const Walk& walk, u32 mask, int chunk, int tokenCount) {
   constexpr int warpBlocks = chunkBlocks / warps;
-  const int warp = uniform(threadIdx.x / 32 % warps), g = lane() >> 2, t = lane() & 3, count = walk.columns - chunk * chunkColumns;
+  const int warp = ring.member(), g = lane() >> 2, t = lane() & 3, count = walk.columns - chunk * chunkColumns;
   const u32 scales = tokenScales(ring.scales(tokenCount), t * 2);
   const float even = mask >> t * 2 & 1 ? loadSharedFloat(scales) : 0.f, odd = mask >> t * 2 & 2 ? loadSharedFloat(scales + 4) : 0.f;
   mma::Sums scaled = {};
@@ -116,7 +116,7 @@ __device__ __forceinline__ void multiplyBlock(
 __device__ __forceinline__ void multiply(mma::Sums& sums, const Ring& ring, const Walk& walk, u32 mask, int chunk, int) {
   constexpr int warpBlocks = chunkBlocks / warps;
   static_assert(warpBlocks * warps == chunkBlocks, "a warp multiplies blocks");
-  const int warp = uniform(threadIdx.x / 32 % warps), row = lane() & 7, count = walk.columns - chunk * chunkColumns;
+  const int warp = ring.member(), row = lane() & 7, count = walk.columns - chunk * chunkColumns;
   mma::Sums parts[2] = {sums};
 #pragma unroll
   for (int i = 0; i < warpBlocks; ++i) {
@@ -136,7 +136,7 @@ __device__ __forceinline__ void multiply(mma::Sums& sums, const Ring& ring, cons
 /// This warp's columns of a stage, added to `sums`. Beyond a row's end weights are 0, and tokens count as 0.
 __device__ __forceinline__ void multiply(mma::Sums& sums, const Ring& ring, const Walk& walk, u32 mask, int chunk, int) {
   constexpr int warpBytes = CHUNK / warps, steps = warpBytes / 64;
-  const int warp = threadIdx.x / 32 % warps, g = lane() >> 2, t = lane() & 3;
+  const int warp = ring.member(), g = lane() >> 2, t = lane() & 3;
   const int bytes = smaller(chunkColumns, walk.columns - chunk * chunkColumns) * weightBytes;
   if (warp * warpBytes >= bytes) return;
   const u32 rows = ring.weights() + g * CHUNK, token = ring.tokens() + g * tokenPitch;
@@ -161,7 +161,7 @@ __device__ __forceinline__ void multiply(mma::Sums& sums, const Ring& ring, cons
 /// This warp's blocks of a stage, which the warps take in turns, added to `sums`. Codes are multiplied as fp16, exactly: the
 /// tensor cores' own e4m3 is for whole warpgroups only. Beyond a row's end all are 0.
 __device__ __forceinline__ void multiply(mma::Sums& sums, const Ring& ring, const Walk& walk, u32 mask, int chunk, int tokenCount) {
-  const int warp = uniform(threadIdx.x / 32 % warps), g = lane() >> 2, t = lane() & 3;
+  const int warp = ring.member(), g = lane() >> 2, t = lane() & 3;
   const int count = smaller(chunkColumns, walk.columns - chunk * chunkColumns);
   const u32 rows = ring.weights() + g * CHUNK, token = ring.tokens() + g * tokenPitch, scales = ring.scales(tokenCount);
   // Of rows g and g + 8.
@@ -171,18 +171,17 @@ __device__ __forceinline__ void multiply(mma::Sums& sums, const Ring& ring, cons
   // All loads come first, also of blocks that a short row doesn't have, whose scales count as 0: nobody else hides what they
   // wait for.
   constexpr int blocks = chunkBlocks / warps, scaled = tokensHaveFactors ? 1 : blocks;
-  Words low[blocks][2], high[blocks][2], x[blocks][2][2];
+  Words low[blocks][2], high[blocks][2], x[blocks][2];
   float first[scaled], second[scaled], even[scaled], odd[scaled];
 #pragma unroll
   for (int i = 0; i < blocks; ++i) {
     const int block = i * warps + warp;
 #pragma unroll
     for (int step = 0; step < 2; ++step) {
-      const int column = block * scaleBlock + step * 64 + t * 16;
-      low[i][step] = loadShared(rows + column);
-      high[i][step] = loadShared(rows + 8 * CHUNK + column);
-#pragma unroll
-      for (int half = 0; half < 2; ++half) x[i][step][half] = routed ? loadShared(token + column * 2 + half * 16) : Words{};
+      const int offset = step * 64 + t * 16;
+      low[i][step] = loadShared(rows + block * scaleBlock + offset);
+      high[i][step] = loadShared(rows + 8 * CHUNK + block * scaleBlock + offset);
+      x[i][step] = routed ? loadShared(token + block * codePitch + offset) : Words{};
     }
   }
 #pragma unroll
@@ -202,10 +201,9 @@ __device__ __forceinline__ void multiply(mma::Sums& sums, const Ring& ring, cons
     for (int step = 0; step < 2; ++step)
 #pragma unroll
       for (int j = 0; j < 4; ++j) {
-        const u32 a = low[i][step].w[j], b = high[i][step].w[j];
-        const Words& c = x[i][step][j / 2];
+        const u32 a = low[i][step].w[j], b = high[i][step].w[j], c = x[i][step].w[j];
         mma::addF16(products[i % scaled][j & 1], unpackE4M3(a), unpackE4M3(b), unpackE4M3(a >> 16), unpackE4M3(b >> 16),
-                    c.w[j % 2 * 2], c.w[j % 2 * 2 + 1]);
+                    unpackE4M3(c), unpackE4M3(c >> 16));
       }
 #pragma unroll
   for (int i = 0; i < scaled; ++i) {

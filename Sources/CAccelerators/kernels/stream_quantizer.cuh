@@ -30,7 +30,8 @@ __device__ __forceinline__ void findGreatest(Shared& shared, const StreamArgumen
 }
 
 /// One warp of a team, with some of a stage's blocks of 128 columns. 16 lanes have a block, whose greatest magnitude, or that of
-/// the token's row, becomes 448. What e4m3 makes of the values is written in their place as fp16.
+/// the token's row, becomes 448. Their codes take the place of the first half
+/// of their block; where weights are tiles, what they stand for takes their own as fp16.
 struct Quantizer {
   const StreamArguments& p;
   const Shared& shared;
@@ -82,12 +83,13 @@ struct Quantizer {
 #pragma unroll
     for (int i = 0; i < pairs; ++i) {
       const int block = first + i * 2 * quantizingWarps;
-      storeShared(row + (block * 16 + place(part)) * 16, roundedE4M3(values[i], 448.f * reciprocal(greatest[i])));
+      const float inverse = 448.f * reciprocal(greatest[i]);
+      // A lane's 32 columns are in four pieces, in the order in which it takes them.
+      if (TILED)
+        storeShared(row + block * codePitch + ((part & 3) << 2 | part >> 2) * 16, roundedE4M3(values[i], inverse));
+      else
+        storeShared(row + block * codePitch + part * 8, quantizeE4M3(values[i], inverse));
       if (!tokensHaveFactors && part == 0) storeShared(scales + block * tokenScaleBytes, greatest[i] * (1 / 448.f));
     }
   }
-
-  /// Of 8 neighbouring columns in a block: where weights are tiles, a lane's 32 columns are in four pieces, in the order in which
-  /// it takes them.
-  __device__ static int place(int part) { return TILED ? (part & 3) << 2 | part >> 2 : part; }
 };

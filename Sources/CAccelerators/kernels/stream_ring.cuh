@@ -38,8 +38,8 @@ constexpr int chunkColumns = CHUNK / weightBytes, chunkBlocks = chunkColumns / s
 constexpr int weightStageBytes = stageRows * CHUNK;
 #endif
 /// Rows are so far from each other that 8 lanes of a load meet 8 different banks: 4 have neighbouring chunks of 16 bytes of a row,
-/// or one each of 8 rows, or every second one of a row.
-constexpr int tokenPitch = chunkColumns * 2 + (WEIGHTS == BF16 || WEIGHTS == MXFP4_E4M3 ? 64 : 16);
+/// or all one of 8 rows.
+constexpr int tokenPitch = chunkColumns * 2 + (TILED && WEIGHTS != MXFP4_E4M3 ? 16 : 64);
 /// Blocks of a stage's columns that have scales of their own; of a row that has one scale those are the same.
 constexpr int scaleBlocks = tokensHaveFactors ? 1 : chunkBlocks;
 /// Scales of gate's rows and of up's, or of the first of down's and of the last, or 8 rows' and 8 rows'; then of all tokens block by
@@ -48,6 +48,8 @@ constexpr int tokenScaleBytes = maxTokens * 4;
 constexpr int weightScaleBytes = !weightsHaveScales ? 0 : tokensHaveFactors ? 8 * 4 : chunkBlocks * 4;
 constexpr int greatestBytes = tokensHaveFactors ? tokenScaleBytes : 0;
 constexpr int scaleBytes = 2 * weightScaleBytes + (tokensAreNarrow ? scaleBlocks * tokenScaleBytes : 0) + greatestBytes;
+/// From a block of a quantised token to the next.
+constexpr int codePitch = scaleBlock * 2;
 /// Where the first block's scale of a token is.
 __device__ __forceinline__ u32 tokenScales(u32 scales, int token) { return scales + 2 * weightScaleBytes + token * 4; }
 
@@ -94,6 +96,9 @@ struct Ring {
   __device__ u32 greatest(int stage, int tokenCount) const {
     return scales(stage, tokenCount) + scaleBytes - greatestBytes;
   }
+  /// Which of a stage's blocks of columns are this warp's: turned from stage to stage, so that what a short row lacks is lacking to
+  /// all schedulers.
+  __device__ int member() const { return uniform((threadIdx.x / 32 + 2 * (stage + stage / teams)) % warps); }
   __device__ void advance() {
     stage += apart;
     if (stage >= stages) {

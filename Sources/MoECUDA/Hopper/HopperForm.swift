@@ -101,7 +101,7 @@ struct HopperForm: Sendable, Hashable {
   var streamThreads: Int { 32 * (4 * streamTeams + (tileBytes > 0 ? 2 : 1) + (inputs == .bf16 ? 0 : 4) + 1) }
 
   /// Bytes between the rows of tokens of a stage of the stream, and of all of its scales.
-  var streamGap: Int { self == .bf16 || self == .mxfp4E4M3 ? 64 : 16 }
+  var streamGap: Int { coding == nil || inputs != .bf16 ? 64 : 16 }
   func streamScaleBytes(blocks: Int) -> Int {
     let tokens = 4 * MOE_HOPPER_STREAM_TOKENS
     return switch inputs {
