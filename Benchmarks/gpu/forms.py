@@ -26,7 +26,7 @@ def fake_e4m3_rows(x):
 
 
 class BF16:
-    macro, token_bytes, stage_columns, tile_bytes, stream_teams, stream_threads, scales_rows = 0, 2, 64, 0, 2, 320, False
+    macro, token_bytes, stage_columns, tile_bytes, stream_teams, stream_threads, scales_rows = 0, 2, 64, 0, 2, 352, False
     quantize = staticmethod(lambda x: x)
 
     @staticmethod
@@ -41,7 +41,7 @@ class BF16:
 
 
 class E4M3:
-    macro, token_bytes, stage_columns, tile_bytes, stream_teams, stream_threads, scales_rows = 1, 1, 128, 0, 2, 448, False
+    macro, token_bytes, stage_columns, tile_bytes, stream_teams, stream_threads, scales_rows = 1, 1, 128, 0, 2, 480, False
     quantize = staticmethod(fake_e4m3)
 
     @staticmethod

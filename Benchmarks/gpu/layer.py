@@ -187,7 +187,7 @@ class Layer:
 
 def ring_stages(form, chunk, tokens):
     """Of the stream, which its teams take in turns; 0: they don't fit."""
-    stages = min(32, (MOST_SHARED - 28672) // ((form.stage_bytes(chunk, tokens) + 127) & ~127))
+    stages = min(24, (MOST_SHARED - 28672) // ((form.stage_bytes(chunk, tokens) + 127) & ~127))
     return stages - stages % form.stream_teams
 
 

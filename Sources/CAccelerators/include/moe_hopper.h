@@ -21,7 +21,7 @@ enum {
   MOE_HOPPER_STREAM_TOKENS = 8,
   MOE_HOPPER_STREAM_PAIRS = 256,
   /// Stages of the stream's ring, and what it keeps in shared memory before it.
-  MOE_HOPPER_STREAM_STAGES = 32,
+  MOE_HOPPER_STREAM_STAGES = 24,
   MOE_HOPPER_STREAM_BYTES = 28672,
 };
 

@@ -70,10 +70,11 @@ struct Consumer {
   __device__ void run() {
     mma::Sums sums = {};
     const auto stage = [&](const Walk& walk, int index, int chunk) {
-      barrier::wait(ring.ready + ring.stage * 8, ring.phase);
+      barrier::wait(ring.barrier(full), ring.phase);
+      barrier::wait(ring.barrier(tokensAreNarrow ? quantized : fed), ring.phase);
       multiply(sums, ring, walk, experts.tokens[index], chunk, p.tokenCount);
       __syncwarp();
-      if (lane() == 0) barrier::arrive(ring.empty + ring.stage * 8);
+      if (lane() == 0) barrier::arrive(ring.barrier(empty));
       ring.advance();
     };
     const auto product = [&](bool isDown) {
@@ -100,7 +101,10 @@ struct Finisher {
     for (Walk walk(p, experts, false); walk.goesOn(); walk.nextGroup()) gateUp(walk);
     // What its lanes wrote is told by one.
     __syncwarp();
-    if (lane() == 0) barrier::arriveAtGrid(p.grid);
+    if (lane() == 0) {
+      barrier::arriveAtGrid(p.grid);
+      barrier::arrive(sharedAddress(&handover.shared.arrived));
+    }
     for (Walk walk(p, experts, true); walk.goesOn(); walk.nextGroup()) down(walk);
   }
 
@@ -191,17 +195,19 @@ extern "C" __global__ void __launch_bounds__(consumers + producers + quantizers 
       copy::prefetch(&down);
     }
     for (int i = 0; i < p.stages; ++i) {
-      barrier::initialize(sharedAddress(&shared.full[i]), 1);
-      if (tokensAreNarrow) barrier::initialize(sharedAddress(&shared.quantized[i]), quantizingWarps);
-      barrier::initialize(sharedAddress(&shared.empty[i]), warps);
+      barrier::initialize(sharedAddress(&shared.stages[full][i]), 1);
+      barrier::initialize(sharedAddress(&shared.stages[fed][i]), 1);
+      if (tokensAreNarrow) barrier::initialize(sharedAddress(&shared.stages[quantized][i]), quantizingWarps);
+      barrier::initialize(sharedAddress(&shared.stages[empty][i]), warps);
     }
     for (int i = 0; i < sumSlots; ++i) {
       barrier::initialize(sharedAddress(&shared.sumsGiven[i]), teams * warps);
       barrier::initialize(sharedAddress(&shared.sumsTaken[i]), 1);
     }
+    barrier::initialize(sharedAddress(&shared.arrived), 1);
     barrier::fenceInitialization();
   }
-  if (threadIdx.x < scaleBlock / 8) shared.zeros[threadIdx.x] = {};
+  if (threadIdx.x < sizeof(shared.zeros) / sizeof(Words)) shared.zeros[threadIdx.x] = {};
   if (threadIdx.x < maxTokens) shared.greatest[threadIdx.x] = 0;
   shared.experts.clear();
   barrier::waitForPreviousKernel();

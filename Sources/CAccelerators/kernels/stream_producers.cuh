@@ -36,6 +36,7 @@ struct Producer {
         meet(waiting, own);
         haveMet = true;
       }
+      if (waiting == ahead && !haveMet) barrier::wait(ring.arrived, 0);
       copyWeights(walk, index, chunk);
       if (haveMet)
         copyTokens({index, chunk, ring.stage}, true);
@@ -75,14 +76,14 @@ struct Producer {
   __device__ void copyGreatest(const StagePlace& at) {
     if (greatestBytes > 0)
       copy::row(
-        ring.greatest(at.stage, p.tokenCount), greatest + at.index * maxTokens, greatestBytes, ring.full + at.stage * 8);
+        ring.greatest(at.stage, p.tokenCount), greatest + at.index * maxTokens, greatestBytes, ring.barrier(fed, at.stage));
   }
   __device__ void copyToken(const StagePlace& at, int token, bool isDown) {
     const int columns = isDown ? p.inner : p.hidden, first = at.chunk * chunkColumns;
     const u16* rows = isDown ? p.intermediate + (long long)at.index * p.tokenCount * p.inner : p.input;
     copy::row(
       ring.tokens(at.stage) + token * tokenPitch, rows + (long long)token * columns + first,
-      smaller(chunkColumns, columns - first) * 2, ring.full + at.stage * 8);
+      smaller(chunkColumns, columns - first) * 2, ring.barrier(fed, at.stage));
   }
 
   __device__ void copyWeights(const Walk& walk, int index, int chunk) {
@@ -94,24 +95,28 @@ struct Producer {
     const u32 bytesOfTokens = __popc(experts.tokens[index]) * count * 2;
     const u32 bytesOfScales = tokensHaveFactors ? weightScaleBytes : weightsHaveScales ? scalePitch(count) * 4 : 0;
     const int scaleParts = tokensHaveFactors ? parts : 2;
-    const u32 full = ring.full + ring.stage * 8, place = ring.weights() + which * (weightStageBytes / 2);
-    barrier::wait(ring.empty + ring.stage * 8, ring.phase ^ 1);
-    if (which == 0) barrier::arriveExpecting(full, parts * bytes + bytesOfTokens + scaleParts * bytesOfScales + (walk.isDown ? greatestBytes : 0));
+    const u32 filled = ring.barrier(full), place = ring.weights() + which * (weightStageBytes / 2);
+    ring.waitForAllBut(underWay - 1);
+    barrier::wait(ring.barrier(empty), ring.phase ^ 1);
+    if (which == 0) {
+      barrier::arriveExpecting(filled, parts * bytes + scaleParts * bytesOfScales);
+      barrier::arriveExpecting(ring.barrier(fed), bytesOfTokens + (walk.isDown ? greatestBytes : 0));
+    }
     __syncwarp();
 #if TILED
     const u8* weights = (walk.isDown ? p.down : p.gateUp) + expert;
     const long long tile = row / 8 * (long long)blockCount(columns) + chunk * chunkBlocks;
-    if (which < parts) copy::row(place, weights + tile * tileBytes, bytes, full, policy);
+    if (which < parts) copy::row(place, weights + tile * tileBytes, bytes, filled, policy);
 #else
     if (which < parts)
-      copy::box3(place, walk.isDown ? &down : &gateUp, chunk * (CHUNK / 8), row, experts.expert[index], full, policy);
+      copy::box3(place, walk.isDown ? &down : &gateUp, chunk * (CHUNK / 8), row, experts.expert[index], filled, policy);
 #endif
     if (weightsHaveScales && which >= 24 && which < 24 + scaleParts)
-      copyScales(walk, expert, chunk, which - 24, bytesOfScales, full);
+      copyScales(walk, expert, chunk, which - 24, bytesOfScales, filled);
   }
 
   /// Of gate's rows, or up's; or of the first of down's, or the last; of rows that have one each those of 8 rows.
-  __device__ void copyScales(const Walk& walk, long long expert, int chunk, int which, u32 bytes, u32 full) {
+  __device__ void copyScales(const Walk& walk, long long expert, int chunk, int which, u32 bytes, u32 filled) {
     const float* scales = (const float*)((walk.isDown ? p.downScales : p.gateUpScales) + expert);
     if constexpr (tokensHaveFactors) {
       scales += walk.row + which * (walk.isDown ? shareRows : p.inner);
@@ -120,6 +125,6 @@ struct Producer {
                                   : walk.row / scaleBlock + which * blockCount(p.inner);
       scales += row * scalePitch(walk.columns) + chunk * chunkBlocks;
     }
-    copy::row(ring.scales(p.tokenCount) + which * weightScaleBytes, scales, bytes, full);
+    copy::row(ring.scales(p.tokenCount) + which * weightScaleBytes, scales, bytes, filled);
   }
 };

@@ -24,7 +24,7 @@ __device__ __forceinline__ void multiply(mma::Sums& sums, const Ring& ring, cons
   const u32 scales = tokenScales(ring.scales(tokenCount), t * 2);
   const float even = mask >> t * 2 & 1 ? loadSharedFloat(scales) : 0.f, odd = mask >> t * 2 & 2 ? loadSharedFloat(scales + 4) : 0.f;
   mma::Sums scaled = {};
-#pragma unroll
+#pragma unroll 2
   for (int i = 0; i < warpBlocks; ++i) {
     const int block = i * warps + warp;
     if (block * scaleBlock >= count) break;

@@ -6,26 +6,28 @@
 #include "e4m3.cuh"
 #include "stream_walk.cuh"
 
-/// Raises `shared.greatest` of each token, where rows have one scale: by the warps that don't multiply, while the others find the
-/// experts.
+/// Raises `shared.greatest` to the tokens' greatest magnitudes, where rows have one scale: by the warps that don't multiply, while
+/// the experts are found. Later, loads would wait behind the weights.
 __device__ __forceinline__ void findGreatest(Shared& shared, const StreamArguments& p) {
-  constexpr int columnsAtOnce = 256, under = 4;
+  constexpr int columnsAtOnce = 256, together = 4;
   const int warp = uniform(threadIdx.x / 32) - consumers / 32, count = blockDim.x / 32 - consumers / 32;
-  const int pieces = ceilDivide(p.hidden, columnsAtOnce), total = p.tokenCount * pieces;
-  for (int first = warp; first < total; first += under * count) {
-    u32 bits[under] = {};
+  // Warps that share a token, and tokens at a time.
+  const int sharing = p.tokenCount < count ? divide(count, p.tokenCount) : 1, tokens = divide(count, sharing);
+  for (int token = divide(warp, sharing); token < p.tokenCount; token += tokens) {
+    const u16* const row = p.input + (long long)token * p.hidden;
+    u32 bits = 0;
+    for (int first = warp % sharing; first * columnsAtOnce < p.hidden; first += together * sharing) {
+      Words values[together];
 #pragma unroll
-    for (int i = 0; i < under; ++i) {
-      const int piece = first + i * count, token = piece / pieces;
-      const int column = (piece - token * pieces) * columnsAtOnce + lane() * 8;
-      if (piece < total && column < p.hidden)
-        bits[i] = greatestBits(*(const Words*)(p.input + (long long)token * p.hidden + column));
-    }
+      for (int i = 0; i < together; ++i) {
+        const int column = (first + i * sharing) * columnsAtOnce + lane() * 8;
+        values[i] = column < p.hidden ? *(const Words*)(row + column) : Words{};
+      }
 #pragma unroll
-    for (int i = 0; i < under; ++i) {
-      const u32 greatest = __reduce_max_sync(~0u, max(bits[i] & 0xffff, bits[i] >> 16));
-      if (lane() == 0 && first + i * count < total) atomicMax(&shared.greatest[(first + i * count) / pieces], greatest << 16);
+      for (int i = 0; i < together; ++i) bits = greaterHalves(bits, greatestBits(values[i]));
     }
+    const u32 greatest = __reduce_max_sync(~0u, max(bits & 0xffff, bits >> 16));
+    if (lane() == 0) atomicMax(&shared.greatest[token], greatest << 16);
   }
 }
 
@@ -41,11 +43,11 @@ struct Quantizer {
 
   __device__ void run() {
     const auto stage = [&](const Walk& walk, int index, int chunk) {
-      barrier::wait(ring.full + ring.stage * 8, ring.phase);
+      barrier::wait(ring.barrier(fed), ring.phase);
       for (u32 rest = shared.experts.tokens[index]; rest != 0; rest &= rest - 1)
         quantize(walk, index, __ffs(rest) - 1, walk.columns - chunk * chunkColumns);
       __syncwarp();
-      if (lane() == 0) barrier::arrive(ring.ready + ring.stage * 8);
+      if (lane() == 0) barrier::arrive(ring.barrier(quantized));
       ring.advance();
     };
     forEachStage(Walk(p, shared.experts, false), turn, team, quantizingTeams, stage);

@@ -93,15 +93,14 @@ struct HopperForm: Sendable, Hashable {
     columns < Self.longRow || tokens > Self.fewTokens ? chunks.short : chunks.long
   }
 
-  /// Whether few tokens have a launch of their own.
-  var hasStream: Bool { stream != (0, 0) }
-  /// Warps of the stream: teams of four that multiply stages in turns, some that copy and some that quantise tokens, one that
-  /// finishes rows.
+  /// Warps of the stream: teams of four that multiply stages in turns, two that copy, four that quantise tokens, one that finishes
+  /// rows.
   var streamTeams: Int { tileBytes > 0 ? 4 : 2 }
-  var streamThreads: Int { 32 * (4 * streamTeams + (tileBytes > 0 ? 2 : 1) + (inputs == .bf16 ? 0 : 4) + 1) }
+  var streamThreads: Int { 32 * (4 * streamTeams + 2 + (inputs == .bf16 ? 0 : 4) + 1) }
 
-  /// Bytes between the rows of tokens of a stage of the stream, and of all of its scales.
+  /// Bytes between the tokens' rows of a stage of the stream.
   var streamGap: Int { coding == nil || inputs != .bf16 ? 64 : 16 }
+  /// Bytes of a stage's scales.
   func streamScaleBytes(blocks: Int) -> Int {
     let tokens = 4 * MOE_HOPPER_STREAM_TOKENS
     return switch inputs {

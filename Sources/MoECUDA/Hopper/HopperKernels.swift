@@ -34,7 +34,7 @@ struct HopperKernels: Sendable, Hashable {
   var kernels: [Kernel] {
     var kernels = [Self.round, Self.sort, Self.combine]
     if let quantize { kernels.append(quantize) }
-    if isGated && form.hasStream { kernels += Set([form.chunks.short, form.chunks.long]).sorted().map(stream(chunk:)) }
+    if isGated { kernels += Set([form.chunks.short, form.chunks.long]).sorted().map(stream(chunk:)) }
     for tokens in form.tokens + [form.pairTokens].compactMap(\.self) {
       kernels += [grouped(isDown: false, tokens: tokens), grouped(isDown: true, tokens: tokens)]
     }
@@ -111,9 +111,7 @@ struct HopperKernels: Sendable, Hashable {
   /// Whether a batch is one launch of the stream.
   func isStreamed(tokens: Int, topK: Int, experts: Int, bytesPerExpert: Int) -> Bool {
     let pairs = tokens * topK
-    guard isGated, form.hasStream, tokens <= MOE_HOPPER_STREAM_TOKENS, pairs <= MOE_HOPPER_STREAM_PAIRS else {
-      return false
-    }
+    guard isGated, tokens <= MOE_HOPPER_STREAM_TOKENS, pairs <= MOE_HOPPER_STREAM_PAIRS else { return false }
     return tokens <= form.stream.tokens
       || Self.touched(pairs: pairs, experts: experts) * Double(bytesPerExpert) <= Double(form.stream.bytes)
   }
