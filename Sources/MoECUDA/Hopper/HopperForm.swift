@@ -59,7 +59,7 @@ struct HopperForm: Sendable, Hashable {
     0, "bf16", bits: 16, tokens: [16, 32, 64, 96, 128, 160], pairTokens: 320, chunks: (2048, 2048),
     stream: (0, 1300 << 20))
   static let e4m3Block = Self(
-    1, "e4m3-block", bits: 8, inputs: .e4m3InBlocks, tokens: [64, 128], chunks: (1024, 1024), stream: (1, 200 << 20))
+    1, "e4m3-block", bits: 8, inputs: .e4m3InBlocks, tokens: [64, 128], chunks: (1024, 1024), stream: (1, 400 << 20))
   static let mxfp4 = Self(2, "mxfp4", bits: 4, coding: .mxfp4)
   static let nvfp4 = Self(3, "nvfp4", bits: 4, coding: .nvfp4, hasFactors: true)
   static let int4Groups128 = Self(4, "int4-g128", bits: 4, coding: .integers(bits: 4, group: 128))
@@ -78,19 +78,22 @@ struct HopperForm: Sendable, Hashable {
     chunks: (1024, 1024), stream: (8, 0))
   static let int4Minimums32 = Self(
     11, "int4-g32-minimum", bits: 4, coding: .integers(bits: 4, group: 32, hasMinimums: true))
-  static let mxfp4E4M3 = Self(12, "mxfp4-e4m3", bits: 4, coding: .mxfp4E4M3, inputs: .e4m3InRows, stream: (0, 0))
-  static let e4m3Rows = Self(13, "e4m3-row", bits: 8, inputs: .e4m3InRows, stream: (0, 0))
+  static let mxfp4E4M3 = Self(
+    12, "mxfp4-e4m3", bits: 4, coding: .mxfp4E4M3, inputs: .e4m3InRows, stream: (2, 80 << 20))
+  static let e4m3Rows = Self(
+    13, "e4m3-row", bits: 8, inputs: .e4m3InRows, chunks: (1024, 1024), stream: (1, 640 << 20))
 
   static let all = [
     bf16, e4m3Block, mxfp4, nvfp4, int4Groups128, int4Groups32, int4Minimums32, e4m3Groups128, e4m3Groups32,
     int8Groups128, int8Groups32, int8Groups16, mxfp4E4M3, e4m3Rows,
   ]
 
-  /// Columns from which a stage has more bytes of a row, for so many tokens at most, whose rows lie in it too.
-  private static let (longRow, fewTokens) = (2560, 4)
+  /// Columns from which a stage has more bytes of a row, for few tokens, whose rows lie in it too.
+  private static let longRow = 2560
+  private var fewTokens: Int { inputs == .bf16 ? 4 : 1 }
 
   func chunk(columns: Int, tokens: Int) -> Int {
-    columns < Self.longRow || tokens > Self.fewTokens ? chunks.short : chunks.long
+    columns < Self.longRow || tokens > fewTokens ? chunks.short : chunks.long
   }
 
   /// Warps of the stream: teams of four that multiply stages in turns, two that copy, four that quantise tokens, one that finishes
