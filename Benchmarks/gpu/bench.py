@@ -18,8 +18,7 @@ from layer import GPT_OSS, MOST_SHARED, SHAPES, Layer, check, ring_stages, routi
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 # Bytes of a weight row in a stage.
-STREAMS = {"bf16": (2048,), "fp8": (1024,)} | {n: (512, 1024) if f.bits == 4 else (1024,) for n, f in FORMS.items() if f.tile_bytes}
-STREAMS |= {"mxfp4-fp8": (), "fp8-row": ()}
+STREAMS = {"bf16": (2048,), "fp8": (1024,), "fp8-row": (1024,)} | {n: (512, 1024) if f.bits == 4 else (1024,) for n, f in FORMS.items() if f.tile_bytes}
 # Most rows of a tile, or of a pair of tiles that share their weights.
 GROUPED = {"bf16": (16, 32, 64, 96, 128, 160, 320), "fp8": (64, 128)} | {n: f.tokens for n, f in FORMS.items() if f.tile_bytes or f.scales_rows}
 NAMES = {"qwen3": "qwen3-30b", "ds3": "ds3-ep8", "gptoss": "gptoss-120b", "mixtral": "mixtral"}

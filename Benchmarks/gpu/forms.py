@@ -26,7 +26,7 @@ def fake_e4m3_rows(x):
 
 
 class BF16:
-    macro, token_bytes, stage_columns, tile_bytes, stream_teams, stream_threads, scales_rows = 0, 2, 64, 0, 2, 320, False
+    macro, token_bytes, stage_columns, tile_bytes, stream_teams, stream_threads, scales_rows = 0, 2, 64, 0, 2, 352, False
     quantize = staticmethod(lambda x: x)
 
     @staticmethod
@@ -41,7 +41,7 @@ class BF16:
 
 
 class E4M3:
-    macro, token_bytes, stage_columns, tile_bytes, stream_teams, stream_threads, scales_rows = 1, 1, 128, 0, 2, 448, False
+    macro, token_bytes, stage_columns, tile_bytes, stream_teams, stream_threads, scales_rows = 1, 1, 128, 0, 2, 480, False
     quantize = staticmethod(fake_e4m3)
 
     @staticmethod
@@ -71,6 +71,10 @@ class E4M3Rows(E4M3):
         scale = w.abs().amax(1) / 448
         codes = (w / scale[:, None]).to(torch.float8_e4m3fn)
         return codes.view(torch.uint8).flatten(), scale.view(torch.uint8), codes.float() * scale[:, None]
+
+    @staticmethod
+    def stage_bytes(chunk, tokens):
+        return 16 * chunk + tokens * (chunk * 2 + 64) + 128
 
 
 class Tiles:
@@ -139,11 +143,14 @@ class MXFP4(Tiles):
 
 class MXFP4E4M3(Tiles):
     """MXFP4 that becomes e4m3, as `codes.cuh` says; a quarter of the groups are made smaller, so that they are far apart, too."""
-    token_bytes, scales_rows = 1, True
+    token_bytes, stream_threads, scales_rows = 1, 736, True
     quantize = staticmethod(fake_e4m3_rows)
 
     def __init__(self):
         super().__init__(12, 4, 32, 4, [])
+
+    def stage_bytes(self, chunk, tokens):
+        return super().stage_bytes(chunk, tokens) + tokens * 48 + 64
 
     def words(self, p):
         r, c = p.shape

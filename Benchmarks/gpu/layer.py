@@ -23,7 +23,7 @@ class Layer:
         # Of rows as the products take them.
         self.columns = {n: -(-n // 128) * 128 if self.form.scales_rows else n for n in (H, I)}
         self.sms = torch.cuda.get_device_properties(0).multi_processor_count
-        self.grid = torch.zeros(4, dtype=torch.int32, device="cuda")
+        self.grid = torch.zeros(4 + 2 * 256 * 8, dtype=torch.int32, device="cuda")
         self.values, self.work, self.maps = [], None, {}
         self.region = None
         for e in range(E):
@@ -187,7 +187,7 @@ class Layer:
 
 def ring_stages(form, chunk, tokens):
     """Of the stream, which its teams take in turns; 0: they don't fit."""
-    stages = min(32, (MOST_SHARED - 28672) // ((form.stage_bytes(chunk, tokens) + 127) & ~127))
+    stages = min(24, (MOST_SHARED - 28672) // ((form.stage_bytes(chunk, tokens) + 127) & ~127))
     return stages - stages % form.stream_teams
 
 

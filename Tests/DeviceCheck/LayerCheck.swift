@@ -41,7 +41,7 @@ struct LayerCheck {
 
   /// Sizes in which the last block of a row, or the last rows of a block, are not whole.
   static let unevenLayers: [(type: WeightType, hidden: Int, intermediate: Int)] = [
-    (.fp8Block, 272, 400), (.mxfp4, 288, 416),
+    (.fp8Block, 272, 400), (.fp8Channel, 272, 400), (.mxfp4, 288, 416),
   ]
 
   init(_ type: WeightType, hidden: Int, intermediate: Int) throws {

@@ -131,13 +131,26 @@ import Testing
         tokens: tokens, topK: topK, experts: 128, bytesPerExpert: megabytes << 20)
     }
     #expect(isStreamed(.bf16, 1) && isStreamed(.bf16, 8) && !isStreamed(.bf16, 9))
-    #expect(isStreamed(.e4m3Block, 4) && !isStreamed(.e4m3Block, 8))
+    #expect(isStreamed(.e4m3Block, 8) && !isStreamed(.e4m3Block, 8, megabytes: 12))
     #expect(isStreamed(.e4m3Block, 1, megabytes: 80) && !isStreamed(.e4m3Block, 2, megabytes: 80))
+    #expect(isStreamed(.e4m3Rows, 8, megabytes: 12) && !isStreamed(.e4m3Rows, 8, megabytes: 24))
+    #expect(isStreamed(.mxfp4E4M3, 4, megabytes: 2) && !isStreamed(.mxfp4E4M3, 8, megabytes: 2))
+    #expect(isStreamed(.mxfp4E4M3, 2, megabytes: 80) && !isStreamed(.mxfp4E4M3, 3, megabytes: 80))
     #expect(isStreamed(.mxfp4, 8) && !isStreamed(.mxfp4, 8, megabytes: 8) && isStreamed(.mxfp4, 4, megabytes: 80))
     #expect(isStreamed(.e4m3Groups128, 8, megabytes: 80) && !isStreamed(.e4m3Groups128, 9))
     #expect(isStreamed(.bf16, 8, topK: 32) && !isStreamed(.bf16, 8, topK: 33))
     #expect(!isStreamed(.bf16, 1, Activation(.relu2, isGated: false)))
-    #expect(!isStreamed(.mxfp4E4M3, 1))
+  }
+
+  /// Long rows come in larger pieces, while few tokens leave room for them in a stage.
+  @Test func piecesOfRows() {
+    func pieces(_ form: HopperForm, columns: Int) -> [Int] {
+      [1, 2, 4, 5].map { form.chunk(columns: columns, tokens: $0) }
+    }
+    #expect(pieces(.mxfp4, columns: 2880) == [1024, 1024, 1024, 512])
+    #expect(pieces(.mxfp4, columns: 2048) == [512, 512, 512, 512])
+    #expect(pieces(.mxfp4E4M3, columns: 2880) == [1024, 512, 512, 512])
+    #expect(pieces(.bf16, columns: 2048) == [2048, 2048, 2048, 2048])
   }
 
   /// The layout says what the kernels want of sizes and of slices.

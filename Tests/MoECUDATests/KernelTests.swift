@@ -42,7 +42,7 @@ struct KernelTests {
       let kernels = HopperKernels(form, activation)
       let chosen =
         [kernels.grouped(isDown: false, tokens: 64)]
-        + (isGated && form.hasStream ? [kernels.stream(chunk: form.chunks.short)] : [])
+        + (isGated ? [kernels.stream(chunk: form.chunks.short)] : [])
       for kernel in chosen {
         let cubin = try compiler.compile(KernelSource(of: kernel), for: DeviceArchitecture(named: "sm_90a"))
         let resources = try #require(Cubin(cubin)?.kernels[kernel.name])

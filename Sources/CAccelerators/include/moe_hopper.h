@@ -14,11 +14,27 @@ typedef struct moe_hopper_activation {
   float alpha, beta, limit, limitAfter, slope, squash;
 } moe_hopper_activation;
 
+/// What the kernels take at most.
+enum {
+  MOE_HOPPER_EXPERTS = 1024,
+  /// Tokens of the stream, and their (token, slot) pairs.
+  MOE_HOPPER_STREAM_TOKENS = 8,
+  MOE_HOPPER_STREAM_PAIRS = 256,
+  /// Stages of the stream's ring, and what it keeps in shared memory before it.
+  MOE_HOPPER_STREAM_STAGES = 24,
+  MOE_HOPPER_STREAM_BYTES = 28672,
+};
+
 /// A grid's meeting place in device memory, zeroed once; every launch leaves it ready for the next.
 typedef struct moe_hopper_grid {
   unsigned arrivals;
   /// How many tiles were drawn beyond each block's first, of gate and up, and of down.
   unsigned drawn[2];
+  /// Which of `greatest` the next stream takes.
+  unsigned turn;
+  /// [2, touched experts, tokens]: the greatest magnitude of each row of the stream's intermediate as the bits of a float, where
+  /// rows have one scale. A stream raises one half from 0 on and zeroes the other, of the stream before it.
+  unsigned greatest[2][MOE_HOPPER_STREAM_PAIRS][MOE_HOPPER_STREAM_TOKENS];
 } moe_hopper_grid;
 
 /// f32 as bf16.
@@ -43,9 +59,9 @@ typedef struct moe_hopper_stream_arguments {
   MOE_ADDRESS(const unsigned char) gateUp;
   /// [hidden, inner]
   MOE_ADDRESS(const unsigned char) down;
-  /// e4m3: fp32 [2, ceil(inner / 128), P(hidden)]
+  /// e4m3: fp32 [2, ceil(inner / 128), P(hidden)] or, of rows, [2, inner]
   MOE_ADDRESS(const unsigned char) gateUpScales;
-  /// e4m3: fp32 [ceil(hidden / 128), P(inner)]
+  /// e4m3: fp32 [ceil(hidden / 128), P(inner)] or, of rows, [hidden]
   MOE_ADDRESS(const unsigned char) downScales;
   /// fp32 [2, inner] or null
   MOE_ADDRESS(const unsigned char) gateUpBias;
@@ -141,16 +157,5 @@ typedef struct moe_hopper_combine_arguments {
   /// [tokens]: the row of the output, and nothing is written for a token without an expert; null: the token's own.
   MOE_ADDRESS(const int) places;
 } moe_hopper_combine_arguments;
-
-/// What the kernels take at most.
-enum {
-  MOE_HOPPER_EXPERTS = 1024,
-  /// Tokens of the stream, and their (token, slot) pairs.
-  MOE_HOPPER_STREAM_TOKENS = 8,
-  MOE_HOPPER_STREAM_PAIRS = 256,
-  /// Stages of the stream's ring, and what it keeps in shared memory before it.
-  MOE_HOPPER_STREAM_STAGES = 32,
-  MOE_HOPPER_STREAM_BYTES = 28672,
-};
 
 #endif

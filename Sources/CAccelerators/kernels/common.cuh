@@ -57,6 +57,10 @@ __device__ __forceinline__ float loadSharedFloat(u32 address) {
 __device__ __forceinline__ void storeShared(u32 address, u64 value) {
   asm volatile("st.shared.b64 [%0], %1;" ::"r"(address), "l"(value) : "memory");
 }
+__device__ __forceinline__ void storeShared(u32 address, const Words& value) {
+  asm volatile("st.shared.v4.b32 [%0], {%1, %2, %3, %4};" ::"r"(address), "r"(value.w[0]), "r"(value.w[1]), "r"(value.w[2]),
+               "r"(value.w[3]) : "memory");
+}
 __device__ __forceinline__ void storeShared(u32 address, float value) {
   asm volatile("st.shared.f32 [%0], %1;" ::"r"(address), "f"(value) : "memory");
 }

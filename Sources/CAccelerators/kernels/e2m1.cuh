@@ -24,6 +24,12 @@ struct Magnitudes {
     return {(halves << 8) + 0x0c080000u, halves + 0x1c181410u};
   }
 
+  /// As the upper bytes of fp16, whose lower ones are 0: 2⁻⁸ times that.
+  __device__ __forceinline__ static Magnitudes f16(const Scales& s) {
+    const u32 halves = __byte_perm(s.w[0] >> 1 & 0x3c3c3c3cu, 0, (lane() & 3) * 0x1111);
+    return {(halves << 8) + 0x06040000u, halves + 0x0e0c0a08u};
+  }
+
   /// The four bytes that the four lowest of the nibbles choose, whose highest bits are 0.
   __device__ __forceinline__ u32 choose(u32 nibbles) const {
     u32 d;
@@ -39,5 +45,9 @@ __device__ __forceinline__ void choose(u32 codes, const Magnitudes& of, u32& fir
   first = maskOr<signs>(codes, of.choose(nibbles));
   second = maskOr<signs>(codes << 4, of.choose(nibbles >> 16));
 }
+
+/// What products of fp16 are too small by, and two neighbours of four upper bytes.
+constexpr float restoredF16 = 0x1p8f;
+__device__ __forceinline__ u32 f16(u32 bytes, int pair) { return __byte_perm(bytes, 0, pair == 0 ? 0x1404 : 0x3424); }
 
 }  // namespace codes

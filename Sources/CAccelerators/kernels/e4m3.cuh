@@ -19,11 +19,17 @@ __device__ __forceinline__ u32 unpackE4M3(u32 codes) {
   return values;
 }
 
-/// The greatest magnitude of 128 bf16 that 16 neighbouring lanes hold, 8 each; never 0.
-__device__ __forceinline__ float greatestOfBlock(const Words& values) {
+/// The greatest magnitude of the lower halves' bf16, and of the upper ones'.
+__device__ __forceinline__ u32 greatestBits(const Words& values) {
   u32 bits = 0;
 #pragma unroll
   for (int i = 0; i < 4; ++i) bits = greaterHalves(bits, values.w[i] & 0x7fff7fffu);
+  return bits;
+}
+
+/// The greatest magnitude of 128 bf16 that 16 neighbouring lanes hold, 8 each; never 0.
+__device__ __forceinline__ float greatestOfBlock(const Words& values) {
+  u32 bits = greatestBits(values);
 #pragma unroll
   for (int step = 1; step < 16; step *= 2) bits = greaterHalves(bits, __shfl_xor_sync(~0u, bits, step));
   return fmaxf(fmaxf(lowBF16(bits), highBF16(bits)), 1e-10f);
@@ -39,4 +45,12 @@ __device__ __forceinline__ u64 quantizeE4M3(const Words& values, float inverse) 
   for (int i = 0; i < 4; ++i)
     codes |= (u64)packE4M3(lowBF16(values.w[i]) * inverse, highBF16(values.w[i]) * inverse) << (i * 16);
   return codes;
+}
+/// The same as fp16.
+__device__ __forceinline__ Words roundedE4M3(const Words& values, float inverse) {
+  Words rounded;
+#pragma unroll
+  for (int i = 0; i < 4; ++i)
+    rounded.w[i] = unpackE4M3(packE4M3(lowBF16(values.w[i]) * inverse, highBF16(values.w[i]) * inverse));
+  return rounded;
 }

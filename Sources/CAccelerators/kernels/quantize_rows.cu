@@ -29,10 +29,7 @@ extern "C" __global__ void __launch_bounds__(threads, 3) experts_quantize_rows(
 #pragma unroll
     for (int i = 0; i < keptPieces; ++i) first[i] = load(i * columnsAtOnce + own);
     u32 bits = 0;
-    const auto compare = [&](const Words& values) {
-#pragma unroll
-      for (int i = 0; i < 4; ++i) bits = greaterHalves(bits, values.w[i] & 0x7fff7fffu);
-    };
+    const auto compare = [&](const Words& values) { bits = greaterHalves(bits, greatestBits(values)); };
 #pragma unroll
     for (int i = 0; i < keptPieces; ++i) compare(first[i]);
 #pragma unroll 4

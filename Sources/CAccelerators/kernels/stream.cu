@@ -4,8 +4,8 @@
 // The whole layer for at most 8 tokens, in one launch: bound by the weights' bytes, so everything serves their stream.
 //
 // Every block owns an equal share of the touched experts' (gate, up) row pairs, and an equal share of down's rows over
-// all touched experts. Some warps copy both shares, in order, into a ring in shared memory; with e4m3 in blocks some turn the
-// tokens of a stage into e4m3; teams multiply, each warp its own columns of a stage; one adds up what they have of some rows and
+// all touched experts. Some warps copy both shares, in order, into a ring in shared memory; where activations are fp8 some
+// quantise the tokens of a stage; teams multiply, each warp its own columns of a stage; one adds up what they have of some rows and
 // finishes those, so that they never wait for it. Between the two products all blocks meet; meanwhile the ring fills with down's
 // weights. All tokens are columns of one product, so that the sum over experts is the accumulator's: no second meeting.
 #include "stream_producers.cuh"
@@ -70,10 +70,11 @@ struct Consumer {
   __device__ void run() {
     mma::Sums sums = {};
     const auto stage = [&](const Walk& walk, int index, int chunk) {
-      barrier::wait(ring.ready + ring.stage * 8, ring.phase);
+      barrier::wait(ring.barrier(full), ring.phase);
+      barrier::wait(ring.barrier(tokensAreNarrow ? quantized : fed), ring.phase);
       multiply(sums, ring, walk, experts.tokens[index], chunk, p.tokenCount);
       __syncwarp();
-      if (lane() == 0) barrier::arrive(ring.empty + ring.stage * 8);
+      if (lane() == 0) barrier::arrive(ring.barrier(empty));
       ring.advance();
     };
     const auto product = [&](bool isDown) {
@@ -92,13 +93,18 @@ struct Finisher {
   const StreamArguments& p;
   const TouchedExperts& experts;
   Handover handover;
+  /// [touched experts, tokens] in device memory, where rows have one scale: the greatest of the intermediate.
+  u32* greatest;
   Turn turn = {};
 
   __device__ void run() {
     for (Walk walk(p, experts, false); walk.goesOn(); walk.nextGroup()) gateUp(walk);
     // What its lanes wrote is told by one.
     __syncwarp();
-    if (lane() == 0) barrier::arriveAtGrid(p.grid);
+    if (lane() == 0) {
+      barrier::arriveAtGrid(p.grid);
+      barrier::arrive(sharedAddress(&handover.shared.arrived));
+    }
     for (Walk walk(p, experts, true); walk.goesOn(); walk.nextGroup()) down(walk);
   }
 
@@ -121,14 +127,30 @@ struct Finisher {
       downFactor = *(const float*)(p.downScales + experts.expert[index] * p.expertBytes);
     }
     const mma::Sums sums = handover.take(turn, walk.stages);
+    u32 magnitudes[2] = {};
     for (int i = 0; i < 2; ++i) {
       const int token = t * 2 + i;
       if (!(mask >> token & 1)) continue;
       const float weight = experts.weight[index * p.tokenCount + token];
-      const float before = p.weightOnInput ? weight : 1.f, after = (p.weightOnInput ? 1.f : weight) * downFactor;
+      // Where rows have one scale, that takes the weight.
+      const float before = p.weightOnInput ? weight : 1.f;
+      const float after = (p.weightOnInput || tokensHaveFactors ? 1.f : weight) * downFactor;
       const float value = activate(
         sums.c[i] * (before * gateFactor) + gateBias, sums.c[2 + i] * (before * upFactor) + upBias, p.activation);
-      p.intermediate[((long long)index * p.tokenCount + token) * p.inner + row] = roundBF16(value * after);
+      const u32 rounded = roundBF16(value * after);
+      p.intermediate[((long long)index * p.tokenCount + token) * p.inner + row] = (u16)rounded;
+      magnitudes[i] = rounded << 16 & 0x7fff0000u;
+    }
+    if (tokensHaveFactors) raise(index, magnitudes);
+  }
+
+  /// By the greatest of 8 rows.
+  __device__ void raise(int index, u32 (&magnitudes)[2]) const {
+#pragma unroll
+    for (int i = 0; i < 2; ++i) {
+#pragma unroll
+      for (int step = 4; step < 32; step *= 2) magnitudes[i] = max(magnitudes[i], __shfl_xor_sync(~0u, magnitudes[i], step));
+      if (lane() < 4 && magnitudes[i] > 0) atomicMax(&greatest[index * maxTokens + lane() * 2 + i], magnitudes[i]);
     }
   }
 
@@ -173,21 +195,31 @@ extern "C" __global__ void __launch_bounds__(consumers + producers + quantizers 
       copy::prefetch(&down);
     }
     for (int i = 0; i < p.stages; ++i) {
-      barrier::initialize(sharedAddress(&shared.full[i]), 1);
-      if (tokensAreScaled) barrier::initialize(sharedAddress(&shared.quantized[i]), quantizingWarps);
-      barrier::initialize(sharedAddress(&shared.empty[i]), warps);
+      barrier::initialize(sharedAddress(&shared.stages[full][i]), 1);
+      barrier::initialize(sharedAddress(&shared.stages[fed][i]), 1);
+      if (tokensAreNarrow) barrier::initialize(sharedAddress(&shared.stages[quantized][i]), quantizingWarps);
+      barrier::initialize(sharedAddress(&shared.stages[empty][i]), warps);
     }
     for (int i = 0; i < sumSlots; ++i) {
       barrier::initialize(sharedAddress(&shared.sumsGiven[i]), teams * warps);
       barrier::initialize(sharedAddress(&shared.sumsTaken[i]), 1);
     }
+    barrier::initialize(sharedAddress(&shared.arrived), 1);
     barrier::fenceInitialization();
   }
-  if (threadIdx.x < scaleBlock / 8) shared.zeros[threadIdx.x] = {};
+  if (threadIdx.x < sizeof(shared.zeros) / sizeof(Words)) shared.zeros[threadIdx.x] = {};
+  if (threadIdx.x < maxTokens) shared.greatest[threadIdx.x] = 0;
   shared.experts.clear();
   barrier::waitForPreviousKernel();
   barrier::releaseNextKernel();
   const u32 generation = barrier::generation(p.grid);
+  u32* greatest = nullptr;
+  if (tokensHaveFactors) {
+    const u32 turn = p.grid->turn, own = blockIdx.x * blockDim.x + threadIdx.x;
+    if (threadIdx.x >= consumers) findGreatest(shared, p);
+    greatest = &p.grid->greatest[turn][0][0];
+    if (own < maxPairs * maxTokens) (&p.grid->greatest[turn ^ 1][0][0])[own] = 0;
+  }
   shared.experts.find(p.topKIds, p.topKWeights, p.tokenCount, p.topK, p.experts);
   u8* const stages = memory + ((sizeof(Shared) + 127) & ~127);
   const int warp = uniform(threadIdx.x / 32);
@@ -197,11 +229,11 @@ extern "C" __global__ void __launch_bounds__(consumers + producers + quantizers 
   } else if (threadIdx.x < consumers + producers) {
     const int copier = warp - consumers / 32;
     Producer{gateUp, down, p, shared.experts, Ring(stages, shared, p, copier, copyingWarps), copy::readOncePolicy(), copier,
-             generation}.run();
+             generation, greatest}.run();
   } else if (threadIdx.x < consumers + producers + quantizers) {
     const int quantizer = warp - (consumers + producers) / 32, team = quantizer / quantizingWarps;
-    Quantizer{p, shared.experts, Ring(stages, shared, p, team, quantizingTeams), team, quantizer % quantizingWarps}.run();
+    Quantizer{p, shared, Ring(stages, shared, p, team, quantizingTeams), team, quantizer % quantizingWarps}.run();
   } else {
-    Finisher{p, shared.experts, {shared}}.run();
+    Finisher{p, shared.experts, {shared}, greatest}.run();
   }
 }

@@ -3,6 +3,7 @@
 
 // What one warp makes of a stage: 16 rows times at most 8 tokens, by the form of weights.
 #pragma once
+#include "e2m1.cuh"
 #include "e4m3.cuh"
 #include "mma.cuh"
 #include "stream_walk.cuh"
@@ -14,7 +15,47 @@ __device__ __forceinline__ void add(mma::Sums& sums, const mma::Sums& other) {
   for (int i = 0; i < 4; ++i) sums.c[i] += other.c[i];
 }
 
-#if TILED
+#if WEIGHTS == MXFP4_E4M3
+/// This warp's blocks of a stage, which the warps take in turns, added to `sums`. Codes are multiplied as fp16, exactly. Beyond a
+/// row's end all are 0.
+__device__ __forceinline__ void multiply(mma::Sums& sums, const Ring& ring, const Walk& walk, u32 mask, int chunk, int tokenCount) {
+  constexpr int warpBlocks = chunkBlocks / warps;
+  const int warp = ring.member(), g = lane() >> 2, t = lane() & 3, count = walk.columns - chunk * chunkColumns;
+  const u32 scales = tokenScales(ring.scales(tokenCount), t * 2);
+  const float even = mask >> t * 2 & 1 ? loadSharedFloat(scales) : 0.f, odd = mask >> t * 2 & 2 ? loadSharedFloat(scales + 4) : 0.f;
+  mma::Sums scaled = {};
+#pragma unroll 2
+  for (int i = 0; i < warpBlocks; ++i) {
+    const int block = i * warps + warp;
+    if (block * scaleBlock >= count) break;
+    const codes::Place low(ring.weights() + block * codes::tileBytes), high = low.after(weightStageBytes / 2);
+    const u32 token = ring.tokens() + g * tokenPitch + block * scaleBlock * 2 + t * 16;
+    Words x[4];
+#pragma unroll
+    for (int j = 0; j < 4; ++j) x[j] = mask >> g & 1 ? loadShared(token + j * 64) : Words{};
+    const Words lowCodes = codes::load(low, 0), highCodes = codes::load(high, 0);
+    const codes::Scales lowScales = codes::loadScales(low), highScales = codes::loadScales(high);
+    const auto lowTable = codes::Magnitudes::f16(lowScales), highTable = codes::Magnitudes::f16(highScales);
+    mma::Sums products[2] = {};
+#pragma unroll
+    for (int j = 0; j < 4; ++j) {
+      u32 a[2], b[2];
+      codes::choose(lowCodes.w[j], lowTable, a[0], a[1]);
+      codes::choose(highCodes.w[j], highTable, b[0], b[1]);
+#pragma unroll
+      for (int k = 0; k < 2; ++k)
+        mma::addF16(products[k], codes::f16(a[k], 0), codes::f16(b[k], 0), codes::f16(a[k], 1), codes::f16(b[k], 1),
+                    x[j].w[2 * k], x[j].w[2 * k + 1]);
+    }
+    add(products[0], products[1]);
+    const float factors[2] = {codes::rowFactor(lowScales), codes::rowFactor(highScales)};
+#pragma unroll
+    for (int c = 0; c < 4; ++c) scaled.c[c] = fmaf(products[0].c[c], factors[c / 2], scaled.c[c]);
+  }
+#pragma unroll
+  for (int c = 0; c < 4; ++c) sums.c[c] = fmaf(scaled.c[c], (c % 2 ? odd : even) * codes::restoredF16, sums.c[c]);
+}
+#elif TILED
 /// Integers of one scale for the block: sums of the codes and 128, and of the tokens alone, from which 128 and the zero point
 /// times those are taken. That is less than a difference and a product for each pair of weights, where sums are few.
 template <bool whole>
@@ -75,7 +116,7 @@ __device__ __forceinline__ void multiplyBlock(
 __device__ __forceinline__ void multiply(mma::Sums& sums, const Ring& ring, const Walk& walk, u32 mask, int chunk, int) {
   constexpr int warpBlocks = chunkBlocks / warps;
   static_assert(warpBlocks * warps == chunkBlocks, "a warp multiplies blocks");
-  const int warp = uniform(threadIdx.x / 32 % warps), row = lane() & 7, count = walk.columns - chunk * chunkColumns;
+  const int warp = ring.member(), row = lane() & 7, count = walk.columns - chunk * chunkColumns;
   mma::Sums parts[2] = {sums};
 #pragma unroll
   for (int i = 0; i < warpBlocks; ++i) {
@@ -95,7 +136,7 @@ __device__ __forceinline__ void multiply(mma::Sums& sums, const Ring& ring, cons
 /// This warp's columns of a stage, added to `sums`. Beyond a row's end weights are 0, and tokens count as 0.
 __device__ __forceinline__ void multiply(mma::Sums& sums, const Ring& ring, const Walk& walk, u32 mask, int chunk, int) {
   constexpr int warpBytes = CHUNK / warps, steps = warpBytes / 64;
-  const int warp = threadIdx.x / 32 % warps, g = lane() >> 2, t = lane() & 3;
+  const int warp = ring.member(), g = lane() >> 2, t = lane() & 3;
   const int bytes = smaller(chunkColumns, walk.columns - chunk * chunkColumns) * weightBytes;
   if (warp * warpBytes >= bytes) return;
   const u32 rows = ring.weights() + g * CHUNK, token = ring.tokens() + g * tokenPitch;
@@ -120,51 +161,57 @@ __device__ __forceinline__ void multiply(mma::Sums& sums, const Ring& ring, cons
 /// This warp's blocks of a stage, which the warps take in turns, added to `sums`. Codes are multiplied as fp16, exactly: the
 /// tensor cores' own e4m3 is for whole warpgroups only. Beyond a row's end all are 0.
 __device__ __forceinline__ void multiply(mma::Sums& sums, const Ring& ring, const Walk& walk, u32 mask, int chunk, int tokenCount) {
-  const int warp = uniform(threadIdx.x / 32 % warps), g = lane() >> 2, t = lane() & 3;
+  const int warp = ring.member(), g = lane() >> 2, t = lane() & 3;
   const int count = smaller(chunkColumns, walk.columns - chunk * chunkColumns);
   const u32 rows = ring.weights() + g * CHUNK, token = ring.tokens() + g * tokenPitch, scales = ring.scales(tokenCount);
   // Of rows g and g + 8.
-  const u32 firstScales = scales + (g >= walk.scaleBreak() ? weightScaleBytes : 0);
-  const u32 secondScales = scales + (g + 8 >= walk.scaleBreak() ? weightScaleBytes : 0);
+  const u32 firstScales = scales + (tokensHaveFactors ? g * 4 : g >= walk.scaleBreak() ? weightScaleBytes : 0);
+  const u32 secondScales = scales + (tokensHaveFactors ? g * 4 + weightScaleBytes : g + 8 >= walk.scaleBreak() ? weightScaleBytes : 0);
   const bool routed = mask >> g & 1, isEven = mask >> t * 2 & 1, isOdd = mask >> t * 2 & 2;
   // All loads come first, also of blocks that a short row doesn't have, whose scales count as 0: nobody else hides what they
   // wait for.
-  constexpr int blocks = chunkBlocks / warps;
+  constexpr int blocks = chunkBlocks / warps, scaled = tokensHaveFactors ? 1 : blocks;
   Words low[blocks][2], high[blocks][2], x[blocks][2];
-  float first[blocks], second[blocks], even[blocks], odd[blocks];
+  float first[scaled], second[scaled], even[scaled], odd[scaled];
 #pragma unroll
   for (int i = 0; i < blocks; ++i) {
     const int block = i * warps + warp;
-    const bool inside = block * scaleBlock < count;
 #pragma unroll
     for (int step = 0; step < 2; ++step) {
       const int offset = step * 64 + t * 16;
       low[i][step] = loadShared(rows + block * scaleBlock + offset);
       high[i][step] = loadShared(rows + 8 * CHUNK + block * scaleBlock + offset);
-      x[i][step] = routed && inside ? loadShared(token + block * codePitch + offset) : Words{};
+      x[i][step] = routed ? loadShared(token + block * codePitch + offset) : Words{};
     }
+  }
+#pragma unroll
+  for (int i = 0; i < scaled; ++i) {
+    const int block = tokensHaveFactors ? 0 : i * warps + warp;
+    const bool inside = block * scaleBlock < count;
     first[i] = inside ? loadSharedFloat(firstScales + block * 4) : 0.f;
     second[i] = inside ? loadSharedFloat(secondScales + block * 4) : 0.f;
     const u32 ofTokens = tokenScales(scales, t * 2) + block * tokenScaleBytes;
     even[i] = isEven && inside ? loadSharedFloat(ofTokens) : 0.f;
     odd[i] = isOdd && inside ? loadSharedFloat(ofTokens + 4) : 0.f;
   }
+  mma::Sums products[scaled][2] = {};
 #pragma unroll
-  for (int i = 0; i < blocks; ++i) {
-    mma::Sums products[2] = {};
+  for (int i = 0; i < blocks; ++i)
 #pragma unroll
     for (int step = 0; step < 2; ++step)
 #pragma unroll
       for (int j = 0; j < 4; ++j) {
         const u32 a = low[i][step].w[j], b = high[i][step].w[j], c = x[i][step].w[j];
-        mma::addF16(products[j & 1], unpackE4M3(a), unpackE4M3(b), unpackE4M3(a >> 16), unpackE4M3(b >> 16), unpackE4M3(c),
-                    unpackE4M3(c >> 16));
+        mma::addF16(products[i % scaled][j & 1], unpackE4M3(a), unpackE4M3(b), unpackE4M3(a >> 16), unpackE4M3(b >> 16),
+                    unpackE4M3(c), unpackE4M3(c >> 16));
       }
-    add(products[0], products[1]);
-    sums.c[0] += products[0].c[0] * (even[i] * first[i]);
-    sums.c[1] += products[0].c[1] * (odd[i] * first[i]);
-    sums.c[2] += products[0].c[2] * (even[i] * second[i]);
-    sums.c[3] += products[0].c[3] * (odd[i] * second[i]);
+#pragma unroll
+  for (int i = 0; i < scaled; ++i) {
+    add(products[i][0], products[i][1]);
+    sums.c[0] += products[i][0].c[0] * (even[i] * first[i]);
+    sums.c[1] += products[i][0].c[1] * (odd[i] * first[i]);
+    sums.c[2] += products[i][0].c[2] * (even[i] * second[i]);
+    sums.c[3] += products[i][0].c[3] * (odd[i] * second[i]);
   }
 }
 #endif

@@ -40,7 +40,7 @@ struct HopperExperts: Sendable {
       )
     }
     streamMaps =
-      isEmpty || !kernels.isGated || !kernels.form.hasStream || kernels.form.tileBytes > 0
+      isEmpty || !kernels.isGated || kernels.form.tileBytes > 0
       ? [TensorMap(), TensorMap()]
       : [try streamMap(region.first, matrices: 2), try streamMap(.down, matrices: 1)]
   }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright 2026 the swift-moe project authors
 
+internal import CAccelerators
+
 /// A form of weights that there are kernels for on Hopper, with what the host has to know of it.
 struct HopperForm: Sendable, Hashable {
   /// `WEIGHTS` of `weights.cuh`, and its name there.
@@ -57,7 +59,7 @@ struct HopperForm: Sendable, Hashable {
     0, "bf16", bits: 16, tokens: [16, 32, 64, 96, 128, 160], pairTokens: 320, chunks: (2048, 2048),
     stream: (0, 1300 << 20))
   static let e4m3Block = Self(
-    1, "e4m3-block", bits: 8, inputs: .e4m3InBlocks, tokens: [64, 128], chunks: (1024, 1024), stream: (1, 200 << 20))
+    1, "e4m3-block", bits: 8, inputs: .e4m3InBlocks, tokens: [64, 128], chunks: (1024, 1024), stream: (1, 400 << 20))
   static let mxfp4 = Self(2, "mxfp4", bits: 4, coding: .mxfp4)
   static let nvfp4 = Self(3, "nvfp4", bits: 4, coding: .nvfp4, hasFactors: true)
   static let int4Groups128 = Self(4, "int4-g128", bits: 4, coding: .integers(bits: 4, group: 128))
@@ -76,28 +78,42 @@ struct HopperForm: Sendable, Hashable {
     chunks: (1024, 1024), stream: (8, 0))
   static let int4Minimums32 = Self(
     11, "int4-g32-minimum", bits: 4, coding: .integers(bits: 4, group: 32, hasMinimums: true))
-  static let mxfp4E4M3 = Self(12, "mxfp4-e4m3", bits: 4, coding: .mxfp4E4M3, inputs: .e4m3InRows, stream: (0, 0))
+  static let mxfp4E4M3 = Self(
+    12, "mxfp4-e4m3", bits: 4, coding: .mxfp4E4M3, inputs: .e4m3InRows, stream: (2, 80 << 20))
   static let e4m3Rows = Self(
-    13, "e4m3-row", bits: 8, inputs: .e4m3InRows, tokens: [16, 32, 64, 96, 128, 160], stream: (0, 0))
+    13, "e4m3-row", bits: 8, inputs: .e4m3InRows, tokens: [16, 32, 64, 96, 128, 160], chunks: (1024, 1024),
+    stream: (1, 640 << 20))
 
   static let all = [
     bf16, e4m3Block, mxfp4, nvfp4, int4Groups128, int4Groups32, int4Minimums32, e4m3Groups128, e4m3Groups32,
     int8Groups128, int8Groups32, int8Groups16, mxfp4E4M3, e4m3Rows,
   ]
 
-  /// Columns from which a stage has more bytes of a row, for so many tokens at most, whose rows lie in it too.
-  private static let (longRow, fewTokens) = (2560, 4)
+  /// Columns from which a stage has more bytes of a row, for few tokens, whose rows lie in it too.
+  private static let longRow = 2560
+  private var fewTokens: Int { inputs == .bf16 ? 4 : 1 }
 
   func chunk(columns: Int, tokens: Int) -> Int {
-    columns < Self.longRow || tokens > Self.fewTokens ? chunks.short : chunks.long
+    columns < Self.longRow || tokens > fewTokens ? chunks.short : chunks.long
   }
 
-  /// Whether few tokens have a launch of their own.
-  var hasStream: Bool { stream != (0, 0) }
-  /// Warps of the stream: teams of four that multiply stages in turns, some that copy and some that quantise tokens, one that
-  /// finishes rows.
+  /// Warps of the stream: teams of four that multiply stages in turns, two that copy, four that quantise tokens, one that finishes
+  /// rows.
   var streamTeams: Int { tileBytes > 0 ? 4 : 2 }
-  var streamThreads: Int { 32 * (4 * streamTeams + (tileBytes > 0 ? 2 : 1) + (inputs == .e4m3InBlocks ? 4 : 0) + 1) }
+  var streamThreads: Int { 32 * (4 * streamTeams + 2 + (inputs == .bf16 ? 0 : 4) + 1) }
+
+  /// Bytes between the tokens' rows of a stage of the stream.
+  var streamGap: Int { coding == nil || inputs != .bf16 ? 64 : 16 }
+  /// Bytes of a stage's scales.
+  func streamScaleBytes(blocks: Int) -> Int {
+    let tokens = 4 * MOE_HOPPER_STREAM_TOKENS
+    return switch inputs {
+    case .bf16: 0
+    case .e4m3InBlocks: blocks * (2 * 4 + tokens)
+    // Scales of 16 rows, where they are no part of tiles; then scales and greatest magnitudes of the tokens.
+    case .e4m3InRows: (coding == nil ? 16 * 4 : 0) + 2 * tokens
+    }
+  }
 
   /// Bytes of a value of the products' inputs.
   var inputBytes: Int { inputs == .bf16 ? 2 : 1 }

@@ -36,7 +36,7 @@ struct HopperKernels: Sendable, Hashable {
   var kernels: [Kernel] {
     var kernels = [Self.round, Self.sort, Self.combine]
     if let quantize { kernels.append(quantize) }
-    if isGated && form.hasStream { kernels += Set([form.chunks.short, form.chunks.long]).sorted().map(stream(chunk:)) }
+    if isGated { kernels += Set([form.chunks.short, form.chunks.long]).sorted().map(stream(chunk:)) }
     for tokens in form.tokens + [form.pairTokens].compactMap(\.self) {
       kernels += [grouped(isDown: false, tokens: tokens), grouped(isDown: true, tokens: tokens)]
     }
@@ -65,8 +65,8 @@ struct HopperKernels: Sendable, Hashable {
   func streamStages(chunk: Int, tokens: Int) -> Int {
     let columns = chunk * 8 / form.bits, blocks = columns / HopperForm.block
     let weights = form.tileBytes > 0 ? 2 * blocks * form.tileBytes : 16 * chunk
-    let rows = tokens * (2 * columns + (form.tileBytes > 0 ? 16 : 64))
-    let stage = (weights + rows + (form.inputs == .e4m3InBlocks ? 40 * blocks : 0)).aligned(to: 128)
+    let rows = tokens * (2 * columns + form.streamGap)
+    let stage = (weights + rows + form.streamScaleBytes(blocks: blocks)).aligned(to: 128)
     let stages = min(MOE_HOPPER_STREAM_STAGES, (Self.mostShared - MOE_HOPPER_STREAM_BYTES) / stage)
     // Teams take them in turns.
     return stages - stages % form.streamTeams
@@ -135,9 +135,7 @@ struct HopperKernels: Sendable, Hashable {
   /// Whether a batch is one launch of the stream.
   func isStreamed(tokens: Int, topK: Int, experts: Int, bytesPerExpert: Int) -> Bool {
     let pairs = tokens * topK
-    guard isGated, form.hasStream, tokens <= MOE_HOPPER_STREAM_TOKENS, pairs <= MOE_HOPPER_STREAM_PAIRS else {
-      return false
-    }
+    guard isGated, tokens <= MOE_HOPPER_STREAM_TOKENS, pairs <= MOE_HOPPER_STREAM_PAIRS else { return false }
     return tokens <= form.stream.tokens
       || Self.touched(pairs: pairs, experts: experts) * Double(bytesPerExpert) <= Double(form.stream.bytes)
   }
