@@ -189,6 +189,7 @@ const moe_kernels KERNELS = {
     .compare = {compare_F32, compare_F16, compare_BF16},
     .unpack_codes = unpack_codes,
     .take_numbers = take_numbers,
+    .multiply_by_scales = multiply_by_scales,
     .prepare = prepare,
     .activate = activate,
     .add = add,
