@@ -54,8 +54,8 @@ static bool has_codes(const moe_expert_layout *layout) {
 static void choose_rows(pass *pass, const moe_kernels *kernels, const moe_expert_layout *layout,
                         moe_activations precision) {
   const moe_form *first[] = {&layout->up.form, &layout->gate.form}, *second[] = {&layout->down.form};
-  pass->form_a = moe_product_rows(kernels, first, layout->shape.gated ? 2 : 1, precision, MOE_BYTES_OF_INPUT);
-  pass->form_b = moe_product_rows(kernels, second, 1, precision, MOE_BYTES_OF_ACTIVATION);
+  pass->form_a = moe_product_rows(kernels, first, layout->shape.gated ? 2 : 1, precision, kernels->most_bytes);
+  pass->form_b = moe_product_rows(kernels, second, 1, precision, MOE_BYTES);
   pass->form_middle = pass->form_b;
   if (moe_are_prepared(&pass->form_b))
     pass->form_middle = (moe_row_form){.precision = MOE_ACTIVATIONS_F32, .segment = MOE_BLOCK, .planes = 1};

@@ -132,6 +132,8 @@ struct moe_kernels {
   moe_isa isa;
   /// MOE_DOT_BF16 and MOE_DOT_SPLIT are there; MOE_DOT_I8 is so fast that rows of floats become planes of bytes.
   bool has_pairs, has_planes;
+  /// The most inputs that share a scale of bytes where a row of weights has one scale.
+  int32_t most_bytes;
   /// The most rows of a tile of weights.
   int32_t rows[MOE_WEIGHTS_COUNT];
   /// The most rows of tiles that read whole panels, of rows of each kind.

@@ -48,11 +48,10 @@ static bool takes_pairs(const moe_form *form, bool exact) {
 static bool takes_bytes(const moe_form *form) { return moe_is_coded(form) && form->integral; }
 
 /// Inputs of a segment: a power of two that no group is cut by. Bytes of activations have a scale for each, so it is
-/// short; longer where nothing else ends with it and matrices are multiplied.
-static int64_t segment_of(const moe_kernels *kernels, const moe_form *form, moe_activations precision, int64_t most_bytes) {
+/// short; longer, for some kernels, where nothing else ends with it.
+static int64_t segment_of(const moe_form *form, moe_activations precision, int64_t most_bytes) {
   bool grouped = moe_is_coded(form) && form->group;
-  bool by_bytes = takes_bytes(form) && !grouped && by_matrices(kernels, MOE_WEIGHTS_BYTES, most_bytes);
-  int64_t most = precision != MOE_ACTIVATIONS_I8 ? MOE_BLOCK : by_bytes ? most_bytes : 64;
+  int64_t most = precision != MOE_ACTIVATIONS_I8 ? MOE_BLOCK : takes_bytes(form) && !grouped ? most_bytes : MOE_BYTES;
   return moe_min(most, grouped ? form->group & -form->group : MOE_BLOCK);
 }
 
@@ -68,7 +67,7 @@ moe_row_form moe_product_rows(const moe_kernels *kernels, const moe_form *const 
   bool pairs = precision != MOE_ACTIVATIONS_I8, bytes = !pairs || (floats && kernels->has_planes);
   bool dense = true, coded = true;
   for (int32_t i = 0; i < count; i++) {
-    rows.segment = moe_min(rows.segment, segment_of(kernels, forms[i], precision, most_bytes));
+    rows.segment = moe_min(rows.segment, segment_of(forms[i], precision, most_bytes));
     rows.has_sums |= moe_is_coded(forms[i]) && forms[i]->correction != MOE_CORRECTION_NONE;
     dense &= !moe_is_coded(forms[i]);
     coded &= moe_is_coded(forms[i]);

@@ -183,6 +183,9 @@ const moe_kernels KERNELS = {
     },
 #ifdef TILE_LOAD
     .matrices = &matrices,
+    .most_bytes = MOE_BYTES_OF_TILES,
+#else
+    .most_bytes = MOE_BYTES,
 #endif
     .unpack = unpack,
     .decode_row = decode_row,
