@@ -5,6 +5,7 @@
 
 import json
 import os
+import subprocess
 import sys
 import time
 
@@ -17,8 +18,8 @@ WEIGHTS = os.environ["MOE_CLASS"]
 SECONDS = float(os.environ["MOE_SECONDS"])
 THREADS = int(os.environ["MOE_THREADS"])
 
-# Layers rotate, so that one token's experts come from memory.
-UNCACHED = max(1 << 28, 8 * os.sysconf("SC_LEVEL3_CACHE_SIZE") if "SC_LEVEL3_CACHE_SIZE" in os.sysconf_names else 0)
+# Layers rotate, so that one token's experts come from memory: over as many bytes as ours do. (os.sysconf doesn't know the name.)
+UNCACHED = max(1 << 28, 8 * int(subprocess.check_output(["getconf", "LEVEL3_CACHE_SIZE"]) or 0))
 
 
 def layers(bits):

@@ -54,8 +54,8 @@ static bool has_codes(const moe_expert_layout *layout) {
 static void choose_rows(pass *pass, const moe_kernels *kernels, const moe_expert_layout *layout,
                         moe_activations precision) {
   const moe_form *first[] = {&layout->up.form, &layout->gate.form}, *second[] = {&layout->down.form};
-  pass->form_a = moe_product_rows(kernels, first, layout->shape.gated ? 2 : 1, precision, MOE_BYTES_OF_INPUT);
-  pass->form_b = moe_product_rows(kernels, second, 1, precision, MOE_BYTES_OF_ACTIVATION);
+  pass->form_a = moe_product_rows(kernels, first, layout->shape.gated ? 2 : 1, precision, kernels->most_bytes);
+  pass->form_b = moe_product_rows(kernels, second, 1, precision, MOE_BYTES);
   pass->form_middle = pass->form_b;
   if (moe_are_prepared(&pass->form_b))
     pass->form_middle = (moe_row_form){.precision = MOE_ACTIVATIONS_F32, .segment = MOE_BLOCK, .planes = 1};
@@ -74,7 +74,8 @@ static int64_t product_bytes(const pass *pass, const moe_expert_layout *layout) 
 
 /// One worker's scratch: that of products, then their sums (A: gate and up of a unit; B: all rows of the pass).
 static int64_t worker_bytes(const pass *pass, const moe_expert_layout *layout, int64_t rows) {
-  int64_t a = MOE_PRODUCT_ROWS * 2 * PANELS_OF_UNIT * MOE_PANEL, b = rows * output_panels(rows) * MOE_PANEL;
+  int64_t a = moe_product_most_rows(pass->form_a) * 2 * PANELS_OF_UNIT * MOE_PANEL;
+  int64_t b = rows * output_panels(rows) * MOE_PANEL;
   return moe_round_up(product_bytes(pass, layout) + moe_max(a, b) * (int64_t)sizeof(float), 64);
 }
 
@@ -162,7 +163,7 @@ static void prepare_middle(const pass *pass, int64_t i, int64_t r, int64_t first
 
 // MARK: Phase A: intermediate = act(gate · x, up · x)
 
-static int64_t chunks(moe_row_form form, int64_t rows) { return moe_ceil_div(rows, MOE_PRODUCT_ROWS / form.planes); }
+static int64_t chunks(moe_row_form form, int64_t rows) { return moe_ceil_div(rows, moe_product_most_rows(form)); }
 
 static const uint8_t *region(const pass *pass, int64_t i) { return pass->arguments->experts[pass->plan.active[i]]; }
 

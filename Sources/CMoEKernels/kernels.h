@@ -66,6 +66,8 @@ typedef struct moe_tile_work {
   moe_row_numbers rows;
   int64_t segment;
   bool has_minimums;
+  /// A row of weights has one scale, by which its whole sum is multiplied afterwards.
+  bool one_scale;
   const moe_numbers *numbers;
   const moe_decoder *decoder;
 } moe_tile_work;
@@ -100,6 +102,8 @@ typedef struct moe_stream_work {
   int64_t bytes;
   float *c;
   int64_t c_stride;
+  /// A row of weights has one scale, by which whole sums are multiplied: here, if these are all inputs.
+  bool one_scale, all_inputs;
   /// The how many-eth of how many tiles that read the panel one after the other.
   int64_t pass, passes;
 } moe_stream_work;
@@ -128,6 +132,8 @@ struct moe_kernels {
   moe_isa isa;
   /// MOE_DOT_BF16 and MOE_DOT_SPLIT are there; MOE_DOT_I8 is so fast that rows of floats become planes of bytes.
   bool has_pairs, has_planes;
+  /// The most inputs that share a scale of bytes where a row of weights has one scale.
+  int32_t most_bytes;
   /// The most rows of a tile of weights.
   int32_t rows[MOE_WEIGHTS_COUNT];
   /// The most rows of tiles that read whole panels, of rows of each kind.
@@ -142,6 +148,8 @@ struct moe_kernels {
   /// What the segments of a piece share in one panel. Scales are of table entries, or of `bytes`.
   void (*take_numbers)(const moe_form *form, const moe_decoder *decoder, const uint8_t *panel,
                        const moe_segments *segments, bool bytes, moe_numbers *out);
+  /// Multiplies the 32 outputs of each row by their scales.
+  void (*multiply_by_scales)(const float *scales, int64_t rows, float *c, int64_t c_stride);
   /// Fills inputs first ..< first + count of row r, with zeros to a multiple of 32; `first` is a multiple of MOE_BLOCK.
   void (*prepare)(const moe_rows *rows, int64_t r, int64_t first, int64_t count, const float *x);
   /// out = columns first ..< first + count of a row.

@@ -67,7 +67,7 @@ static void run_dots(void *context, int32_t worker, int32_t threads) {
 }
 
 double moe_measure_dots(moe_pool *pool, const moe_kernels *kernels, const moe_form *form, moe_activations activations) {
-  const moe_row_form rows = moe_product_rows(kernels, &form, 1, activations, MOE_BYTES_OF_INPUT);
+  const moe_row_form rows = moe_product_rows(kernels, &form, 1, activations, kernels->most_bytes);
   double (*dots)(int64_t) = dots_of(kernels, rows.dot);
   double operations = dots(1) * (double)DOT_ROUNDS * moe_pool_threads(pool) / rows.planes, best = 0;
   for (int repetition = 0; repetition < REPETITIONS; repetition++) {

@@ -18,6 +18,11 @@ enum { FEW_PASSES = 2, CODED_PASSES = 4, STREAM_GROUP = 32, STREAM_BYTES = 512 <
 /// Panels whose sums of planes are added up at a time.
 enum { PANELS_OF_PLANES = 8 };
 
+int64_t moe_product_most_rows(moe_row_form rows) {
+  bool is_short = rows.dot == MOE_DOT_I8 && rows.segment < STREAM_GROUP;
+  return (is_short ? 2 : 1) * MOE_PRODUCT_ROWS / rows.planes;
+}
+
 int64_t moe_product_scratch(moe_row_form rows, int64_t inputs, bool coded) {
   if (rows.planes > 1)
     return MOE_PRODUCT_ROWS * PANELS_OF_PLANES * MOE_PANEL * (int64_t)sizeof(float) + (int64_t)sizeof(coded_scratch);
@@ -43,10 +48,10 @@ static bool takes_pairs(const moe_form *form, bool exact) {
 static bool takes_bytes(const moe_form *form) { return moe_is_coded(form) && form->integral; }
 
 /// Inputs of a segment: a power of two that no group is cut by. Bytes of activations have a scale for each, so it is
-/// short; longer where nothing else ends with it.
+/// short; longer, for some kernels, where nothing else ends with it.
 static int64_t segment_of(const moe_form *form, moe_activations precision, int64_t most_bytes) {
   bool grouped = moe_is_coded(form) && form->group;
-  int64_t most = precision != MOE_ACTIVATIONS_I8 ? MOE_BLOCK : takes_bytes(form) && !grouped ? most_bytes : 64;
+  int64_t most = precision != MOE_ACTIVATIONS_I8 ? MOE_BLOCK : takes_bytes(form) && !grouped ? most_bytes : MOE_BYTES;
   return moe_min(most, grouped ? form->group & -form->group : MOE_BLOCK);
 }
 
@@ -92,6 +97,12 @@ static moe_weights tile_weights(const moe_product *p, const moe_operand *o) {
 /// In tiles of weights of one type: floats never go this way.
 static bool multiplies_matrices(const moe_product *p) {
   return by_matrices(p->kernels, tile_weights(p, p->operands), p->rows_at.form.segment);
+}
+
+/// Bytes whose scale is that of their row: sums are multiplied by it when they are whole.
+static bool has_one_scale(const moe_product *p, const moe_operand *o) {
+  const moe_form *form = &o->form;
+  return p->rows_at.form.dot == MOE_DOT_I8 && moe_is_coded(form) && !form->group && form->correction == MOE_CORRECTION_NONE;
 }
 
 static bool has_codes(const moe_product *p) {
@@ -203,14 +214,12 @@ static void fill_work(const moe_product *p, const rows_part *rows, const piece *
 }
 
 /// What the codes of a piece share.
-static void take_numbers(const moe_product *p, const piece *piece, const moe_segments *segments, moe_tile_work *work) {
+static const moe_numbers *take_numbers(const moe_product *p, int64_t panel, const moe_segments *segments) {
   coded_scratch *scratch = (coded_scratch *)p->scratch;
-  const moe_operand *o = operand(p, piece->panel);
-  p->kernels->take_numbers(&o->form, o->decoder, panel_at(p, piece->panel), segments, p->rows_at.form.dot == MOE_DOT_I8,
+  const moe_operand *o = operand(p, panel);
+  p->kernels->take_numbers(&o->form, o->decoder, panel_at(p, panel), segments, p->rows_at.form.dot == MOE_DOT_I8,
                            &scratch->numbers);
-  work->decoder = o->decoder;
-  work->numbers = &scratch->numbers;
-  work->has_minimums = o->form.correction != MOE_CORRECTION_NONE;
+  return &scratch->numbers;
 }
 
 /// All rows times a piece of one panel: at once by `matrices`, or where that is null in `tiles` tiles.
@@ -225,7 +234,10 @@ static void multiply(const moe_product *p, const rows_part *rows, const piece *p
   work.ahead_step = 0;
   if (coded) {
     coded_scratch *scratch = (coded_scratch *)p->scratch;
-    take_numbers(p, piece, segments, &work);
+    work.decoder = o->decoder;
+    work.numbers = take_numbers(p, piece->panel, segments);
+    work.has_minimums = o->form.correction != MOE_CORRECTION_NONE;
+    work.one_scale = has_one_scale(p, o);
     moe_coded_piece codes = {&o->form, o->decoder, panel_at(p, piece->panel), piece->k, piece->count, piece->ahead};
     p->kernels->unpack_codes(&codes, weights, scratch->piece);
     work.b = scratch->piece;
@@ -265,6 +277,13 @@ static const moe_segments *segments_at(const moe_product *p, int64_t panel, int6
   moe_segments *segments = &((coded_scratch *)p->scratch)->segments;
   find_segments(form, p->rows_at.form.segment, k, count, segments);
   return segments;
+}
+
+/// Whole sums of a panel times the scale of each row of weights, where that is not done yet.
+static void finish(const moe_product *p, int64_t panel) {
+  if (!has_one_scale(p, operand(p, panel))) return;
+  const moe_numbers *numbers = take_numbers(p, panel, segments_at(p, panel, 0, p->rows_at.form.segment));
+  p->kernels->multiply_by_scales(numbers->scale[0], p->rows, p->c + panel * MOE_PANEL, p->c_stride);
 }
 
 /// The tiles that read panels of an operand themselves, by rows - 1; null where there are none.
@@ -310,6 +329,8 @@ static void stream_panel(const moe_product *p, const moe_rows *rows, int64_t pan
                           .bytes = o->bytes,
                           .then = panel + 1 < p->panel_count ? panel_at(p, panel + 1) : p->next,
                           .c_stride = p->c_stride,
+                          .one_scale = has_one_scale(p, o),
+                          .all_inputs = streamed_inputs(p, o) == inputs,
                           .passes = passes};
   for (int64_t r = 0; work.pass < passes; work.pass++) {
     int64_t end = p->rows * (work.pass + 1) / passes;
@@ -324,6 +345,7 @@ static void stream_panel(const moe_product *p, const moe_rows *rows, int64_t pan
   rows_part part = part_at(rows, work.inputs);
   piece piece = {.panel = panel, .k = work.inputs, .count = inputs - work.inputs, .ahead = work.then};
   multiply(p, &part, &piece, segments_at(p, panel, piece.k, piece.count), NULL, moe_ceil_div(p->rows, tile_rows(p)));
+  finish(p, panel);
 }
 
 /// A few rows: panels are read from end to end in the order in which they lie in memory.
@@ -362,6 +384,7 @@ static void block(const moe_product *p) {
     }
   }
   if (matrices) matrices->end();
+  for (int64_t panel = 0; panel < p->panel_count; panel++) finish(p, panel);
 }
 
 static void run(const moe_product *p) {

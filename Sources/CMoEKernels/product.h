@@ -40,16 +40,17 @@ typedef struct moe_product {
   const uint8_t *next;
 } moe_product;
 
-/// The most rows of one product, where each plane counts as one.
+/// The most rows of one product, where each plane counts as one; twice as many of bytes in short segments, which unpack what
+/// they multiply.
 enum { MOE_PRODUCT_ROWS = 120 };
 
-/// The most inputs that share a scale of bytes where a row of weights has one scale: of values as they come, and of what an
-/// activation makes of them, which has more outliers.
-enum { MOE_BYTES_OF_INPUT = 128, MOE_BYTES_OF_ACTIVATION = 64 };
-
-/// How the rows of a product must be for these forms of its operands.
+/// How the rows of a product must be for these forms of its operands. As bytes at most `most_bytes` inputs share a scale: what an
+/// activation makes of values has outliers, and takes no more than MOE_BYTES.
 moe_row_form moe_product_rows(const moe_kernels *kernels, const moe_form *const *forms, int32_t count,
                               moe_activations precision, int64_t most_bytes);
+
+/// The most rows of one product.
+int64_t moe_product_most_rows(moe_row_form rows);
 
 /// Bytes of scratch for products over `inputs` inputs; `coded`: operands may be codes.
 int64_t moe_product_scratch(moe_row_form rows, int64_t inputs, bool coded);

@@ -7,6 +7,9 @@
 #include "coded.h"
 #include "moe_forward.h"
 
+/// Inputs that share a scale of bytes, at most: a unit that multiplies matrices takes more, two steps.
+enum { MOE_BYTES = 64, MOE_BYTES_OF_TILES = 128 };
+
 /// Inputs of a block: many rows go over a panel in pieces of at most this many inputs, so that the piece and the rows'
 /// part of it stay in the near caches, and loads and stores of sums are rare.
 enum { MOE_BLOCK = 512 };

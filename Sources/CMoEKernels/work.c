@@ -47,7 +47,7 @@ moe_units moe_work_take(moe_work *work, int32_t worker, int64_t most) {
     uint64_t left = atomic_load_explicit(&own->left, memory_order_relaxed);
     while (count_of(left) > 0) {
       int64_t first = first_of(left), end = first + count_of(left);
-      int64_t next = first + moe_max(1, moe_min(most, count_of(left) / 2));
+      int64_t next = first + moe_max(1, moe_min(most, count_of(left) * 7 / 8));
       if (atomic_compare_exchange_weak(&own->left, &left, share(next, end)))
         return (moe_units){first, next - first, next < end ? next : -1};
     }

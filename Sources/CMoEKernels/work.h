@@ -27,7 +27,7 @@ typedef struct moe_units {
 /// `queues` holds one for each worker.
 void moe_work_begin(moe_work *work, moe_queue *queues, int64_t count, int32_t workers);
 
-/// The next of a worker's units, at most `most` and half of what is left to it; none when all are taken.
+/// The next of a worker's units, at most `most` and seven eighths of what is left to it; none when all are taken.
 moe_units moe_work_take(moe_work *work, int32_t worker, int64_t most);
 
 /// The first unit that is left to a worker; -1: none.

@@ -107,3 +107,10 @@ static void emulated_dot_bytes(int t, int a, int b) {
 #include "../../Sources/CMoEKernels/template/kernels.h"
 
 const moe_kernels *moe_emulated_amx(void) { return &moe_kernels_emulated_amx; }
+
+const moe_kernels *moe_portable_for_amx(void) {
+  static moe_kernels portable;
+  portable = moe_kernels_emulated_amx;
+  portable.matrices = NULL;
+  return &portable;
+}

@@ -64,7 +64,9 @@ import Testing
     for format in PrecisionTests.formats where format.form.integral {
       let layer = format.layer(hidden: 552, intermediate: 70)
       let batch = Self.batch(layer, rows: 37)
-      let portable = layer.forward(batch, isa: .portable, pool: Pool(threads: 1), activations: .int8).out
+      let portable = unsafe layer.forward(
+        batch, kernels: moe_portable_for_amx(), pool: Pool(threads: 1), activations: .int8
+      ).out
       let out = unsafe layer.forward(batch, kernels: moe_emulated_amx(), pool: Pool(threads: 1), activations: .int8).out
       #expect(out == portable, "\(format.testDescription)")
     }

@@ -183,12 +183,16 @@ const moe_kernels KERNELS = {
     },
 #ifdef TILE_LOAD
     .matrices = &matrices,
+    .most_bytes = MOE_BYTES_OF_TILES,
+#else
+    .most_bytes = MOE_BYTES,
 #endif
     .unpack = unpack,
     .decode_row = decode_row,
     .compare = {compare_F32, compare_F16, compare_BF16},
     .unpack_codes = unpack_codes,
     .take_numbers = take_numbers,
+    .multiply_by_scales = multiply_by_scales,
     .prepare = prepare,
     .activate = activate,
     .add = add,

@@ -224,7 +224,7 @@ static const moe_matrices matrices = {
     // Of bytes two steps at least: with one, adding up segments takes longer than multiplying by vectors.
     .segment = {[MOE_WEIGHTS_PAIRS] = TILE_ROWS * 2,
                 [MOE_WEIGHTS_SPLIT] = TILE_ROWS * 2,
-                [MOE_WEIGHTS_BYTES] = TILE_ROWS * 8},
+                [MOE_WEIGHTS_BYTES] = MOE_BYTES_OF_TILES},
     .multiply = {[MOE_WEIGHTS_PAIRS] = {whole_pairs, segmented_pairs},
                  [MOE_WEIGHTS_SPLIT] = {whole_split, NULL},
                  [MOE_WEIGHTS_BYTES] = {NULL, segmented_bytes}},

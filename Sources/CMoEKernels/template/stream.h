@@ -54,19 +54,23 @@ INLINE const uint8_t *take_stream_numbers(const moe_form *form, const uint8_t *b
 
 // MARK: Memory
 
-/// Bytes that a pass alone prefetches ahead of itself.
-enum { STREAM_AHEAD = 4096 };
+/// Bytes that a pass alone prefetches ahead of itself. Where it decodes, the processor looks less far ahead on its own, and what
+/// is read once need not stay in the caches.
+enum { ALONE_AHEAD = 4096, DECODING_AHEAD = 6144 };
 
 /// What a pass prefetches: `step` bytes for every 64 of the panel, from the byte `first` after the panel's start on. One
 /// pass looks ahead in its own panel, and several share the panel that follows, so that none of them waits for memory.
 typedef struct look_ahead {
   int64_t first, step;
+  /// Into the nearest cache only, as nobody reads it again.
+  bool once;
 } look_ahead;
 
-INLINE look_ahead look_ahead_of(const moe_stream_work *w) {
-  if (w->passes == 1) return (look_ahead){STREAM_AHEAD, 64};
+INLINE look_ahead look_ahead_of(int stored, moe_weights weights, const moe_stream_work *w) {
+  bool decodes = stored != 0 && !(stored == 8 && weights == MOE_WEIGHTS_BYTES);
+  if (w->passes == 1) return (look_ahead){decodes ? DECODING_AHEAD : ALONE_AHEAD, 64, decodes};
   int64_t step = 64 / w->passes;
-  return (look_ahead){w->bytes + w->pass * (w->bytes / 64 * step), step};
+  return (look_ahead){w->bytes + w->pass * (w->bytes / 64 * step), step, false};
 }
 
 /// Where to prefetch from while the panel is read at `b`.
@@ -77,8 +81,11 @@ INLINE const uint8_t *ahead_at(look_ahead look, const moe_stream_work *w, const 
 
 /// Prefetches what belongs to `bytes` bytes of the panel.
 INLINE const uint8_t *fetch(look_ahead look, const uint8_t *ahead, int bytes) {
-  UNROLL for (int line = 0; line < bytes; line += 64, ahead += look.step) __builtin_prefetch(ahead);
-  return ahead;
+  if (look.once)
+    UNROLL for (int line = 0; line < bytes; line += 64) __builtin_prefetch(ahead + line / 64 * look.step, 0, 0);
+  else
+    UNROLL for (int line = 0; line < bytes; line += 64) __builtin_prefetch(ahead + line / 64 * look.step);
+  return ahead + bytes / 64 * look.step;
 }
 
 // MARK: Tiles
@@ -108,7 +115,7 @@ INLINE void dense_step(moe_weights weights, int rows, const uint8_t *words, cons
 
 INLINE void stream_dense(moe_weights weights, int rows, const moe_stream_work *w) {
   const int step_bytes = 2 * MOE_PANEL * (weights == MOE_WEIGHTS_F32 ? 4 : 2);
-  const look_ahead look = look_ahead_of(w);
+  const look_ahead look = look_ahead_of(0, weights, w);
   stream_sums sum;
   clear(rows, sum);
   const uint8_t *a = w->a, *words = w->b;
@@ -152,7 +159,7 @@ INLINE void stream_coded(int stored, moe_decoder_kind kind, moe_weights weights,
   const int32_t offset = bytes ? w->decoder->byte_offset : 0;
   const float unit = bytes ? w->decoder->unit : 1;
   const moe_form *form = w->form;
-  const look_ahead look = look_ahead_of(w);
+  const look_ahead look = look_ahead_of(stored, weights, w);
   stream_sums total;
   clear(rows, total);
   stream_numbers numbers;
@@ -175,6 +182,14 @@ INLINE void stream_coded(int stored, moe_decoder_kind kind, moe_weights weights,
         ahead = fetch(look, ahead, step_bytes);
         coded_step(stored, kind, weights, rows, d, words, a + moe_dot_offset(dot_of(weights), k), sum);
       }
+      if (bytes && w->one_scale) {
+        UNROLL for (int m = 0; m < rows; m++) {
+          const vf scale = splat(w->rows.scales[index + m]);
+          UNROLL for (int v = 0; v < VECTORS; v++)
+            total[m][v].x = multiply_add(__builtin_convertvector((vi)sum[m][v].x, vf), scale, total[m][v].x);
+        }
+        continue;
+      }
       UNROLL for (int m = 0; m < rows; m++) {
         vf scale = splat(bytes ? w->rows.scales[index + m] * unit : 1);
         UNROLL for (int v = 0; v < VECTORS; v++) {
@@ -188,6 +203,9 @@ INLINE void stream_coded(int stored, moe_decoder_kind kind, moe_weights weights,
       }
     }
   }
+  if (bytes && w->one_scale && w->all_inputs)
+    UNROLL for (int m = 0; m < rows; m++)
+      UNROLL for (int v = 0; v < VECTORS; v++) total[m][v].x *= numbers.scale[v] * splat(unit);
   store_sums(w, rows, total);
 }
 

@@ -58,10 +58,19 @@ INLINE vf segment_start(moe_weights weights, const moe_row_numbers *rows, int32_
 /// total + what the sum over a segment of row m yields.
 INLINE vf segment_end(moe_weights weights, const moe_tile_work *w, const moe_numbers *numbers,
                       int64_t segment, int64_t index, int m, int vector, vf sum, vf total) {
-  if (weights == MOE_WEIGHTS_BYTES) sum = __builtin_convertvector((vi)sum, vf) * splat(w->rows.scales[index + m]);
+  if (weights == MOE_WEIGHTS_BYTES) {
+    const vf scale = splat(w->rows.scales[index + m]), whole = __builtin_convertvector((vi)sum, vf);
+    if (w->one_scale) return multiply_add(whole, scale, total);
+    sum = whole * scale;
+  }
   total = multiply_add(sum, load(numbers->scale[segment] + vector * LANES), total);
   if (!w->has_minimums) return total;
   return multiply_add(splat(-w->rows.sums[index + m]), load(numbers->minimum[segment] + vector * LANES), total);
+}
+
+static void multiply_by_scales(const float *scales, int64_t rows, float *c, int64_t c_stride) {
+  for (int64_t m = 0; m < rows; m++, c += c_stride)
+    UNROLL for (int v = 0; v < MOE_PANEL; v += LANES) store(c + v, load(c + v) * load(scales + v));
 }
 
 // MARK: Pieces that are loaded

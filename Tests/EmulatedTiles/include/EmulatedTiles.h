@@ -12,6 +12,9 @@
 /// compute (Intel 64 and IA-32 Architectures Software Developer's Manual, volume 2, TDPBF16PS and TDPBSUD).
 const moe_kernels *moe_emulated_amx(void);
 
+/// The portable kernels, which round rows as AMX wants them.
+const moe_kernels *moe_portable_for_amx(void);
+
 #pragma clang assume_nonnull end
 
 #endif
