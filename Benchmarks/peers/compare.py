@@ -22,6 +22,7 @@ batches of each one's fastest call. So all do the same work, which with few toke
 
 import argparse
 import array
+import contextlib
 import json
 import os
 import random
@@ -108,7 +109,8 @@ class Contender:
         self.is_ready = self.process.stdout.readline() != "" or self.give_up()
 
     def give_up(self):
-        self.process.stdin.close()
+        with contextlib.suppress(BrokenPipeError):
+            self.process.stdin.close()
         if self.process.wait() != 0:
             self.complaints.seek(0)
             print(f"{self.name} failed: {self.complaints.read().strip().splitlines()[-1:]}", file=sys.stderr)
