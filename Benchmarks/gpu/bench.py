@@ -115,6 +115,13 @@ def bound(form):
     return 5e-2 if FORMS[form].token_bytes == 1 else 5e-3
 
 
+def floors(form, size, work, rates):
+    """Seconds that the bytes and the operations of a call take at least, by shares of the `ceilings` that kernels come near to."""
+    read, bf16, fp8 = rates
+    dense = 0.85 * fp8 if FORMS[form].token_bytes == 1 else (0.78 if FORMS[form].tile_bytes else 0.9) * bf16
+    return size / (0.92 * read), work / dense
+
+
 def check_sort(kernels):
     layer = Layer("odd", "bf16")
     for layer.E, layer.k in ((13, 3), (128, 8), (512, 10)):
@@ -166,13 +173,12 @@ def batches(layer, T, count):
 def time_layer(kernels, shape, form, sizes, rates):
     """`sizes`: {T: the numbers of rows of a tile to try}; at most 8 tokens go through every stream, too. A time of a wrong result is none."""
     layer = Layer(shape, form)
-    dense = 0.85 * rates[2] if layer.form.token_bytes == 1 else (0.78 if layer.form.tile_bytes else 0.9) * rates[1]
     for T, tiles in sizes.items():
         inputs = batches(layer, T, 24 if T <= 8 else 8 if T <= 512 else 2)
         layer.workspace(max(T, 8))
-        floors = [layer.floors(i[1]) for i in inputs]
-        size, work = (sum(f[i] for f in floors) / len(floors) for i in (0, 1))
-        limit = max(size / (0.92 * rates[0]), work / dense)
+        needs = [layer.needs(i[1]) for i in inputs]
+        size, work = (sum(n[i] for n in needs) / len(needs) for i in (0, 1))
+        limit = max(floors(form, size, work, rates))
         if T <= 8:
             runs = {n: (lambda i, k=kernels[n]: layer.stream(k, *i)) for n in kernels.streams(form, T)}
         else:

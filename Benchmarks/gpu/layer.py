@@ -179,7 +179,7 @@ class Layer:
             y.index_add_(0, t, (o if down_bias is None else o + down_bias) * w[t, s][:, None])
         return y
 
-    def floors(self, ids):
+    def needs(self, ids):
         """(bytes, operations) that a call needs."""
         T, touched = ids.shape[0], ids[ids >= 0].unique().numel()
         return touched * self.weight_bytes + 4 * T * self.H, 6 * self.H * self.I * int((ids >= 0).sum())

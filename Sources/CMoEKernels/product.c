@@ -319,10 +319,11 @@ static void stream_panel(const moe_product *p, const moe_rows *rows, int64_t pan
   const moe_operand *o = operand(p, panel);
   const moe_stream *tiles = stream_tiles(p, o);
   int64_t passes = moe_ceil_div(p->rows, p->kernels->stream_rows[rows->form.dot]), inputs = padded_inputs(p);
+  const int64_t streamed = streamed_inputs(p, o);
   const int64_t pitch = rows->numbers.pitch, whole_row = MOE_BLOCK * moe_dot_bytes(rows->form.dot);  // of a row in place
   moe_stream_work work = {.block_bytes = pitch ? pitch * moe_row_stride(rows->form.dot) : whole_row,
                           .segment = rows->form.segment,
-                          .inputs = streamed_inputs(p, o),
+                          .inputs = streamed,
                           .form = &o->form,
                           .decoder = o->decoder,
                           .b = panel_at(p, panel),
@@ -330,7 +331,7 @@ static void stream_panel(const moe_product *p, const moe_rows *rows, int64_t pan
                           .then = panel + 1 < p->panel_count ? panel_at(p, panel + 1) : p->next,
                           .c_stride = p->c_stride,
                           .one_scale = has_one_scale(p, o),
-                          .all_inputs = streamed_inputs(p, o) == inputs,
+                          .all_inputs = streamed == inputs,
                           .passes = passes};
   for (int64_t r = 0; work.pass < passes; work.pass++) {
     int64_t end = p->rows * (work.pass + 1) / passes;
@@ -341,7 +342,7 @@ static void stream_panel(const moe_product *p, const moe_rows *rows, int64_t pan
     tiles[end - r - 1](&work);
     r = end;
   }
-  if (work.inputs == inputs || !moe_is_coded(&o->form)) return;
+  if (work.all_inputs || !moe_is_coded(&o->form)) return;
   rows_part part = part_at(rows, work.inputs);
   piece piece = {.panel = panel, .k = work.inputs, .count = inputs - work.inputs, .ahead = work.then};
   multiply(p, &part, &piece, segments_at(p, panel, piece.k, piece.count), NULL, moe_ceil_div(p->rows, tile_rows(p)));

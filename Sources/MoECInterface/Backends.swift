@@ -7,61 +7,60 @@ internal import MoECUDA
 internal import Synchronization
 internal import Tensors
 
-/// The CPU backends in use: layers with the same number of threads share one, with its workers and its scratch memory.
-final class CPUBackends: Sendable {
-  static let shared = CPUBackends()
+/// The backends in use. Layers of the same processor and precision share one: its workers and scratch memory, or a GPU's kernels
+/// and its queue. No GPU is opened before it is needed.
+final class Backends: Sendable {
+  static let shared = Backends()
   static let threadCounts = 1...4096
 
+  enum Processor: Hashable {
+    case cpu(threads: Int)
+    case cuda(ordinal: Int)
+  }
+
   private struct Key: Hashable {
-    var threads: Int
+    var processor: Processor
     var activations: ActivationPrecision
   }
 
-  private let backends = Mutex<[Key: CPUBackend]>([:])
+  private let backends = Mutex<[Key: any Backend]>([:])
 
-  func backend(threads: Int, _ activations: ActivationPrecision) throws(MoEError) -> CPUBackend {
-    guard Self.threadCounts.contains(threads) else {
-      throw MoEError(
-        .invalidArgument, "no number of threads", subject: "threads", expected: "\(Self.threadCounts)",
-        found: "\(threads)")
+  /// - Throws: `invalidArgument` for a number of threads that is none, `outOfMemory` where the system does not start them.
+  func backend(_ processor: Processor, _ activations: ActivationPrecision) throws(MoEError) -> any Backend {
+    let result = backends.withLock { backends -> Result<any Backend, MoEError> in
+      let key = Key(processor: processor, activations: activations)
+      if let backend = backends[key] { return .success(backend) }
+      return Result { () throws(MoEError) in try Self.make(processor, activations) }.map { backend in
+        backends[key] = backend
+        return backend
+      }
     }
-    let found = backends.withLock { backends -> CPUBackend? in
-      let key = Key(threads: threads, activations: activations)
-      if let backend = backends[key] { return backend }
-      let pool = threads == WorkerPool.shared.threadCount ? WorkerPool.shared : WorkerPool(threads: threads)
-      backends[key] = pool.map { CPUBackend(pool: $0, instructionSet: Self.instructionSet, activations: activations) }
-      return backends[key]
+    return try result.get()
+  }
+
+  private static func make(
+    _ processor: Processor, _ activations: ActivationPrecision
+  ) throws(MoEError) -> any Backend {
+    switch processor {
+    case .cuda(let ordinal): return CUDABackend(ordinal: ordinal, activations: activations)
+    case .cpu(let threads):
+      guard threadCounts.contains(threads) else {
+        throw MoEError(
+          .invalidArgument, "no number of threads", subject: "threads", expected: "\(threadCounts)",
+          found: "\(threads)")
+      }
+      guard
+        let pool = threads == WorkerPool.shared.threadCount ? WorkerPool.shared : WorkerPool(threads: threads)
+      else {
+        throw MoEError(.outOfMemory, "the system does not start \(threads) threads", remedy: "ask for fewer threads")
+      }
+      return CPUBackend(pool: pool, instructionSet: instructionSet, activations: activations)
     }
-    guard let found else {
-      throw MoEError(.outOfMemory, "the system does not start \(threads) threads", remedy: "ask for fewer threads")
-    }
-    return found
   }
 
   /// That of `MOE_ISA` where this processor has it, else the widest.
   private static var instructionSet: InstructionSet {
     let asked = unsafe getenv("MOE_ISA").flatMap { InstructionSet(rawValue: unsafe String(cString: $0)) }
     return asked.flatMap { $0.isSupported ? $0 : nil } ?? .best
-  }
-}
-
-/// The GPUs in use: layers with the same precision share a device's kernels and its queue. Nothing is opened before it is needed.
-final class CUDABackends: Sendable {
-  static let shared = CUDABackends()
-
-  private struct Key: Hashable {
-    var ordinal: Int
-    var activations: ActivationPrecision
-  }
-
-  private let backends = Mutex<[Key: CUDABackend]>([:])
-
-  func backend(ordinal: Int, _ activations: ActivationPrecision) -> CUDABackend {
-    backends.withLock { backends in
-      let key = Key(ordinal: ordinal, activations: activations)
-      let backend = backends[key] ?? CUDABackend(ordinal: ordinal, activations: activations)
-      backends[key] = backend
-      return backend
-    }
   }
 }

@@ -42,7 +42,7 @@ struct LoadOptions: Sendable {
     _ name: String, threads: Int, _ activations: ActivationPrecision?
   ) throws(MoEError) -> any Backend {
     switch name {
-    case "cpu": return try CPUBackends.shared.backend(threads: threadCount(threads), activations ?? .f32)
+    case "cpu": return try Backends.shared.backend(.cpu(threads: threadCount(threads)), activations ?? .f32)
     case "reference": return ReferenceBackend(activations: activations ?? .f32)
     default:
       guard let ordinal = CUDABackend.ordinal(named: name) else {
@@ -50,7 +50,7 @@ struct LoadOptions: Sendable {
           .unsupportedByBackend, "unknown backend", subject: "backend", expected: "cpu, reference or cuda[:N]",
           found: name)
       }
-      return CUDABackends.shared.backend(ordinal: ordinal, activations ?? .bf16)
+      return try Backends.shared.backend(.cuda(ordinal: ordinal), activations ?? .bf16)
     }
   }
 
@@ -61,7 +61,7 @@ struct LoadOptions: Sendable {
     }
     guard let count = Int(text) else {
       throw MoEError(
-        .invalidArgument, "no number of threads", subject: "MOE_THREADS", expected: "\(CPUBackends.threadCounts)",
+        .invalidArgument, "no number of threads", subject: "MOE_THREADS", expected: "\(Backends.threadCounts)",
         found: text)
     }
     return count

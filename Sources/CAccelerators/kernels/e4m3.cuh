@@ -38,19 +38,21 @@ __device__ __forceinline__ float greatestOfBlock(const Words& values) {
 /// Where rows have one scale each, their greatest magnitude counts as this at least: a scale is 1 / (448 · 512) at least.
 constexpr float leastGreatestOfRow = 1 / 512.f;
 
-/// 8 bf16 times `inverse` as e4m3.
+/// Two bf16 times `inverse` as e4m3.
+__device__ __forceinline__ u32 quantizeE4M3(u32 values, float inverse) {
+  return packE4M3(lowBF16(values) * inverse, highBF16(values) * inverse);
+}
+/// 8 of them.
 __device__ __forceinline__ u64 quantizeE4M3(const Words& values, float inverse) {
   u64 codes = 0;
 #pragma unroll
-  for (int i = 0; i < 4; ++i)
-    codes |= (u64)packE4M3(lowBF16(values.w[i]) * inverse, highBF16(values.w[i]) * inverse) << (i * 16);
+  for (int i = 0; i < 4; ++i) codes |= (u64)quantizeE4M3(values.w[i], inverse) << (i * 16);
   return codes;
 }
 /// The same as fp16.
 __device__ __forceinline__ Words roundedE4M3(const Words& values, float inverse) {
   Words rounded;
 #pragma unroll
-  for (int i = 0; i < 4; ++i)
-    rounded.w[i] = unpackE4M3(packE4M3(lowBF16(values.w[i]) * inverse, highBF16(values.w[i]) * inverse));
+  for (int i = 0; i < 4; ++i) rounded.w[i] = unpackE4M3(quantizeE4M3(values.w[i], inverse));
   return rounded;
 }

@@ -134,7 +134,7 @@ template <int halves> struct WarpEpilogue {
       u32 codes[4];
 #pragma unroll
       for (int k = 0; k < 4; ++k)
-        codes[k] = quantized(packed[half][2 * k], inverse) | quantized(packed[half][2 * k + 1], inverse) << 16;
+        codes[k] = quantizeE4M3(packed[half][2 * k], inverse) | quantizeE4M3(packed[half][2 * k + 1], inverse) << 16;
       storeBlocks(chunk(lane() & 7, half * 4 + (lane() >> 3)), codes);
     }
     storeRows(count, output, [&](int row) { return first + row; }, [](const Words& words) {
@@ -163,11 +163,6 @@ template <int halves> struct WarpEpilogue {
       if (row < count && inside) *(Words*)(p.results.output + start + index * 16) = order(words);
     }
     __syncwarp();
-  }
-
-  /// Two bf16 times `inverse` as e4m3.
-  static __device__ __forceinline__ u32 quantized(u32 values, float inverse) {
-    return packE4M3(lowBF16(values) * inverse, highBF16(values) * inverse);
   }
 };
 

@@ -32,8 +32,8 @@ __device__ __forceinline__ void findGreatest(Shared& shared, const StreamArgumen
 }
 
 /// One warp of a team, with some of a stage's blocks of 128 columns. 16 lanes have a block, whose greatest magnitude, or that of
-/// the token's row, becomes 448. Their codes take the place of the first half
-/// of their block; where weights are tiles, what they stand for takes their own as fp16.
+/// the token's row, becomes 448. Codes take the place of the first half of their block; where weights are tiles, what they stand
+/// for takes the place of all of it as fp16.
 struct Quantizer {
   const StreamArguments& p;
   const Shared& shared;
